@@ -1,0 +1,589 @@
+//! The link: frames between the sidecar and one worker, over two inherited pipes.
+//!
+//! # How it works
+//! The sidecar makes two pipes and a slot page before each spawn and names their descriptors and inodes in
+//! [`LINK_VARIABLE`]. The worker checks the inodes ([`Ends::from_variable`]), so that a number which a wrapper
+//! closed and something else took is never mistaken for the link. Then:
+//!
+//! ```text
+//! worker                      sidecar
+//!   | -- Hello --------------->  |   booted, at the gate: versions spoken, what install() was given
+//!   | <------- Go | Refused ---  |   enter, with name, slot, generation | one sentence why not
+//!   | -- Ready --------------->  |   first run() or tick(), and whenever the methods change
+//!   | <------------- Request --  |   sequence, dialect, method, raw JSON arguments
+//!   | -- Reply --------------->  |   the same sequence; data or fault, raw JSON
+//!   | <--------------- Drain --  |   finish what you have, then end
+//! ```
+//!
+//! Frame, little-endian:
+//!
+//! ```text
+//! offset  bytes  field
+//!      0      4  length of the payload in bytes, <= MAX_PAYLOAD_BYTES
+//!      4      2  kind
+//!      6      2  flags: Request: dialect; Reply: 0 data, 1 fault; else 0
+//!      8      8  sequence of the request, else 0
+//!     16      -  payload
+//! ```
+//!
+//! A `Hello` payload begins with magic, lowest and highest version; `Refused` is one sentence in UTF-8. These two
+//! never change, so that any two releases can tell each other that they do not fit.
+//!
+//! # What may be lost
+//! Nothing that was written: a pipe keeps its bytes after its writer's death. EOF tells the worker that the
+//! sidecar is gone; a worker's death is told by its pidfd, never by the link.
+//!
+//! # Version history
+//! 1: Hello Go Refused Ready Request Reply Drain.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys;
+
+/// The environment variable that names the link's descriptors to the worker.
+pub const LINK_VARIABLE: &str = "RUSTDAEMON_LINK";
+/// The environment variable that every process started under a sidecar inherits: `<run>/<slot>`.
+pub const RUN_VARIABLE: &str = "RUSTDAEMON_RUN";
+/// The environment variable with the path of the sidecar's socket.
+pub const SOCKET_VARIABLE: &str = "RUSTDAEMON_SOCKET";
+
+/// The lowest link version that this build speaks.
+pub const LOWEST_VERSION: u16 = 1;
+/// The highest link version that this build speaks.
+pub const HIGHEST_VERSION: u16 = 1;
+/// First bytes of a `Hello` payload: "RDLK".
+pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
+/// Length of a frame's header in bytes.
+pub const HEADER_BYTES: usize = 16;
+/// Longest payload in bytes. The socket's own limit is 16 MiB; a reply carries its envelope besides.
+pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024 + 64 * 1024;
+
+/// What a frame says. The numbers are on the wire and never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Kind {
+    /// Worker: booted, at the gate.
+    Hello = 1,
+    /// Sidecar: pass the gate.
+    Go = 2,
+    /// Sidecar: this worker will not be let in; the payload says why.
+    Refused = 3,
+    /// Worker: serves these methods from now on.
+    Ready = 4,
+    /// Sidecar: run this request.
+    Request = 5,
+    /// Worker: the answer to one request.
+    Reply = 6,
+    /// Sidecar: finish what you have, then end.
+    Drain = 7,
+}
+
+impl Kind {
+    fn from_wire(number: u16) -> Option<Self> {
+        Some(match number {
+            1 => Self::Hello,
+            2 => Self::Go,
+            3 => Self::Refused,
+            4 => Self::Ready,
+            5 => Self::Request,
+            6 => Self::Reply,
+            7 => Self::Drain,
+            _ => return None,
+        })
+    }
+}
+
+/// The JSON dialect in which a client asked, and in which the worker encodes the reply's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Dialect {
+    /// `{"command":...}`: slashes and Unicode escaped, as PHP's `json_encode` does by default.
+    Flat = 1,
+    /// `{"t":"req",...}`: slashes and Unicode as they are.
+    Typed = 2,
+}
+
+impl Dialect {
+    /// The dialect of a `Request` frame's flags.
+    #[must_use]
+    pub fn from_flags(flags: u16) -> Option<Self> {
+        match flags {
+            1 => Some(Self::Flat),
+            2 => Some(Self::Typed),
+            _ => None,
+        }
+    }
+}
+
+/// Why a link cannot be used any further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkError {
+    /// A frame announces more than [`MAX_PAYLOAD_BYTES`].
+    TooLong(usize),
+    /// A kind that this version does not know.
+    UnknownKind(u16),
+    /// A payload that does not read as its kind says.
+    Malformed(&'static str),
+}
+
+impl std::error::Error for LinkError {}
+
+impl std::fmt::Display for LinkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooLong(bytes) => {
+                write!(f, "a frame of {bytes} bytes is longer than the link's {MAX_PAYLOAD_BYTES}")
+            }
+            Self::UnknownKind(kind) => write!(f, "a frame of unknown kind {kind}"),
+            Self::Malformed(what) => write!(f, "a malformed frame: {what}"),
+        }
+    }
+}
+
+/// One frame, decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// What it says.
+    pub kind: Kind,
+    /// By kind: dialect of a request, outcome of a reply.
+    pub flags: u16,
+    /// The request's number, 0 where there is none.
+    pub sequence: u64,
+    /// The rest.
+    pub payload: Vec<u8>,
+}
+
+/// Appends one frame to `out`; the payload is the concatenation of `parts`.
+///
+/// # Errors
+/// [`LinkError::TooLong`]: nothing is appended.
+pub fn encode(
+    out: &mut Vec<u8>,
+    kind: Kind,
+    flags: u16,
+    sequence: u64,
+    parts: &[&[u8]],
+) -> Result<(), LinkError> {
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let length = u32::try_from(bytes).ok().filter(|_| bytes <= MAX_PAYLOAD_BYTES);
+    let length = length.ok_or(LinkError::TooLong(bytes))?;
+    out.reserve(HEADER_BYTES + bytes);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&(kind as u16).to_le_bytes());
+    out.extend_from_slice(&flags.to_le_bytes());
+    out.extend_from_slice(&sequence.to_le_bytes());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    Ok(())
+}
+
+/// Cuts frames out of the bytes that arrive, in whatever pieces.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Decoder {
+    /// Takes what was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        } else if self.start > 64 * 1024 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame; `None`: more bytes are needed.
+    ///
+    /// # Errors
+    /// After an error the stream has no known frame boundary: close the link.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, LinkError> {
+        let rest = self.bytes.get(self.start..).unwrap_or_default();
+        let Some((header, rest)) = rest.split_first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let [l0, l1, l2, l3, k0, k1, f0, f1, sequence @ ..] = *header;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if length > MAX_PAYLOAD_BYTES {
+            return Err(LinkError::TooLong(length));
+        }
+        let number = u16::from_le_bytes([k0, k1]);
+        let kind = Kind::from_wire(number).ok_or(LinkError::UnknownKind(number))?;
+        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        let frame = Frame {
+            kind,
+            flags: u16::from_le_bytes([f0, f1]),
+            sequence: u64::from_le_bytes(sequence),
+            payload: payload.to_vec(),
+        };
+        self.start += HEADER_BYTES + length;
+        Ok(Some(frame))
+    }
+}
+
+/// What a worker says of itself at the gate. The `Option`s are the arguments of `install()`; one that was left at
+/// its default is `None` and is not compared with the sidecar's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hello {
+    /// The lowest link version it speaks. In the fixed part of the payload, not in its JSON.
+    #[serde(skip)]
+    pub lowest: u16,
+    /// The highest link version it speaks. In the fixed part of the payload, not in its JSON.
+    #[serde(skip)]
+    pub highest: u16,
+    /// Its process id.
+    pub pid: i32,
+    /// The extension's version.
+    pub extension: String,
+    /// PHP's version.
+    pub php: String,
+    /// `name:`
+    pub name: Option<String>,
+    /// `socket:`
+    pub socket: Option<String>,
+    /// `mode:`, permission bits.
+    pub mode: Option<u32>,
+    /// `workers:`
+    pub workers: Option<u32>,
+}
+
+impl Hello {
+    /// The payload of its frame.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_le_bytes().to_vec();
+        out.extend_from_slice(&self.lowest.to_le_bytes());
+        out.extend_from_slice(&self.highest.to_le_bytes());
+        out.extend_from_slice(&json(self));
+        out
+    }
+
+    /// Reads a payload. The versions come first: where they do not fit, the rest may be of another make and is
+    /// left at its defaults.
+    ///
+    /// # Errors
+    /// [`LinkError::Malformed`]: not a hello of any version.
+    pub fn parse(payload: &[u8]) -> Result<Self, LinkError> {
+        let Some((&[m0, m1, m2, m3, l0, l1, h0, h1], rest)) = payload.split_first_chunk::<8>() else {
+            return Err(LinkError::Malformed("a hello that is too short"));
+        };
+        if u32::from_le_bytes([m0, m1, m2, m3]) != MAGIC {
+            return Err(LinkError::Malformed("a hello without its magic number"));
+        }
+        let (lowest, highest) = (u16::from_le_bytes([l0, l1]), u16::from_le_bytes([h0, h1]));
+        let body = match common_version((lowest, highest)) {
+            Some(_) => from_json::<Self>(rest)?,
+            None => Self::default(),
+        };
+        Ok(Self { lowest, highest, ..body })
+    }
+}
+
+/// The highest version that both this build and a peer speaking `lowest..=highest` know.
+#[must_use]
+pub fn common_version((lowest, highest): (u16, u16)) -> Option<u16> {
+    let version = highest.min(HIGHEST_VERSION);
+    (version >= lowest && version >= LOWEST_VERSION).then_some(version)
+}
+
+/// Leave to pass the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Go {
+    /// The link version to speak from here on.
+    pub version: u16,
+    /// The pool's name.
+    pub name: String,
+    /// The worker's number in its pool.
+    pub slot: u32,
+    /// Which release of the code this worker belongs to: 1, and one more with each reload.
+    pub generation: u32,
+}
+
+/// A method that a worker offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    /// What clients call.
+    pub name: String,
+    /// For `daemon.methods`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether running it twice does no harm.
+    #[serde(default)]
+    pub idempotent: bool,
+}
+
+/// What a worker serves from now on; the payload of a `Ready` frame.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// All of its methods, in the order of `expose()`.
+    pub methods: Vec<Method>,
+}
+
+/// Why a request failed; the payload of a `Reply` frame with [`FAULT`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// One word: a snake_case cause of ours, or a PHP exception's short class name.
+    pub class: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// Flags of a `Reply` whose payload is the result as JSON.
+pub const DATA: u16 = 0;
+/// Flags of a `Reply` whose payload is a [`Fault`] as JSON.
+pub const FAULT: u16 = 1;
+
+/// The JSON of a payload.
+#[must_use]
+pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default() // only maps with non-string keys fail; ours are structs
+}
+
+/// Reads the JSON of a payload.
+///
+/// # Errors
+/// [`LinkError::Malformed`].
+pub fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LinkError> {
+    serde_json::from_slice(bytes).map_err(|_| LinkError::Malformed("its JSON does not fit its kind"))
+}
+
+/// Appends a `Request` frame.
+///
+/// # Errors
+/// [`LinkError::TooLong`].
+pub fn encode_request(
+    out: &mut Vec<u8>,
+    sequence: u64,
+    dialect: Dialect,
+    method: &str,
+    args: &[u8],
+) -> Result<(), LinkError> {
+    let length = u32::try_from(method.len()).map_err(|_| LinkError::TooLong(method.len()))?;
+    let parts: [&[u8]; 3] = [&length.to_le_bytes(), method.as_bytes(), args];
+    encode(out, Kind::Request, dialect as u16, sequence, &parts)
+}
+
+/// Splits the payload of a `Request` frame into method and raw JSON arguments.
+///
+/// # Errors
+/// [`LinkError::Malformed`].
+pub fn parse_request(payload: &[u8]) -> Result<(&str, &[u8]), LinkError> {
+    let malformed = LinkError::Malformed("a request without its method");
+    let (length, rest) = payload.split_first_chunk::<4>().ok_or(malformed.clone())?;
+    let (method, args) =
+        rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(malformed.clone())?;
+    Ok((std::str::from_utf8(method).map_err(|_| malformed)?, args))
+}
+
+/// The worker's ends of a link.
+#[derive(Debug)]
+pub struct Ends {
+    /// Frames from the sidecar are read here.
+    pub input: OwnedFd,
+    /// Frames to the sidecar are written here.
+    pub output: OwnedFd,
+    /// The slot page, a sealed memfd.
+    pub slot: OwnedFd,
+}
+
+impl Ends {
+    const NAMES: [&str; 3] = ["in", "out", "slot"];
+
+    fn all(&self) -> [BorrowedFd<'_>; 3] {
+        [self.input.as_fd(), self.output.as_fd(), self.slot.as_fd()]
+    }
+
+    /// The value of [`LINK_VARIABLE`]: `in=FD:INODE,out=FD:INODE,slot=FD:INODE`.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn variable(&self) -> io::Result<String> {
+        use std::os::fd::AsRawFd;
+        let mut pairs = Vec::new();
+        for (name, fd) in Self::NAMES.iter().zip(self.all()) {
+            pairs.push(format!("{name}={}:{}", fd.as_raw_fd(), sys::inode(fd)?));
+        }
+        Ok(pairs.join(","))
+    }
+
+    /// Lets the three descriptors pass the next execve.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    ///
+    /// # Signal safety
+    /// fcntl(2) only: may run between `fork` and `execve`.
+    pub fn pass_to_exec(&self) -> io::Result<()> {
+        self.all().into_iter().try_for_each(|fd| sys::set_close_on_exec(fd, false))
+    }
+
+    /// Takes the ends that [`LINK_VARIABLE`] names and makes them close-on-exec. Names that a later sidecar may
+    /// add are passed over.
+    ///
+    /// # Errors
+    /// One sentence: what is wrong with the variable or with a descriptor. Nothing is closed then, because what
+    /// stands at that number may be somebody else's.
+    ///
+    /// # Safety
+    /// The caller takes ownership of the descriptors that the variable names: call it once per process.
+    pub unsafe fn from_variable(value: &str) -> Result<Self, String> {
+        let mut found: [Option<RawFd>; 3] = [None; 3];
+        for pair in value.split(',') {
+            let (name, rest) =
+                pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is not NAME=FD:INODE"))?;
+            let Some(at) = Self::NAMES.iter().position(|known| *known == name) else { continue };
+            let numbers = rest.split_once(':').and_then(|(fd, inode)| {
+                Some((fd.parse::<RawFd>().ok().filter(|fd| *fd > 2)?, inode.parse::<u64>().ok()?))
+            });
+            let (fd, inode) = numbers.ok_or_else(|| format!("\"{pair}\" is not NAME=FD:INODE"))?;
+            // SAFETY: only asked for its inode; a number that is not open gives EBADF.
+            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+            match sys::inode(borrowed) {
+                Err(_) => return Err(format!("descriptor {fd} ({name}) is closed")),
+                Ok(other) if other != inode => {
+                    return Err(format!("descriptor {fd} ({name}) is something else now"));
+                }
+                Ok(_) => {}
+            }
+            if let Some(place) = found.get_mut(at) {
+                *place = Some(fd);
+            }
+        }
+        let [Some(input), Some(output), Some(slot)] = found else {
+            return Err(format!("it must name {}", Self::NAMES.join(", ")));
+        };
+        // SAFETY: open, checked by inode to be what the sidecar made for us, and ours by this function's contract.
+        let ends = unsafe {
+            Self {
+                input: OwnedFd::from_raw_fd(input),
+                output: OwnedFd::from_raw_fd(output),
+                slot: OwnedFd::from_raw_fd(slot),
+            }
+        };
+        for fd in ends.all() {
+            sys::set_close_on_exec(fd, true).map_err(|error| error.to_string())?;
+        }
+        Ok(ends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::IntoRawFd;
+
+    use super::*;
+
+    #[test]
+    fn frames_survive_any_cut() {
+        let mut bytes = Vec::new();
+        encode_request(&mut bytes, 7, Dialect::Flat, "plc.read", br#"["ns=2;s=X"]"#).unwrap();
+        encode(&mut bytes, Kind::Drain, 0, 0, &[]).unwrap();
+        for cut in 0..bytes.len() {
+            let mut decoder = Decoder::default();
+            let mut frames = Vec::new();
+            for piece in [&bytes[..cut], &bytes[cut..]] {
+                decoder.push(piece);
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    frames.push(frame);
+                }
+            }
+            assert_eq!(frames.len(), 2, "cut at {cut}");
+            assert_eq!((frames[0].kind, frames[0].sequence), (Kind::Request, 7));
+            assert_eq!(Dialect::from_flags(frames[0].flags), Some(Dialect::Flat));
+            assert_eq!(
+                parse_request(&frames[0].payload).unwrap(),
+                ("plc.read", br#"["ns=2;s=X"]"#.as_slice())
+            );
+            assert_eq!(frames[1].kind, Kind::Drain);
+        }
+    }
+
+    #[test]
+    fn a_long_stream_does_not_grow_the_buffer() {
+        let mut frame = Vec::new();
+        encode(&mut frame, Kind::Reply, DATA, 1, &[&[b'1'; 1000]]).unwrap();
+        let mut decoder = Decoder::default();
+        for _ in 0..10_000 {
+            decoder.push(&frame);
+            assert!(decoder.next_frame().unwrap().is_some());
+        }
+        assert!(decoder.bytes.capacity() < 256 * 1024, "{}", decoder.bytes.capacity());
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_or_unknown_is_refused() {
+        let mut decoder = Decoder::default();
+        decoder.push(&[0xff; HEADER_BYTES]);
+        assert_eq!(decoder.next_frame(), Err(LinkError::TooLong(u32::MAX as usize)));
+        let mut decoder = Decoder::default();
+        decoder.push(&[0, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(decoder.next_frame(), Err(LinkError::UnknownKind(99)));
+        let mut out = Vec::new();
+        let huge = vec![0; MAX_PAYLOAD_BYTES + 1];
+        assert_eq!(encode(&mut out, Kind::Reply, 0, 1, &[&huge]), Err(LinkError::TooLong(huge.len())));
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_hello_of_another_version_still_tells_its_versions() {
+        let mut payload = Hello { lowest: 7, highest: 9, ..Hello::default() }.payload();
+        payload.truncate(8);
+        payload.extend_from_slice(b"another make");
+        let hello = Hello::parse(&payload).unwrap();
+        assert_eq!((hello.lowest, hello.highest), (7, 9));
+        assert!(Hello::parse(b"GET / HTTP/1.1").is_err());
+    }
+
+    #[test]
+    fn the_higher_common_version_is_spoken() {
+        assert_eq!(common_version((1, 1)), Some(1));
+        assert_eq!(common_version((1, 9)), Some(HIGHEST_VERSION));
+        assert_eq!(common_version((0, 1)), Some(1));
+        assert_eq!(common_version((2, 9)), None);
+        assert_eq!(common_version((0, 0)), None);
+    }
+
+    #[test]
+    fn the_variable_leads_back_to_the_same_descriptors() {
+        let ends = ends();
+        let value = ends.variable().unwrap();
+        ends.pass_to_exec().unwrap();
+        let Ends { input, output, slot } = ends;
+        for fd in [input, output, slot] {
+            let _ = fd.into_raw_fd();
+        }
+        // SAFETY: the ends were given up above.
+        let ends = unsafe { Ends::from_variable(&value) }.unwrap();
+        for fd in ends.all() {
+            assert!(sys::is_close_on_exec(fd).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_number_that_something_else_took_is_not_the_link() {
+        let ends = ends();
+        let value = ends.variable().unwrap().replacen(':', ":1", 1);
+        // SAFETY: refused before any descriptor is taken.
+        let error = unsafe { Ends::from_variable(&value) }.unwrap_err();
+        assert!(error.contains("something else now"), "{error}");
+        // SAFETY: as above.
+        let error = unsafe { Ends::from_variable("in=900:1,out=901:2,slot=902:3") }.unwrap_err();
+        assert_eq!(error, "descriptor 900 (in) is closed");
+        for value in ["", "in", "in=3", "in=x:y", "in=0:1", "other=3:4"] {
+            // SAFETY: as above.
+            assert!(unsafe { Ends::from_variable(value) }.is_err(), "{value}");
+        }
+    }
+
+    fn ends() -> Ends {
+        let (first, second) = (sys::pipe().unwrap(), sys::pipe().unwrap());
+        Ends { input: first.read, output: second.write, slot: sys::sealed_memory(c"slot", 4096).unwrap() }
+    }
+}

@@ -1,0 +1,339 @@
+//! System calls that nix does not wrap as we need them: descriptors in and out are `OwnedFd` or `BorrowedFd`,
+//! close-on-exec from birth.
+//!
+//! # Rules
+//! Nothing here decides, logs or retries beyond `EINTR`. A function that may run between `fork` and `execve`
+//! says so under *Signal safety*.
+//! Sources: pidfd_open(2), pidfd_send_signal(2), waitid(2), memfd_create(2), fcntl(2) F_ADD_SEALS, mmap(2).
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+/// The two ends of a pipe: what is written to `write` is read from `read`.
+#[derive(Debug)]
+pub struct Pipe {
+    /// The reading end.
+    pub read: OwnedFd,
+    /// The writing end.
+    pub write: OwnedFd,
+}
+
+/// A new pipe, both ends close-on-exec and blocking.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`: no descriptor left. Source: pipe2(2).
+pub fn pipe() -> io::Result<Pipe> {
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    Ok(Pipe { read, write })
+}
+
+/// An eventfd: non-blocking, close-on-exec, counter 0. Source: eventfd(2).
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`: no descriptor left.
+pub fn event_fd() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    owned(fd)
+}
+
+/// An anonymous shared file of exactly `bytes` zero bytes whose size can never change, so that a mapping of it
+/// cannot fault (`SIGBUS`) whatever the other side does.
+///
+/// # Errors
+/// `EMFILE`, `ENOMEM`. Source: memfd_create(2), fcntl(2) "File Sealing".
+pub fn sealed_memory(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    nix::unistd::ftruncate(&fd, i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(fd)
+}
+
+/// Whether `fd` carries the seals of [`sealed_memory`] and is exactly `bytes` long.
+#[must_use]
+pub fn is_sealed_memory(fd: BorrowedFd<'_>, bytes: usize) -> bool {
+    let wanted = (SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW).bits();
+    let sealed = fcntl(fd, FcntlArg::F_GET_SEALS).is_ok_and(|seals| seals & wanted == wanted);
+    sealed && nix::sys::stat::fstat(fd).is_ok_and(|stat| usize::try_from(stat.st_size) == Ok(bytes))
+}
+
+/// A shared, readable and writable mapping of the whole of a sealed file; unmapped on drop.
+#[derive(Debug)]
+pub struct Mapping {
+    address: NonNull<libc::c_void>,
+    bytes: usize,
+}
+
+// SAFETY: the mapping is memory shared between processes; whoever reads it uses atomics, on any thread.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `bytes` bytes of `fd` from its start.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the file is not sealed or has another size; else what mmap(2) says.
+    pub fn of_sealed(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        if bytes == 0 || !is_sealed_memory(fd, bytes) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a sealed file of the expected size",
+            ));
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice; the seals keep the file at `bytes`.
+        let address = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let address = NonNull::new(address).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { address, bytes })
+    }
+
+    /// The first byte; page-aligned.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.address.as_ptr().cast()
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: address and length are those of our own mmap; nobody borrows from it past our life.
+        unsafe { libc::munmap(self.address.as_ptr(), self.bytes) };
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It called `exit` with this code, 0 to 255.
+    Code(i32),
+    /// This signal ended it.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether it left a core file.
+        core: bool,
+    },
+    /// Somebody else took the status (`ECHILD`).
+    Unknown,
+}
+
+impl std::fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal { number, core } => {
+                let core = if core { ", core dumped" } else { "" };
+                match nix::sys::signal::Signal::try_from(number) {
+                    Ok(signal) => write!(f, "killed by {signal}{core}"),
+                    Err(_) => write!(f, "killed by signal {number}{core}"),
+                }
+            }
+            Self::Unknown => f.write_str("ended, status unknown"),
+        }
+    }
+}
+
+/// A stable handle on the process `pid`: it never means another process, even when the number is used again.
+///
+/// # Errors
+/// `ESRCH`: no such process. `ENOSYS`: Linux older than 5.3. Source: pidfd_open(2).
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: two integers in, a new descriptor (always close-on-exec) out.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    owned(RawFd::try_from(fd).unwrap_or(-1))
+}
+
+/// Sends `signal` to exactly the process behind `pidfd`.
+///
+/// # Errors
+/// `ESRCH`: it has ended and was reaped; `EPERM`. Source: pidfd_send_signal(2).
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo is allowed and means "as kill(2) does".
+    let rc = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Takes the exit status of the child behind `pidfd`, if it has ended.
+///
+/// # Blocking
+/// Never. `None`: still running.
+///
+/// # Errors
+/// What waitid(2) says, except `ECHILD` (status gone), which is [`ExitStatus::Unknown`].
+pub fn pidfd_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
+    let id = libc::id_t::try_from(pidfd.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    loop {
+        // SAFETY: siginfo_t is plain data; all zero is what waitid itself leaves when nothing has ended.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is ours and outlives the call.
+        let rc = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG) };
+        if rc == -1 {
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EINTR) => continue,
+                Some(libc::ECHILD) => return Ok(Some(ExitStatus::Unknown)),
+                _ => return Err(error),
+            }
+        }
+        // SAFETY: after a successful waitid these union fields are set (or still zero).
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        return Ok(match info.si_code {
+            _ if pid == 0 => None,
+            libc::CLD_EXITED => Some(ExitStatus::Code(status)),
+            code => Some(ExitStatus::Signal { number: status, core: code == libc::CLD_DUMPED }),
+        });
+    }
+}
+
+/// Sets or clears close-on-exec.
+///
+/// # Errors
+/// `EBADF`.
+///
+/// # Signal safety
+/// Two fcntl(2) calls: may run between `fork` and `execve`.
+pub fn set_close_on_exec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let mut flags = FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?);
+    flags.set(FdFlag::FD_CLOEXEC, on);
+    fcntl(fd, FcntlArg::F_SETFD(flags))?;
+    Ok(())
+}
+
+/// Whether `fd` is close-on-exec.
+///
+/// # Errors
+/// `EBADF`.
+pub fn is_close_on_exec(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?).contains(FdFlag::FD_CLOEXEC))
+}
+
+/// Makes `fd` non-blocking. The flag belongs to the open description, not to the descriptor: a pipe's other end
+/// keeps its own.
+///
+/// # Errors
+/// `EBADF`.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    flags.insert(OFlag::O_NONBLOCK);
+    fcntl(fd, FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+/// The inode number behind `fd`: pipes and memfds have one of their own each.
+///
+/// # Errors
+/// `EBADF`: no such descriptor is open.
+pub fn inode(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(nix::sys::stat::fstat(fd)?.st_ino)
+}
+
+/// Gives the process an empty signal mask and every signal its default disposition, as a program expects at its
+/// start. Ignored signals (SIGPIPE under php-cli, SIGHUP under nohup) would survive the execve.
+///
+/// # Errors
+/// What sigprocmask(2) says. A signal that cannot be changed (KILL, STOP, glibc's own two) is passed over.
+///
+/// # Signal safety
+/// System calls only: may run between `fork` and `execve`.
+pub fn default_signals() -> io::Result<()> {
+    for number in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid disposition; a refused number changes nothing.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    Ok(())
+}
+
+/// Time on `CLOCK_MONOTONIC`, the same in every process of the machine.
+#[must_use]
+pub fn monotonic() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is ours; CLOCK_MONOTONIC always exists on Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a successful call has just made this descriptor; nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn every_descriptor_is_close_on_exec_at_birth() {
+        let pipe = pipe().unwrap();
+        let event = event_fd().unwrap();
+        let memory = sealed_memory(c"test", 4096).unwrap();
+        let pidfd = pidfd_open(i32::try_from(std::process::id()).unwrap()).unwrap();
+        for fd in [&pipe.read, &pipe.write, &event, &memory, &pidfd] {
+            assert!(is_close_on_exec(fd.as_fd()).unwrap());
+        }
+    }
+
+    #[test]
+    fn sealed_memory_cannot_change_its_size() {
+        let fd = sealed_memory(c"test", 4096).unwrap();
+        assert!(nix::unistd::ftruncate(&fd, 0).is_err());
+        assert!(nix::unistd::ftruncate(&fd, 8192).is_err());
+        assert!(Mapping::of_sealed(fd.as_fd(), 8192).is_err(), "another size than the file's is refused");
+        assert!(Mapping::of_sealed(pipe().unwrap().read.as_fd(), 4096).is_err(), "a pipe is refused");
+    }
+
+    #[test]
+    #[allow(clippy::zombie_processes, reason = "pidfd_reap is what reaps here")]
+    fn a_pidfd_tells_how_a_child_ended_once() {
+        let child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let pidfd = pidfd_open(i32::try_from(child.id()).unwrap()).unwrap();
+        assert_eq!(wait(&pidfd), ExitStatus::Code(7));
+        assert_eq!(pidfd_reap(pidfd.as_fd()).unwrap(), Some(ExitStatus::Unknown), "the status is gone");
+        assert_eq!(pidfd_send_signal(pidfd.as_fd(), 0).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+    }
+
+    #[test]
+    #[allow(clippy::zombie_processes, reason = "pidfd_reap is what reaps here")]
+    fn a_pidfd_tells_the_signal_that_ended_a_child() {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pidfd = pidfd_open(i32::try_from(child.id()).unwrap()).unwrap();
+        assert_eq!(pidfd_reap(pidfd.as_fd()).unwrap(), None);
+        pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL).unwrap();
+        let status = wait(&pidfd);
+        assert_eq!(status, ExitStatus::Signal { number: libc::SIGKILL, core: false });
+        assert_eq!(status.to_string(), "killed by SIGKILL");
+    }
+
+    fn wait(pidfd: &OwnedFd) -> ExitStatus {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let ended = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(10_000_u16));
+        assert_eq!(ended, Ok(1), "the child has not ended within 10 s");
+        pidfd_reap(pidfd.as_fd()).unwrap().unwrap()
+    }
+}
