@@ -1,1 +1,36 @@
-fn main() {}
+//! rustdaemon: binds the JSON socket and keeps PHP workers alive.
+//!
+//! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
+//!
+//! F6 `main`       argv -> exit code
+//! F5 `cli`        the commands
+//! F4 `event_loop` the only user of mio: readiness -> Event, Action -> the module that does it
+//! F3 `daemon`     pure: pool, router and built-in methods under one `(now, Event) -> Vec<Action>`
+//! F2 `pool`       pure: slots, states, restart, stop
+//! F2 `router`     pure: requests: queue, in flight, deadline
+//! F2 `verbs`      pure: built-in methods
+//! F2 `client`     one non-blocking client connection
+//! F2 `worker`     the sidecar's end of one worker
+//! F2 `listener`   bind, owner lock
+//! F1 `process`    spawn, signal, reap
+//! F1 `dialect`    FLAT and TYPED <-> Request, answers
+//! F1 `config`     flags -> validated Config
+//! F0 `ids`        numbers of workers and clients
+
+mod cli;
+mod client;
+mod config;
+mod daemon;
+mod dialect;
+mod event_loop;
+mod ids;
+mod listener;
+mod pool;
+mod process;
+mod router;
+mod verbs;
+mod worker;
+
+fn main() -> std::process::ExitCode {
+    cli::main().into()
+}

@@ -1,0 +1,135 @@
+//! The commands: argv to exit code.
+//!
+//! Exit codes: 0 done; 1 answered, but bad news; 100 usage or configuration (starting again will not help); 111 the
+//! system, or nobody listens (starting again may help).
+
+mod call;
+mod methods;
+mod ping;
+mod run;
+mod session;
+mod status;
+
+use std::io::{ErrorKind, Write};
+
+use clap::{Parser, Subcommand};
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Answered, but bad news.
+pub const BAD_NEWS: u8 = 1;
+/// Usage or configuration: starting again will not help.
+pub const USAGE: u8 = 100;
+/// The system, or nobody listens: starting again may help.
+pub const SYSTEM: u8 = 111;
+
+/// Keeps PHP workers alive behind one JSON Unix socket.
+#[derive(Parser)]
+#[command(
+    name = "rustdaemon",
+    version,
+    after_help = "Exit codes: 0 done, 1 bad news, 100 usage or configuration, 111 system or nobody listens."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Run),
+    Ping(ping::Ping),
+    Call(call::Call),
+    Status(status::ShowStatus),
+    Methods(methods::ShowMethods),
+}
+
+/// Why a command ends with another code than 0: the code and one sentence for stderr.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    sentence: String,
+}
+
+impl Failure {
+    /// A failure.
+    pub fn new(code: u8, sentence: impl Into<String>) -> Self {
+        Self { code, sentence: sentence.into() }
+    }
+}
+
+/// What a command comes to.
+pub type Outcome = Result<u8, Failure>;
+
+/// Runs the command that argv names; its exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refused) => {
+            let code = if refused.use_stderr() { USAGE } else { DONE };
+            let _ = refused.print();
+            return code;
+        }
+    };
+    let outcome = match arguments.command {
+        Verb::Run(command) => command.run(),
+        Verb::Ping(command) => command.run(),
+        Verb::Call(command) => command.run(),
+        Verb::Status(command) => command.run(),
+        Verb::Methods(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|failure| {
+        let _ = writeln!(std::io::stderr(), "rustdaemon: {}", failure.sentence);
+        failure.code
+    })
+}
+
+/// Prints lines; a closed stdout ends a command quietly.
+fn print(text: &str) -> Outcome {
+    match std::io::stdout().write_all(format!("{}\n", text.trim_end()).as_bytes()) {
+        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(SYSTEM, format!("cannot write to stdout: {failed}")))
+        }
+        _ => Ok(DONE),
+    }
+}
+
+/// A table without borders, for people.
+fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.iter().copied());
+    table
+}
+
+/// Seconds for people: `12 s`, `5 min`, `3 h 20 min`, `2 d 4 h`.
+fn ago(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match whole {
+        0 => format!("{:.1} s", seconds.max(0.0)),
+        1..120 => format!("{whole} s"),
+        120..7200 => format!("{minutes} min"),
+        7200..172_800 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_for_people() {
+        let shown = [0.04, 1.0, 119.0, 120.0, 12_000.0, 190_000.0].map(ago);
+        assert_eq!(shown, ["0.0 s", "1 s", "119 s", "2 min", "3 h 20 min", "2 d 4 h"]);
+    }
+}

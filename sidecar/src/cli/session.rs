@@ -1,0 +1,87 @@
+//! A client command's connection: finds the socket, asks one TYPED request, reads its answer.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use rustdaemon_core::link::{Fault, SOCKET_VARIABLE};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Failure, SYSTEM, USAGE};
+use crate::config;
+
+/// Where to ask, and for how long.
+#[derive(Args)]
+pub struct Session {
+    /// Path of the sidecar's socket; else $RUSTDAEMON_SOCKET.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<String>,
+    /// How long to wait for the answer.
+    #[arg(long, value_name = "TIME", default_value = "35s", value_parser = config::duration)]
+    timeout: Duration,
+}
+
+/// The data of an answer as raw JSON, or the daemon's own word why there is none.
+pub type Answer = Result<Box<RawValue>, Fault>;
+
+#[derive(Deserialize)]
+struct Response<'a> {
+    ok: bool,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<Fault>,
+}
+
+impl Session {
+    /// Asks `method` with `args` (raw JSON, array or object).
+    ///
+    /// # Errors
+    /// [`SYSTEM`]: nobody listens, or the answer did not come; [`USAGE`]: no socket was named.
+    pub fn ask(&self, method: &str, args: &str) -> Result<Answer, Failure> {
+        let named = self.socket.clone().or_else(|| std::env::var(SOCKET_VARIABLE).ok());
+        let socket = named.ok_or_else(|| {
+            Failure::new(USAGE, format!("which sidecar? Give --socket PATH, or set {SOCKET_VARIABLE}"))
+        })?;
+        let path =
+            config::socket_path(&socket, Path::new("")).map_err(|sentence| Failure::new(USAGE, sentence))?;
+        let system = |sentence: String| Failure::new(SYSTEM, sentence);
+        let stream = UnixStream::connect(&path).map_err(|failed| {
+            system(match failed.kind() {
+                ErrorKind::NotFound => format!("no socket at {socket}; is the sidecar running?"),
+                ErrorKind::ConnectionRefused => format!("nobody listens on {socket}: the sidecar has ended"),
+                ErrorKind::PermissionDenied => format!(
+                    "uid {} may not open {socket}; ask for the socket's group or mode",
+                    nix::unistd::geteuid()
+                ),
+                _ => format!("cannot connect to {socket}: {failed}"),
+            })
+        })?;
+        let broke = |failed: std::io::Error| match failed.kind() {
+            ErrorKind::WouldBlock => {
+                system(format!("no answer from {socket} within {} s", self.timeout.as_secs_f64()))
+            }
+            _ => system(format!("the connection to {socket} broke: {failed}")),
+        };
+        let limit = Some(self.timeout.max(Duration::from_millis(1)));
+        stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)).map_err(broke)?;
+        let method = serde_json::Value::from(method);
+        let request = format!("{{\"id\":1,\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
+        (&stream).write_all(request.as_bytes()).map_err(broke)?;
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).map_err(broke)?;
+        let strange = || system(format!("{socket} answered something that is not rustdaemon's: {line:?}"));
+        if line.is_empty() {
+            return Err(system(format!("{socket} closed the connection without an answer")));
+        }
+        let response: Response<'_> = serde_json::from_str(&line).map_err(|_| strange())?;
+        match response {
+            Response { ok: true, data, .. } => Ok(Ok(data.map_or_else(Box::default, ToOwned::to_owned))),
+            Response { error: Some(fault), .. } => Ok(Err(fault)),
+            Response { .. } => Err(strange()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `rustdaemon status`: what a tired person reads at 3 a.m.
+
+use clap::Args;
+
+use super::session::Session;
+use super::{BAD_NEWS, DONE, Failure, Outcome, SYSTEM, ago, print, table};
+use crate::verbs::{Status, WorkerStatus};
+
+/// Show pools and workers. Exit code 1 when a worker is parked.
+#[derive(Args)]
+pub struct ShowStatus {
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: Session,
+}
+
+impl ShowStatus {
+    /// Prints a table, or JSON.
+    pub fn run(self) -> Outcome {
+        let data = match self.session.ask("daemon.status", "[]")? {
+            Ok(data) => data,
+            Err(fault) => return Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message))),
+        };
+        let status: Status = serde_json::from_str(data.get())
+            .map_err(|failed| Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}")))?;
+        match self.json {
+            true => print(data.get())?,
+            false => print(&text(&status))?,
+        };
+        let parked = status.workers.iter().any(|worker| worker.state == "parked");
+        Ok(if parked { BAD_NEWS } else { DONE })
+    }
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = vec![format!(
+        "rustdaemon {}  pid {}  {} for {}  {}",
+        status.version,
+        status.pid,
+        status.state,
+        ago(status.uptime),
+        status.socket
+    )];
+    for pool in &status.pools {
+        lines.push(format!(
+            "{}: {}{}\n{}: {} requests accepted, {} in flight, {} waiting",
+            pool.name,
+            pool.command.join(" "),
+            if pool.link { "" } else { "  (without a link)" },
+            pool.name,
+            pool.accepted,
+            pool.in_flight,
+            pool.waiting
+        ));
+    }
+    let mut rows = table(&["WORKER", "STATE", "FOR", "PID", "SERVED", "RESTARTS", "LAST EXIT"]);
+    for worker in &status.workers {
+        rows.add_row([
+            worker.name.clone(),
+            worker.state.clone(),
+            duration(worker),
+            worker.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            worker.served.to_string(),
+            worker.restarts.to_string(),
+            worker.last_exit.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    format!("{}\n\n{}", lines.join("\n"), rows.trim_fmt())
+}
+
+fn duration(worker: &WorkerStatus) -> String {
+    match (worker.retry_in, worker.request_age) {
+        (Some(left), _) => format!("{}, next start in {}", ago(worker.since), ago(left)),
+        (None, Some(age)) => format!("{}, this request {}", ago(worker.since), ago(age)),
+        (None, None) => ago(worker.since),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_one_line() {
+        let worker = |name: &str, state: &str| WorkerStatus {
+            name: name.into(),
+            state: state.into(),
+            pid: Some(812),
+            since: 7261.0,
+            served: 42,
+            last_exit: Some("killed by SIGKILL".into()),
+            ..WorkerStatus::default()
+        };
+        let workers = vec![
+            worker("opcua#0", "idle"),
+            WorkerStatus { retry_in: Some(3.0), ..worker("opcua#1", "backoff") },
+        ];
+        let text = text(&Status { workers, ..Status::default() });
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[rows.len() - 2].join(" "), "opcua#0 idle 2 h 1 min 812 42 0 killed by SIGKILL");
+        assert!(text.contains("next start in 3 s"), "{text}");
+    }
+}

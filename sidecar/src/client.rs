@@ -1,0 +1,360 @@
+//! One client's connection: bytes in, requests out; answers in, bytes out.
+//!
+//! # How it works
+//! Reading goes on until the client half-closes, or until something ends it: a FLAT request (one per connection),
+//! or a frame that is refused. Then the connection closes as soon as every request on it has its answer and the
+//! answers are written. Where the client may still be sending, we first shut down our side and discard for up to a
+//! second: closing at once would reset the connection and could take the answer with it.
+//!
+//! # What may be lost
+//! Bytes without a newline at the end of a stream: they are no request. What a client sends after a FLAT request.
+//!
+//! # Rules
+//! Never blocks. Decides nothing about a request.
+//! Sources: unix(7), shutdown(2).
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustdaemon_core::link::Dialect;
+
+use crate::dialect::{self, Address, Cause, Request};
+
+/// How long we go on discarding what a client sends after its last answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// Read at a time.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    input: Vec<u8>,
+    /// Where the unread rest of `input` starts, and up to where it holds no newline.
+    start: usize,
+    searched: usize,
+    output: Vec<u8>,
+    written: usize,
+    outstanding: usize,
+    reading: bool,
+    peer_done: bool,
+    linger_until: Option<Instant>,
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Open,
+    /// It has ended; drop it.
+    Closed,
+}
+
+impl Client {
+    /// A new one, non-blocking.
+    #[must_use]
+    pub fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            input: Vec::new(),
+            start: 0,
+            searched: 0,
+            output: Vec::new(),
+            written: 0,
+            outstanding: 0,
+            reading: true,
+            peer_done: false,
+            linger_until: None,
+        }
+    }
+
+    /// For readiness.
+    #[must_use]
+    pub fn raw_fd(&self) -> i32 {
+        self.stream.as_raw_fd()
+    }
+
+    /// Whether bytes wait that the client does not take at the moment.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.written < self.output.len()
+    }
+
+    /// When [`Client::advance`] has something to do of its own.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.linger_until
+    }
+
+    /// Reads all that is there; the whole requests in it, in order. Refused frames are answered here.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn read(&mut self) -> io::Result<Vec<Request>> {
+        let mut requests = Vec::new();
+        let mut chunk = [0; CHUNK_BYTES];
+        while !self.peer_done {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => self.peer_done = true,
+                Ok(length) if self.reading => {
+                    self.input.extend_from_slice(chunk.get(..length).unwrap_or_default());
+                    self.cut(&mut requests);
+                }
+                Ok(_) => {} // discarded
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Takes the answer to one of this connection's requests.
+    pub fn answer(&mut self, line: &[u8]) {
+        self.outstanding = self.outstanding.saturating_sub(1);
+        self.output.extend_from_slice(line);
+    }
+
+    /// Writes what can be written and closes what has come to its end.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn advance(&mut self, now: Instant) -> io::Result<Fate> {
+        while let Some(rest) = self.output.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match self.stream.write(rest) {
+                Ok(length) => self.written += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fate::Open),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.output.clear();
+        self.written = 0;
+        if (self.reading && !self.peer_done) || self.outstanding > 0 {
+            return Ok(Fate::Open);
+        }
+        if self.peer_done || self.linger_until.is_some_and(|until| until <= now) {
+            return Ok(Fate::Closed);
+        }
+        if self.linger_until.is_none() {
+            self.stream.shutdown(Shutdown::Write)?;
+            self.linger_until = Some(now + LINGER);
+        }
+        Ok(Fate::Open)
+    }
+
+    /// Cuts whole frames off the input.
+    fn cut(&mut self, requests: &mut Vec<Request>) {
+        while self.reading {
+            let unsearched = self.input.get(self.searched..).unwrap_or_default();
+            let Some(newline) = unsearched.iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.input.len();
+                break;
+            };
+            let end = self.searched + newline;
+            let frame = self.input.get(self.start..end).unwrap_or_default();
+            match dialect::parse(frame) {
+                Ok(request) => {
+                    self.reading = request.address.dialect != Dialect::Flat;
+                    self.outstanding += 1;
+                    requests.push(request);
+                }
+                Err(refusal) => self.refuse(&refusal.address, &refusal.cause),
+            }
+            self.start = end + 1;
+            self.searched = self.start;
+        }
+        if self.reading {
+            self.input.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+            self.check_size();
+        } else {
+            self.input = Vec::new();
+        }
+    }
+
+    /// Refuses a frame that is too long before its newline has come.
+    fn check_size(&mut self) {
+        if self.input.len() <= dialect::FLAT_BUFFER_BYTES {
+            return;
+        }
+        // Only the first 64 KiB can raise the limit.
+        let head = self.input.get(..dialect::FLAT_FRAME_BYTES).unwrap_or_default();
+        let dialect = dialect::peek(head).unwrap_or(Dialect::Flat);
+        let cause = match dialect {
+            Dialect::Flat => Cause::BufferTooLarge,
+            Dialect::Typed if self.input.len() > dialect::TYPED_FRAME_BYTES => Cause::FrameTooLarge,
+            Dialect::Typed => return,
+        };
+        self.refuse(&Address { dialect, id: "null".into() }, &cause);
+        self.input = Vec::new();
+    }
+
+    fn refuse(&mut self, address: &Address, cause: &Cause) {
+        dialect::write_fault(&mut self.output, address, cause);
+        self.reading = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPED: &[u8] = b"{\"id\":1,\"t\":\"req\",\"method\":\"m\",\"args\":[]}\n";
+
+    fn pair() -> (UnixStream, Client) {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        (theirs, Client::new(ours))
+    }
+
+    /// Writes from a thread, because a pair of sockets holds less than the largest frame.
+    fn feed(bytes: Vec<u8>) -> (UnixStream, Client, Vec<Request>) {
+        let (mut theirs, mut client) = pair();
+        let reader = theirs.try_clone().unwrap();
+        let writer = std::thread::spawn(move || theirs.write_all(&bytes));
+        let mut requests = Vec::new();
+        while !writer.is_finished() {
+            requests.extend(client.read().unwrap());
+        }
+        writer.join().unwrap().unwrap();
+        requests.extend(client.read().unwrap());
+        (reader, client, requests)
+    }
+
+    fn all(mut theirs: UnixStream) -> String {
+        let mut text = String::new();
+        theirs.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn typed_requests_are_kept_apart_and_the_connection_stays() {
+        let (_theirs, mut client, requests) = feed(TYPED.repeat(3));
+        assert_eq!(requests.len(), 3);
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
+        for _ in 0..3 {
+            client.answer(b"x\n");
+        }
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
+    }
+
+    #[test]
+    fn a_request_in_single_bytes_is_one_request() {
+        let (mut theirs, mut client) = pair();
+        let mut requests = Vec::new();
+        for byte in TYPED {
+            theirs.write_all(&[*byte]).unwrap();
+            requests.extend(client.read().unwrap());
+        }
+        assert_eq!(requests.len(), 1);
+    }
+
+    #[test]
+    fn a_flat_request_is_the_last_one() {
+        let (theirs, mut client, requests) = feed(b"{\"command\":\"a\"}\r\n{\"command\":\"b\"}\n".to_vec());
+        assert_eq!(requests.iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["a"]);
+        client.answer(b"done\n");
+        let now = Instant::now();
+        assert_eq!(client.advance(now).unwrap(), Fate::Open, "the client may still be sending");
+        assert_eq!(all(theirs), "done\n", "but it sees the end");
+        client.read().unwrap();
+        assert_eq!(client.advance(now).unwrap(), Fate::Closed);
+    }
+
+    #[test]
+    fn a_client_that_never_closes_is_closed_after_the_linger() {
+        let (_theirs, mut client, _) = feed(b"{\"command\":\"a\"}\n".to_vec());
+        client.answer(b"done\n");
+        let now = Instant::now();
+        client.advance(now).unwrap();
+        assert_eq!(client.deadline(), Some(now + LINGER));
+        assert_eq!(client.advance(now + LINGER).unwrap(), Fate::Closed);
+    }
+
+    #[test]
+    fn earlier_requests_get_their_answers_before_a_refusal_closes() {
+        let (theirs, mut client, requests) = feed([TYPED, b"garbage\n", TYPED].concat());
+        assert_eq!(requests.len(), 1);
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
+        client.answer(b"done\n");
+        client.advance(Instant::now()).unwrap();
+        assert!(all(theirs).ends_with("done\n"));
+    }
+
+    #[test]
+    fn a_half_closed_client_gets_its_answer_and_then_the_end() {
+        let (theirs, mut client, requests) = feed(TYPED.to_vec());
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(client.read().unwrap().is_empty());
+        assert_eq!((requests.len(), client.advance(Instant::now()).unwrap()), (1, Fate::Open));
+        client.answer(b"done\n");
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
+        drop(client);
+        assert_eq!(all(theirs), "done\n");
+    }
+
+    #[test]
+    fn an_end_without_a_newline_is_no_request() {
+        let (theirs, mut client, requests) = feed(b"{\"command\":\"a\"}".to_vec());
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(requests.is_empty() && client.read().unwrap().is_empty());
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_is_refused_by_its_dialects_limit() {
+        let refused = |bytes: Vec<u8>| {
+            let (theirs, mut client, requests) = feed(bytes);
+            assert!(requests.is_empty());
+            client.advance(Instant::now()).unwrap();
+            all(theirs)
+        };
+        let flat = |bytes: usize| [b"{\"command\":\"m\",\"a\":\"".to_vec(), vec![b'x'; bytes]].concat();
+        assert!(refused(flat(1_048_576)).contains("Request exceeds maximum size of 1MB"));
+        assert!(refused([flat(70_000), b"\"}\n".to_vec()].concat()).contains("maximum size of 65536 bytes"));
+        let typed = [b"{\"t\":\"req\",\"a\":\"".to_vec(), vec![b'x'; 16_777_216]].concat();
+        let answer = refused(typed);
+        assert!(
+            answer.contains("\"t\":\"res\"") && answer.contains("maximum size of 16777216 bytes"),
+            "{answer}"
+        );
+        let (_theirs, _client, requests) = feed(
+            [
+                b"{\"t\":\"req\",\"id\":1,\"method\":\"m\",\"args\":[\"".to_vec(),
+                vec![b'x'; 2_000_000],
+                b"\"]}\n".to_vec(),
+            ]
+            .concat(),
+        );
+        assert_eq!(requests.len(), 1, "two megabytes are fine in TYPED");
+    }
+
+    #[test]
+    fn an_answer_larger_than_the_sockets_buffer_waits_for_the_client() {
+        let (mut theirs, mut client, _) = feed(TYPED.to_vec());
+        client.answer(&vec![b'x'; 4_000_000]);
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
+        assert!(client.is_blocked());
+        let mut left = 4_000_000;
+        let mut chunk = vec![0; 65_536];
+        while left > 0 {
+            left -= theirs.read(&mut chunk).unwrap();
+            client.advance(Instant::now()).unwrap();
+        }
+        assert!(!client.is_blocked());
+    }
+
+    #[test]
+    fn a_client_that_vanished_is_an_error_not_a_crash() {
+        let (theirs, mut client, _) = feed(TYPED.to_vec());
+        drop(theirs);
+        client.read().ok();
+        client.answer(b"done\n");
+        assert!(client.advance(Instant::now()).is_err());
+    }
+}

@@ -1,0 +1,492 @@
+//! The one loop of the one thread: readiness becomes an [`Event`], an [`Action`] becomes a call of the module that
+//! does it. The only user of mio.
+//!
+//! # How it works
+//! A token holds the kind of its source and the number of its client or worker. Numbers are never used again, so an
+//! event that outlived its source misses. mio reports edges: every source is read until it would block.
+//! A worker's end: its pidfd is readable; its link is read to the end, so that replies survive their writer; then its
+//! status is taken, its sources are removed from epoll and closed.
+//!
+//! # Rules
+//! No decision: what follows from an event, `daemon` says. Never blocks but in poll, never ends because of an error.
+//! Sources: epoll(7), signalfd(2), pidfd_open(2).
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use log::{Level, debug, error, info, log, warn};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::client::{Client, Fate};
+use crate::config::Config;
+use crate::daemon::{Action, Daemon, Event};
+use crate::dialect::Request;
+use crate::ids::{ClientId, WorkerId};
+use crate::listener::Listener;
+use crate::pool::Order;
+use crate::worker::{Message, Worker};
+
+/// Waited before the next accept when no descriptor was left.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// At the end, clients may take this long to read their last answers.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Listener,
+    Signals,
+    Client(ClientId),
+    WorkerLink(WorkerId),
+    WorkerEnd(WorkerId),
+}
+
+impl Source {
+    const KINDS: u64 = 5;
+
+    fn token(self) -> Token {
+        let (kind, number) = match self {
+            Self::Listener => (0, 0),
+            Self::Signals => (1, 0),
+            Self::Client(ClientId(number)) => (2, number),
+            Self::WorkerLink(WorkerId(number)) => (3, number),
+            Self::WorkerEnd(WorkerId(number)) => (4, number),
+        };
+        Token(usize::try_from(number * Self::KINDS + kind).unwrap_or(usize::MAX))
+    }
+
+    fn of(token: Token) -> Self {
+        let (number, kind) = (token.0 as u64 / Self::KINDS, token.0 as u64 % Self::KINDS);
+        match kind {
+            0 => Self::Listener,
+            1 => Self::Signals,
+            2 => Self::Client(ClientId(number)),
+            3 => Self::WorkerLink(WorkerId(number)),
+            _ => Self::WorkerEnd(WorkerId(number)),
+        }
+    }
+}
+
+/// The running sidecar.
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    listener: Option<Listener>,
+    signals: SignalFd,
+    config: Config,
+    run: String,
+    daemon: Daemon,
+    workers: HashMap<WorkerId, Worker>,
+    clients: HashMap<ClientId, Client>,
+    /// Clients with a deadline of their own.
+    lingering: BTreeSet<(Instant, ClientId)>,
+    /// Clients registered for WRITABLE too.
+    blocked: BTreeSet<ClientId>,
+    next_client: u64,
+    accept_at: Option<Instant>,
+    interrupted: bool,
+    ended: bool,
+}
+
+impl EventLoop {
+    /// Everything in place, nothing started. `run` is this run's id.
+    ///
+    /// # Errors
+    /// What epoll(7) or signalfd(2) say.
+    pub fn new(config: Config, listener: Listener, run: String, seed: u64) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut mask = SigSet::empty();
+        for signal in [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGQUIT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+        ] {
+            mask.add(signal);
+        }
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let register = |fd: i32, source: Source| {
+            poll.registry().register(&mut SourceFd(&fd), source.token(), Interest::READABLE)
+        };
+        register(listener.raw_fd(), Source::Listener)?;
+        register(signals.as_raw_fd(), Source::Signals)?;
+        let daemon = Daemon::new(Instant::now(), config.clone(), seed);
+        Ok(Self {
+            poll,
+            listener: Some(listener),
+            signals,
+            config,
+            run,
+            daemon,
+            workers: HashMap::new(),
+            clients: HashMap::new(),
+            lingering: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            next_client: 0,
+            accept_at: None,
+            interrupted: false,
+            ended: false,
+        })
+    }
+
+    /// Runs until everything has ended.
+    pub fn run(mut self) {
+        info!(
+            "rustdaemon {} (pid {}) listens on {}",
+            env!("CARGO_PKG_VERSION"),
+            std::process::id(),
+            self.config.socket.display()
+        );
+        self.feed(Event::Start);
+        while !self.ended {
+            self.turn(self.next_deadline());
+        }
+        self.listener = None; // unlinks the socket: who comes now is told so by connect(2)
+        let farewell = Instant::now() + FAREWELL;
+        while !self.blocked.is_empty() && Instant::now() < farewell {
+            self.turn(Some(farewell));
+        }
+        info!("stopped");
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let lingering = self.lingering.first().map(|(until, _)| *until);
+        self.daemon.next_deadline().into_iter().chain(lingering).chain(self.accept_at).min()
+    }
+
+    /// Waits for readiness, or until `deadline`, and takes in all of it.
+    fn turn(&mut self, deadline: Option<Instant>) {
+        // epoll counts in milliseconds: rounded up, so that a deadline has passed when it is looked at.
+        let timeout = deadline.map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            left + Duration::from_micros(u64::from(left.subsec_nanos() % 1_000_000 != 0) * 999)
+        });
+        let mut events = Events::with_capacity(256);
+        if let Err(failed) = self.poll.poll(&mut events, timeout)
+            && failed.kind() != io::ErrorKind::Interrupted
+        {
+            error!("epoll_wait: {failed}");
+        }
+        for event in &events {
+            match Source::of(event.token()) {
+                Source::Listener => self.accept(),
+                Source::Signals => self.take_signals(),
+                Source::Client(client) => {
+                    // Both directions closed: nobody is left to read an answer.
+                    if event.is_write_closed() && event.is_read_closed() && event.is_error() {
+                        self.drop_client(client);
+                    } else {
+                        self.read_client(client);
+                    }
+                }
+                Source::WorkerLink(worker) => {
+                    if let Some(worker) = self.workers.get_mut(&worker) {
+                        worker.flush();
+                    }
+                    self.read_worker(worker);
+                }
+                Source::WorkerEnd(worker) => self.reap(worker),
+            }
+        }
+        let now = Instant::now();
+        if self.accept_at.is_some_and(|at| at <= now) {
+            self.accept();
+        }
+        while let Some((_, client)) = self.lingering.first().copied().filter(|(until, _)| *until <= now) {
+            self.settle(client);
+        }
+        if self.daemon.next_deadline().is_some_and(|at| at <= now) {
+            self.feed(Event::Deadline);
+        }
+    }
+
+    /// Tells the daemon what happened and does what it says, until nothing follows any more.
+    fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        let mut answered = Vec::new();
+        while let Some(event) = events.pop_front() {
+            for action in self.daemon.on(Instant::now(), event) {
+                match action {
+                    Action::Worker(order) => events.extend(self.obey(order)),
+                    Action::Send { worker, frame } => {
+                        if let Some(worker) = self.workers.get_mut(&worker) {
+                            worker.send(&frame);
+                        }
+                    }
+                    Action::Answer { client, line } => {
+                        if let Some(found) = self.clients.get_mut(&client) {
+                            found.answer(&line);
+                            answered.push(client);
+                        }
+                    }
+                    Action::Report { client, address, mut status } => {
+                        status.pid = std::process::id();
+                        let workers = self.daemon.workers_by_slot();
+                        for (entry, worker) in status.workers.iter_mut().zip(workers) {
+                            let worker = worker.and_then(|worker| self.workers.get(&worker));
+                            entry.request_age =
+                                worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
+                        }
+                        if let Some(found) = self.clients.get_mut(&client) {
+                            let mut line = Vec::new();
+                            let data = rustdaemon_core::link::json(&status);
+                            crate::dialect::write_data(&mut line, &address, &data);
+                            found.answer(&line);
+                            answered.push(client);
+                        }
+                    }
+                    Action::Exit => self.ended = true,
+                }
+            }
+        }
+        answered.dedup();
+        for client in answered {
+            self.settle(client);
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Option<Event> {
+        match order {
+            Order::Spawn { worker, slot } => return Some(self.spawn(worker, slot)),
+            Order::Say(level, line) => log!(level, "{line}"),
+            Order::Go(worker, go) => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.go(&go);
+                }
+            }
+            Order::Refuse(worker, sentence) => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.refuse(&sentence);
+                }
+            }
+            Order::Drain(worker) => {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.drain();
+                }
+            }
+            Order::Terminate(worker) => self.signal(worker, Signal::SIGTERM),
+            Order::Kill(worker) => self.signal(worker, Signal::SIGKILL),
+        }
+        None
+    }
+
+    fn signal(&mut self, worker: WorkerId, signal: Signal) {
+        let Some(found) = self.workers.get(&worker) else { return };
+        if let Err(failed) = found.process.signal(signal as i32) {
+            warn!("{signal} to pid {}: {failed}", found.process.pid);
+        }
+    }
+
+    fn spawn(&mut self, id: WorkerId, slot: u32) -> Event {
+        let pool = &self.config.pool;
+        let started = Worker::start(&pool.command, &self.run, slot, &self.config.socket, pool.link);
+        let registered = started.and_then(|worker| match self.watch(id, &worker) {
+            Ok(()) => Ok(worker),
+            Err(failed) => {
+                // Nobody would see it end: it must not live.
+                let _ = worker.process.signal(Signal::SIGKILL as i32);
+                Err(failed)
+            }
+        });
+        match registered {
+            Ok(worker) => {
+                let pid = worker.process.pid;
+                self.workers.insert(id, worker);
+                Event::Spawned { worker: id, pid }
+            }
+            Err(failed) => Event::SpawnFailed { worker: id, why: failed.to_string() },
+        }
+    }
+
+    fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
+        let registry = self.poll.registry();
+        let pidfd = worker.process.pidfd().as_raw_fd();
+        registry.register(&mut SourceFd(&pidfd), Source::WorkerEnd(id).token(), Interest::READABLE)?;
+        if let Some((input, output)) = worker.link_fds() {
+            let token = Source::WorkerLink(id).token();
+            registry.register(&mut SourceFd(&input), token, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&output), token, Interest::WRITABLE)?;
+        }
+        Ok(())
+    }
+
+    fn read_worker(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let (messages, broken) = worker.read();
+        for message in messages {
+            self.feed(match message {
+                Message::Hello(hello) => Event::Hello { worker: id, hello },
+                Message::Ready(methods) => Event::Ready { worker: id, methods },
+                Message::Reply { sequence, outcome } => Event::Reply { worker: id, sequence, outcome },
+            });
+        }
+        if let Some(why) = broken {
+            self.feed(Event::LinkBroken { worker: id, why: why.to_string() });
+        }
+    }
+
+    fn reap(&mut self, id: WorkerId) {
+        let status = match self.workers.get(&id).map(|worker| worker.process.reap()) {
+            Some(Ok(Some(status))) => status,
+            Some(Err(failed)) => {
+                error!("waitid: {failed}");
+                return;
+            }
+            Some(Ok(None)) | None => return,
+        };
+        self.read_worker(id);
+        if let Some(worker) = self.workers.remove(&id) {
+            let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
+            for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
+                if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
+                    debug!("deregister: {failed}");
+                }
+            }
+        }
+        self.feed(Event::Exited { worker: id, status });
+    }
+
+    fn take_signals(&mut self) {
+        loop {
+            let info = match self.signals.read_signal() {
+                Ok(Some(info)) => info,
+                Ok(None) => return,
+                Err(failed) => return error!("signalfd: {failed}"),
+            };
+            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+            let Ok(signal) = Signal::try_from(number) else { continue };
+            let sender = match info.ssi_pid {
+                0 => "the kernel or the terminal".to_owned(),
+                pid => format!("pid {pid} (uid {})", info.ssi_uid),
+            };
+            match signal {
+                Signal::SIGUSR1 | Signal::SIGUSR2 => debug!("{signal} from {sender}: nothing to do"),
+                Signal::SIGINT if self.interrupted => {
+                    warn!("{signal} again from {sender}: ending everything now");
+                    self.feed(Event::StopNow);
+                }
+                _ => {
+                    self.interrupted |= signal == Signal::SIGINT;
+                    info!("{signal} from {sender}: stopping");
+                    self.feed(Event::Stop);
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        self.accept_at = None;
+        loop {
+            let accepted = match self.listener.as_ref().map(Listener::accept) {
+                Some(Ok(Some(stream))) => self.welcome(Client::new(stream)),
+                Some(Ok(None)) | None => return,
+                Some(Err(failed)) => Err(failed),
+            };
+            if let Err(failed) = accepted {
+                // The edge is spent: without a retry nobody would look again.
+                log!(Level::Warn, "accept: {failed}; tried again in {} ms", ACCEPT_RETRY.as_millis());
+                self.accept_at = Some(Instant::now() + ACCEPT_RETRY);
+                return;
+            }
+        }
+    }
+
+    fn welcome(&mut self, client: Client) -> io::Result<()> {
+        self.next_client += 1;
+        let id = ClientId(self.next_client);
+        let fd = client.raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), Source::Client(id).token(), Interest::READABLE)?;
+        self.clients.insert(id, client);
+        Ok(())
+    }
+
+    fn read_client(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let requests: Vec<Request> = match client.read() {
+            Ok(requests) => requests,
+            Err(failed) => {
+                debug!("a client's connection broke: {failed}");
+                return self.drop_client(id);
+            }
+        };
+        for request in requests {
+            let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let unix_time = unix_time.as_micros() as f64 / 1e6; // as PHP's microtime(true)
+            self.feed(Event::Request { client: id, request, unix_time });
+        }
+        self.settle(id);
+    }
+
+    /// Writes what a client waits for; closes, lingers, or waits for room.
+    fn settle(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let before = client.deadline();
+        let fate = client.advance(Instant::now());
+        let (after, is_blocked, fd) = (client.deadline(), client.is_blocked(), client.raw_fd());
+        match fate {
+            Ok(Fate::Open) => {}
+            Ok(Fate::Closed) => return self.drop_client(id),
+            Err(failed) => {
+                debug!("a client's connection broke: {failed}");
+                return self.drop_client(id);
+            }
+        }
+        if before != after {
+            self.lingering.extend(after.map(|until| (until, id)));
+        }
+        if is_blocked != self.blocked.contains(&id) {
+            let interest = match is_blocked {
+                true => Interest::READABLE | Interest::WRITABLE,
+                false => Interest::READABLE,
+            };
+            match is_blocked {
+                true => self.blocked.insert(id),
+                false => self.blocked.remove(&id),
+            };
+            let token = Source::Client(id).token();
+            if let Err(failed) = self.poll.registry().reregister(&mut SourceFd(&fd), token, interest) {
+                warn!("epoll_ctl: {failed}");
+                self.drop_client(id);
+            }
+        }
+    }
+
+    fn drop_client(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.remove(&id) {
+            let fd = client.raw_fd();
+            if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
+                debug!("deregister: {failed}");
+            }
+            self.blocked.remove(&id);
+            if let Some(until) = client.deadline() {
+                self.lingering.remove(&(until, id));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_leads_back_to_its_source() {
+        for source in [
+            Source::Listener,
+            Source::Signals,
+            Source::Client(ClientId(1)),
+            Source::WorkerLink(WorkerId(1)),
+            Source::WorkerEnd(WorkerId(u64::from(u32::MAX))),
+        ] {
+            assert_eq!(Source::of(source.token()), source);
+        }
+    }
+}

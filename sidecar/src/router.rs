@@ -1,0 +1,260 @@
+//! Requests from acceptance to answer: the queue, what is in flight, deadlines. Knows workers by number only.
+//!
+//! # How it works
+//! An accepted request has a sequence number and stays here until it is answered: by a reply, by its worker's end,
+//! by its deadline, or by a stop. Each of these takes it out, so that a second one finds nothing: one request, one
+//! answer.
+//!
+//! # What may be lost
+//! Nothing that was accepted. The late reply to a request whose deadline has passed finds nothing and is dropped.
+//!
+//! # Rules
+//! Pure. Which worker is idle, the caller knows.
+//! Sources: DESIGN §4.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::dialect::{Address, Request};
+use crate::ids::{ClientId, WorkerId};
+
+/// An accepted request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who waits for the answer.
+    pub client: ClientId,
+    /// The request.
+    pub request: Request,
+    /// Who has it; `None`: it waits.
+    pub worker: Option<WorkerId>,
+    deadline: Instant,
+}
+
+impl Entry {
+    /// Where its answer goes.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.request.address
+    }
+}
+
+/// All accepted requests that have no answer yet.
+#[derive(Debug)]
+pub struct Router {
+    entries: HashMap<u64, Entry>,
+    queue: VecDeque<u64>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    next: u64,
+    limit: usize,
+    /// Requests accepted since the start.
+    pub accepted: u64,
+    /// Replies that came after their request had been answered otherwise.
+    pub late: u64,
+}
+
+impl Router {
+    /// An empty one; `limit` requests may wait.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            queue: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            next: 1,
+            limit,
+            accepted: 0,
+            late: 0,
+        }
+    }
+
+    /// Takes a request in and gives it to `worker`, or queues it. Its number; `None`: the queue is full.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        client: ClientId,
+        request: Request,
+        timeout: Duration,
+        worker: Option<WorkerId>,
+    ) -> Option<u64> {
+        if worker.is_none() {
+            if self.queue.len() >= self.limit {
+                return None;
+            }
+            self.queue.push_back(self.next);
+        }
+        let sequence = self.next;
+        self.next += 1;
+        self.accepted += 1;
+        let deadline = now + timeout;
+        self.deadlines.insert((deadline, sequence));
+        self.entries.insert(sequence, Entry { client, request, worker, deadline });
+        Some(sequence)
+    }
+
+    /// The first waiting request that `fits`, now `worker`'s.
+    pub fn assign(&mut self, worker: WorkerId, fits: impl Fn(&str) -> bool) -> Option<(u64, &Entry)> {
+        let entries = &self.entries;
+        let fits = |sequence: &u64| entries.get(sequence).is_some_and(|entry| fits(&entry.request.method));
+        let at = self.queue.iter().position(fits)?;
+        let sequence = self.queue.remove(at)?;
+        let entry = self.entries.get_mut(&sequence)?;
+        entry.worker = Some(worker);
+        Some((sequence, entry))
+    }
+
+    /// `worker` has answered. `None`: the request is not, or no longer, its own.
+    pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
+        match self.entries.get(&sequence).is_some_and(|entry| entry.worker == Some(worker)) {
+            true => self.take(sequence),
+            false => {
+                self.late += 1;
+                None
+            }
+        }
+    }
+
+    /// Takes out what an ended worker had in hand.
+    pub fn worker_ended(&mut self, worker: WorkerId) -> Vec<Entry> {
+        self.take_all(|entry| entry.worker == Some(worker))
+    }
+
+    /// Takes out everything that workers have in hand.
+    pub fn all_in_flight(&mut self) -> Vec<Entry> {
+        self.take_all(|entry| entry.worker.is_some())
+    }
+
+    /// Takes out what waits and does not `fit`.
+    pub fn refuse_waiting(&mut self, fits: impl Fn(&str) -> bool) -> Vec<Entry> {
+        self.take_all(|entry| entry.worker.is_none() && !fits(&entry.request.method))
+    }
+
+    /// Takes out every request whose deadline has passed.
+    pub fn expired(&mut self, now: Instant) -> Vec<Entry> {
+        let mut expired = Vec::new();
+        while let Some((deadline, sequence)) = self.deadlines.first().copied() {
+            if deadline > now {
+                break;
+            }
+            expired.extend(self.take(sequence));
+        }
+        expired
+    }
+
+    /// When [`Router::expired`] has something to give.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Requests that wait for a worker.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Requests that a worker has.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.entries.len() - self.queue.len()
+    }
+
+    fn take_all(&mut self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let wanted = self.entries.iter().filter(|(_, entry)| wanted(entry));
+        let mut sequences: Vec<u64> = wanted.map(|(sequence, _)| *sequence).collect();
+        sequences.sort_unstable();
+        sequences.into_iter().filter_map(|sequence| self.take(sequence)).collect()
+    }
+
+    fn take(&mut self, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&sequence)?;
+        self.deadlines.remove(&(entry.deadline, sequence));
+        if entry.worker.is_none() {
+            self.queue.retain(|waiting| *waiting != sequence);
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustdaemon_core::link::Dialect;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    const WORKER: WorkerId = WorkerId(1);
+
+    fn request(method: &str) -> Request {
+        let address = Address { dialect: Dialect::Flat, id: String::new() };
+        Request { address, method: method.into(), args: Vec::new() }
+    }
+
+    fn router(waiting: &[&str]) -> (Router, Instant) {
+        let (mut router, now) = (Router::new(4), Instant::now());
+        for method in waiting {
+            router.accept(now, ClientId(1), request(method), TIMEOUT, None).unwrap();
+        }
+        (router, now)
+    }
+
+    #[test]
+    fn waiting_requests_are_served_in_order_by_who_offers_them() {
+        let (mut router, _) = router(&["a", "b", "a"]);
+        assert_eq!(router.assign(WORKER, |method| method == "b").unwrap().0, 2);
+        assert_eq!(router.assign(WORKER, |_| true).unwrap().0, 1);
+        assert_eq!((router.waiting(), router.in_flight()), (1, 2));
+        assert_eq!(router.assign(WORKER, |method| method == "x"), None);
+    }
+
+    #[test]
+    fn a_full_queue_takes_no_more_but_an_idle_worker_does() {
+        let (mut router, now) = router(&["a"; 4]);
+        assert_eq!(router.accept(now, ClientId(1), request("a"), TIMEOUT, None), None);
+        assert!(router.accept(now, ClientId(1), request("a"), TIMEOUT, Some(WORKER)).is_some());
+        assert_eq!((router.waiting(), router.in_flight()), (4, 1));
+    }
+
+    #[test]
+    fn one_request_has_one_answer() {
+        let (mut router, now) = router(&[]);
+        let sequence = router.accept(now, ClientId(1), request("a"), TIMEOUT, Some(WORKER)).unwrap();
+        assert_eq!(router.replied(WorkerId(2), sequence), None, "another worker's reply");
+        assert!(router.replied(WORKER, sequence).is_some());
+        assert_eq!(router.replied(WORKER, sequence), None, "a second reply");
+        assert_eq!(router.worker_ended(WORKER), []);
+        assert_eq!(router.expired(now + TIMEOUT), []);
+        assert_eq!(router.late, 2);
+    }
+
+    #[test]
+    fn a_workers_end_takes_only_what_it_had() {
+        let (mut router, now) = router(&["a"]);
+        router.accept(now, ClientId(2), request("b"), TIMEOUT, Some(WORKER)).unwrap();
+        let ended = router.worker_ended(WORKER);
+        assert_eq!(ended.iter().map(|entry| entry.client).collect::<Vec<_>>(), [ClientId(2)]);
+        assert_eq!((router.waiting(), router.in_flight()), (1, 0));
+    }
+
+    #[test]
+    fn deadlines_pass_in_the_queue_and_in_flight() {
+        let (mut router, now) = router(&["a"]);
+        let sequence = router.accept(now, ClientId(2), request("b"), TIMEOUT * 2, Some(WORKER)).unwrap();
+        assert_eq!(router.next_deadline(), Some(now + TIMEOUT));
+        assert_eq!(
+            router.expired(now + TIMEOUT).iter().map(|entry| entry.worker).collect::<Vec<_>>(),
+            [None]
+        );
+        assert_eq!(router.assign(WORKER, |_| true), None, "never started");
+        assert_eq!(router.expired(now + TIMEOUT * 2).len(), 1);
+        assert_eq!(router.replied(WORKER, sequence), None, "the late reply is dropped");
+        assert_eq!(router.next_deadline(), None);
+    }
+
+    #[test]
+    fn what_nobody_offers_is_refused() {
+        let (mut router, _) = router(&["a", "x", "a"]);
+        assert_eq!(router.refuse_waiting(|method| method == "a").len(), 1);
+        assert_eq!(router.waiting(), 2);
+        assert_eq!(router.refuse_waiting(|_| false).len(), 2);
+    }
+}

@@ -1,0 +1,178 @@
+//! The built-in methods: their names, and what they answer.
+//!
+//! # Rules
+//! Pure. FLAT reaches only `ping` and workers' commands: its clients know no other verb.
+//! Sources: DESIGN §4; ANCESTORS §1.2 (ping's data).
+
+use rustdaemon_core::link::{Dialect, Method};
+use serde::{Deserialize, Serialize};
+
+/// A method that the sidecar answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Is anybody there?
+    Ping,
+    /// [`Status`].
+    Status,
+    /// [`Methods`].
+    Methods,
+}
+
+impl Verb {
+    /// The built-in method of that name.
+    #[must_use]
+    pub fn of(dialect: Dialect, method: &str) -> Option<Self> {
+        match method {
+            "ping" => Some(Self::Ping),
+            "daemon.status" if dialect != Dialect::Flat => Some(Self::Status),
+            "daemon.methods" if dialect != Dialect::Flat => Some(Self::Methods),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a name is kept for built-in methods, those still to come included.
+#[must_use]
+pub fn is_reserved(method: &str) -> bool {
+    let family = ["daemon.", "worker.", "farm.", "system."];
+    method == "ping" || family.iter().any(|prefix| method.starts_with(prefix))
+}
+
+/// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form.
+#[must_use]
+pub fn ping(sessions: usize, time: f64) -> String {
+    format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{time}}}")
+}
+
+/// The data of `daemon.status`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// The sidecar's version.
+    pub version: String,
+    /// The sidecar's process.
+    pub pid: u32,
+    /// `running` or `stopping`.
+    pub state: String,
+    /// Seconds since the start.
+    pub uptime: f64,
+    /// Path of the socket.
+    pub socket: String,
+    /// One entry per pool.
+    pub pools: Vec<PoolStatus>,
+    /// One entry per slot of every pool.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// One pool.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// argv.
+    pub command: Vec<String>,
+    /// Whether its workers speak over a link.
+    pub link: bool,
+    /// 1, and one more with each reload.
+    pub generation: u32,
+    /// Requests that wait.
+    pub waiting: usize,
+    /// Requests that workers have.
+    pub in_flight: usize,
+    /// Requests accepted since the start.
+    pub accepted: u64,
+    /// Replies that came after their deadline and were dropped.
+    pub late: u64,
+}
+
+/// One slot and its worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// `pool#slot`.
+    pub name: String,
+    /// The pool's name.
+    pub pool: String,
+    /// Its number in the pool.
+    pub slot: usize,
+    /// Its process, while it has one.
+    pub pid: Option<i32>,
+    /// starting booted idle busy draining stopped backoff parked
+    pub state: String,
+    /// Seconds in that state.
+    pub since: f64,
+    /// Workers started here after the first.
+    pub restarts: u64,
+    /// Requests answered by this slot's workers.
+    pub served: u64,
+    /// Seconds that the request in hand has been running, by the worker's own page.
+    pub request_age: Option<f64>,
+    /// How the last worker ended.
+    pub last_exit: Option<String>,
+    /// Seconds until the next start.
+    pub retry_in: Option<f64>,
+}
+
+/// The data of `daemon.methods`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Methods {
+    /// Workers' methods, in the order of `expose()`, then the built-in ones.
+    pub methods: Vec<MethodStatus>,
+}
+
+/// One method.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MethodStatus {
+    /// What clients call.
+    pub name: String,
+    /// The pool that offers it; none: built in.
+    pub pool: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Whether running it twice does no harm.
+    pub idempotent: bool,
+}
+
+/// The data of `daemon.methods` for one pool's methods.
+#[must_use]
+pub fn methods(pool: &str, offered: &[Method]) -> Methods {
+    let workers = offered.iter().map(|method| MethodStatus {
+        name: method.name.clone(),
+        pool: Some(pool.to_owned()),
+        description: method.description.clone(),
+        idempotent: method.idempotent,
+    });
+    let built_in = [
+        ("ping", "Says that the daemon lives"),
+        ("daemon.status", "Pools, workers and their states"),
+        ("daemon.methods", "This list"),
+    ];
+    let built_in = built_in.into_iter().map(|(name, description)| MethodStatus {
+        name: name.to_owned(),
+        pool: None,
+        description: Some(description.to_owned()),
+        idempotent: true,
+    });
+    Methods { methods: workers.chain(built_in).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_data_is_the_ancestors() {
+        assert_eq!(
+            ping(0, 1_795_200_985.455_738),
+            r#"{"status":"ok","sessions":0,"time":1795200985.455738}"#
+        );
+        assert_eq!(ping(3, 1_795_200_985.0), r#"{"status":"ok","sessions":3,"time":1795200985}"#);
+    }
+
+    #[test]
+    fn flat_reaches_only_ping() {
+        assert_eq!(Verb::of(Dialect::Flat, "ping"), Some(Verb::Ping));
+        assert_eq!(Verb::of(Dialect::Flat, "daemon.status"), None);
+        assert_eq!(Verb::of(Dialect::Typed, "daemon.status"), Some(Verb::Status));
+        assert_eq!(Verb::of(Dialect::Typed, "daemon.reload"), None);
+        assert!(is_reserved("worker.pause") && is_reserved("ping") && !is_reserved("pinger"));
+    }
+}

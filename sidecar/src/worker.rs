@@ -1,0 +1,232 @@
+//! The sidecar's end of one worker: its process, its link and its slot page.
+//!
+//! # How it works
+//! Two pipes, non-blocking on our side. What cannot be written at once is kept and written when the pipe has room.
+//! After the worker's death the link is read to its end first: replies survive their writer.
+//!
+//! # What may be lost
+//! Nothing that the worker wrote. What we wrote and it never read is its requests' affair: the daemon knows them.
+//!
+//! # Rules
+//! Never blocks. Reads facts off the page, decides nothing by them.
+//! Sources: pipe(7).
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustdaemon_core::link::{self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Method};
+use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::sys;
+
+use crate::process::Process;
+
+/// A living worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its process.
+    pub process: Process,
+    link: Option<Link>,
+}
+
+/// What a worker said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// It stands at the gate.
+    Hello(Hello),
+    /// It serves these methods.
+    Ready(Vec<Method>),
+    /// It has answered a request.
+    Reply {
+        /// The request's number.
+        sequence: u64,
+        /// Data as JSON, or why there is none.
+        outcome: Result<Vec<u8>, Fault>,
+    },
+}
+
+#[derive(Debug)]
+struct Link {
+    input: File,
+    output: File,
+    page: SlotPage,
+    decoder: Decoder,
+    pending: Vec<u8>,
+}
+
+impl Worker {
+    /// Starts `command` as worker `slot` of the run, with a link if `linked`.
+    ///
+    /// # Errors
+    /// No descriptor left, or what [`Process::spawn`] says.
+    pub fn start(
+        command: &[OsString],
+        run: &str,
+        slot: u32,
+        socket: &Path,
+        linked: bool,
+    ) -> io::Result<Self> {
+        let run = format!("{run}/{slot}");
+        if !linked {
+            return Ok(Self { process: Process::spawn(command, &run, socket, None)?, link: None });
+        }
+        let (to_worker, from_worker) = (sys::pipe()?, sys::pipe()?);
+        let (slot, page) = SlotPage::create()?;
+        sys::set_nonblocking(to_worker.write.as_fd())?;
+        sys::set_nonblocking(from_worker.read.as_fd())?;
+        let ends = Ends { input: to_worker.read, output: from_worker.write, slot };
+        let link = Link {
+            input: from_worker.read.into(),
+            output: to_worker.write.into(),
+            page,
+            decoder: Decoder::default(),
+            pending: Vec::new(),
+        };
+        Ok(Self { process: Process::spawn(command, &run, socket, Some(ends))?, link: Some(link) })
+    }
+
+    /// For readiness: frames from the worker, and room for frames to it.
+    #[must_use]
+    pub fn link_fds(&self) -> Option<(i32, i32)> {
+        self.link.as_ref().map(|link| (link.input.as_raw_fd(), link.output.as_raw_fd()))
+    }
+
+    /// How long the request in hand has been running, as the worker's page has it.
+    #[must_use]
+    pub fn request_age(&self) -> Option<Duration> {
+        let (_, started) = self.link.as_ref()?.page.observe().request?;
+        Some(sys::monotonic().saturating_sub(started))
+    }
+
+    /// Lets it pass the gate.
+    pub fn go(&mut self, go: &Go) {
+        self.frame(Kind::Go, &link::json(go));
+    }
+
+    /// Tells it why it may not pass the gate.
+    pub fn refuse(&mut self, sentence: &str) {
+        self.frame(Kind::Refused, sentence.as_bytes());
+    }
+
+    /// Asks it to finish what it has and to end.
+    pub fn drain(&mut self) {
+        self.frame(Kind::Drain, &[]);
+    }
+
+    /// Writes one frame, or keeps what the pipe has no room for.
+    pub fn send(&mut self, frame: &[u8]) {
+        if let Some(link) = &mut self.link {
+            link.pending.extend_from_slice(frame);
+            self.flush();
+        }
+    }
+
+    /// Writes what was kept. A broken pipe is no news here: the pidfd tells of the worker's end.
+    pub fn flush(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let mut written = 0;
+        while let Some(rest) = link.pending.get(written..).filter(|rest| !rest.is_empty()) {
+            match link.output.write(rest) {
+                Ok(length) => written += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    written = link.pending.len();
+                    break;
+                }
+            }
+        }
+        link.pending.drain(..written);
+    }
+
+    /// Reads all that is there; the whole messages in it, in order, and what is wrong with the rest.
+    pub fn read(&mut self) -> (Vec<Message>, Option<LinkError>) {
+        let mut messages = Vec::new();
+        let Some(link) = &mut self.link else { return (messages, None) };
+        let mut chunk = [0; 64 * 1024];
+        loop {
+            match link.input.read(&mut chunk) {
+                Ok(0) => return (messages, None),
+                Ok(length) => link.decoder.push(chunk.get(..length).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return (messages, None), // WouldBlock
+            }
+            loop {
+                match link.decoder.next_frame().and_then(|frame| frame.map(Message::of).transpose()) {
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break,
+                    Err(error) => return (messages, Some(error)),
+                }
+            }
+        }
+    }
+
+    fn frame(&mut self, kind: Kind, payload: &[u8]) {
+        let mut frame = Vec::new();
+        if link::encode(&mut frame, kind, 0, 0, &[payload]).is_ok() {
+            self.send(&frame);
+        }
+    }
+}
+
+impl Message {
+    fn of(frame: Frame) -> Result<Self, LinkError> {
+        match frame.kind {
+            Kind::Hello => Hello::parse(&frame.payload).map(Self::Hello),
+            Kind::Ready => {
+                link::from_json::<link::Ready>(&frame.payload).map(|ready| Self::Ready(ready.methods))
+            }
+            Kind::Reply => {
+                let outcome = match frame.flags {
+                    link::DATA if frame.payload.contains(&b'\n') => {
+                        return Err(LinkError::Malformed("a reply of more than one line"));
+                    }
+                    link::DATA => Ok(frame.payload),
+                    _ => Err(link::from_json(&frame.payload)?),
+                };
+                Ok(Self::Reply { sequence: frame.sequence, outcome })
+            }
+            Kind::Go | Kind::Refused | Kind::Request | Kind::Drain => {
+                Err(LinkError::Malformed("a frame that only a sidecar sends"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_wrote_before_its_death_is_read() {
+        // `out` is the second pair of the variable; the shell writes a Drain-shaped frame of kind Ready.
+        let script = r#"fd=${RUSTDAEMON_LINK#*out=}; fd=${fd%%:*}
+            printf '\016\0\0\0\004\0\0\0\0\0\0\0\0\0\0\0{"methods":[]}' >&"$fd""#;
+        let command = ["bash".into(), "-c".into(), script.into()];
+        let mut worker = Worker::start(&command, "run", 0, Path::new("/run/x.sock"), true).unwrap();
+        let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
+        worker.process.reap().unwrap().unwrap();
+        assert_eq!(worker.read(), (vec![Message::Ready(Vec::new())], None));
+        worker.drain();
+        let kept = worker.link.map(|link| link.pending);
+        assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");
+    }
+
+    #[test]
+    fn a_frame_that_only_a_sidecar_sends_is_refused() {
+        let frame =
+            |kind, flags, payload: &[u8]| Frame { kind, flags, sequence: 1, payload: payload.to_vec() };
+        assert!(Message::of(frame(Kind::Go, 0, b"{}")).is_err());
+        assert!(Message::of(frame(Kind::Ready, 0, b"not json")).is_err());
+        assert!(Message::of(frame(Kind::Reply, link::FAULT, b"7")).is_err());
+        assert!(
+            Message::of(frame(Kind::Reply, link::DATA, b"1\n2")).is_err(),
+            "two lines would be two answers"
+        );
+        assert!(Message::of(frame(Kind::Reply, link::DATA, b"[1]")).is_ok());
+    }
+}
