@@ -164,11 +164,7 @@ impl EventLoop {
 
     /// Waits for readiness, or until `deadline`, and takes in all of it.
     fn turn(&mut self, deadline: Option<Instant>) {
-        // epoll counts in milliseconds: rounded up, so that a deadline has passed when it is looked at.
-        let timeout = deadline.map(|at| {
-            let left = at.saturating_duration_since(Instant::now());
-            left + Duration::from_micros(u64::from(left.subsec_nanos() % 1_000_000 != 0) * 999)
-        });
+        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let mut events = Events::with_capacity(256);
         if let Err(failed) = self.poll.poll(&mut events, timeout)
             && failed.kind() != io::ErrorKind::Interrupted
@@ -179,14 +175,7 @@ impl EventLoop {
             match Source::of(event.token()) {
                 Source::Listener => self.accept(),
                 Source::Signals => self.take_signals(),
-                Source::Client(client) => {
-                    // Both directions closed: nobody is left to read an answer.
-                    if event.is_write_closed() && event.is_read_closed() && event.is_error() {
-                        self.drop_client(client);
-                    } else {
-                        self.read_client(client);
-                    }
-                }
+                Source::Client(client) => self.read_client(client),
                 Source::WorkerLink(worker) => {
                     if let Some(worker) = self.workers.get_mut(&worker) {
                         worker.flush();
