@@ -87,15 +87,17 @@ fn own(path: &Path, run: &str) -> Result<Flock<File>, String> {
     let name = with_suffix(path, ".lock");
     let failed = |error: &io::Error| format!("cannot lock {}: {}", name.display(), words(error, path));
     loop {
+        // Never O_CREAT on a file that is there: fs.protected_regular refuses it in /tmp, to root as well.
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&name).map_err(|error| failed(&error))?;
+        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let file = match options.open(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => options.create_new(true).open(&name),
+            other => other,
+        };
+        let file = match file {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.map_err(|error| failed(&error))?,
+        };
         let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
@@ -183,8 +185,8 @@ fn words(error: &io::Error, path: &Path) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("the directory {directory} does not exist; create it first"),
         io::ErrorKind::PermissionDenied => {
-            let user = nix::unistd::geteuid();
-            format!("the directory {directory} is not writable for uid {user}")
+            let (user, file) = (nix::unistd::geteuid(), path.display());
+            format!("uid {user} may not; check owner and mode of {directory} and of {file}*")
         }
         _ => error.to_string(),
     }
