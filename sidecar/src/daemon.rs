@@ -196,6 +196,12 @@ impl Daemon {
         out
     }
 
+    /// Whether it is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.pool.is_stopping()
+    }
+
     /// When [`Event::Deadline`] is wanted.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {

@@ -364,7 +364,10 @@ impl EventLoop {
                 }
                 _ => {
                     self.interrupted |= signal == Signal::SIGINT;
-                    info!("{signal} from {sender}: stopping");
+                    match self.daemon.is_stopping() {
+                        true => info!("{signal} from {sender}: already stopping"),
+                        false => info!("{signal} from {sender}: stopping"),
+                    }
                     self.feed(Event::Stop);
                 }
             }
