@@ -2,11 +2,17 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
+//! F3 `self_start`  a script starts itself again under a sidecar
+//! F2 `rung`    what install() was given, and where the script stands
 //! F2 `slot`    one worker's page on the scoreboard
 //! F1 `link`    frames between sidecar and worker
 //! F1 `signal`  async-signal-safe capture
+//! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
+pub mod fault;
 pub mod link;
+pub mod rung;
+pub mod self_start;
 pub mod signal;
 pub mod slot;
 pub mod sys;

@@ -452,6 +452,9 @@ impl Ends {
                 }
                 Ok(_) => {}
             }
+            if found.contains(&Some(fd)) {
+                return Err(format!("descriptor {fd} is named twice"));
+            }
             if let Some(place) = found.get_mut(at) {
                 *place = Some(fd);
             }

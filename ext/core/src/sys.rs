@@ -264,6 +264,43 @@ pub fn default_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// The signals that this process ignores. Source: sigaction(2).
+#[must_use]
+pub fn ignored_signals() -> Vec<i32> {
+    let ignored = |number: &i32| {
+        // SAFETY: only asks; sigaction is plain data, and a refused number leaves it all zero (SIG_DFL).
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*number, std::ptr::null(), &raw mut action);
+            action.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..=libc::SIGRTMAX()).filter(ignored).collect()
+}
+
+/// What a signal did before [`set_disposition`] changed it.
+pub struct Disposition(i32, libc::sigaction);
+
+impl Disposition {
+    /// Puts it back.
+    pub fn restore(&self) {
+        // SAFETY: a sigaction that the kernel gave us for this number.
+        unsafe { libc::sigaction(self.0, &raw const self.1, std::ptr::null_mut()) };
+    }
+}
+
+/// Ignores a signal, or gives it its default disposition. `None`: it cannot be changed.
+pub fn set_disposition(number: i32, ignored: bool) -> Option<Disposition> {
+    // SAFETY: both structs are ours and plain data; SIG_IGN and SIG_DFL are valid dispositions.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+        let mut previous: libc::sigaction = std::mem::zeroed();
+        let done = libc::sigaction(number, &raw const action, &raw mut previous);
+        (done == 0).then_some(Disposition(number, previous))
+    }
+}
+
 /// Time on `CLOCK_MONOTONIC`, the same in every process of the machine.
 #[must_use]
 pub fn monotonic() -> Duration {

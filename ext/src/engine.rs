@@ -1,0 +1,856 @@
+//! The Zend engine, as far as ext-php-rs does not wrap it: the only file with raw engine symbols.
+//!
+//! # Rules
+//! A fatal error in PHP code (before PHP 8.2.35 also the memory limit) leaves by longjmp and runs no `Drop`. So:
+//! nothing that needs dropping, no borrow and no lock is alive in the caller while one of the functions under
+//! *Calls PHP* runs. What must survive lives in a static or in memory of the Zend allocator, which ends with the
+//! request. Our own methods run inside [`method`], which turns a Rust panic into a PHP `Error`.
+//!
+//! Sources: php-src Zend/zend_API.h, Zend/zend_exceptions.h, Zend/zend_globals.h, Zend/zend_vm_def.h
+//! (`zend_interrupt_helper`), main/php_output.h, ext/json/php_json.h, ext/spl/spl_exceptions.h.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::ffi;
+use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
+use ext_php_rs::zend::{ClassEntry, ExecuteData, Function, ZendObjectHandlers, ce, run_handler};
+
+/// `zend_fcall_info`. A null `params` with all arguments in `named_params`, those with integer keys first.
+#[repr(C)]
+struct FcallInfo {
+    size: usize,
+    function_name: MaybeUninit<Zval>,
+    retval: *mut Zval,
+    params: *mut Zval,
+    object: *mut ZendObject,
+    param_count: u32,
+    named_params: *mut ZendHashTable,
+}
+
+/// `smart_str`.
+#[repr(C)]
+struct SmartStr {
+    s: *mut ZendStr,
+    a: usize,
+}
+
+unsafe extern "C" {
+    static spl_ce_RuntimeException: *mut ClassEntry;
+    static spl_ce_LogicException: *mut ClassEntry;
+    static spl_ce_InvalidArgumentException: *mut ClassEntry;
+
+    fn zend_parse_parameters(num_args: u32, type_spec: *const c_char, ...) -> c_int;
+    fn zend_argument_type_error(arg_num: u32, format: *const c_char, ...);
+    fn zend_zval_type_name(arg: *const Zval) -> *const c_char;
+    fn zend_declare_typed_property(
+        ce: *mut ClassEntry,
+        name: *mut ZendStr,
+        property: *mut Zval,
+        access_type: c_int,
+        doc_comment: *mut ZendStr,
+        type_: ffi::zend_type,
+    ) -> *mut ffi::zend_property_info;
+    fn zend_update_property_stringl(
+        scope: *mut ClassEntry,
+        object: *mut ZendObject,
+        name: *const c_char,
+        name_length: usize,
+        value: *const c_char,
+        value_length: usize,
+    );
+    fn zend_update_property_long(
+        scope: *mut ClassEntry,
+        object: *mut ZendObject,
+        name: *const c_char,
+        name_length: usize,
+        value: i64,
+    );
+    fn zend_call_function(fci: *mut FcallInfo, cache: *mut ffi::zend_fcall_info_cache) -> c_int;
+    fn zend_clear_exception();
+    fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
+    fn zend_is_graceful_exit(exception: *const ZendObject) -> bool;
+    fn zend_ini_string(name: *const c_char, name_length: usize, orig: c_int) -> *mut c_char;
+    fn zend_unregister_ini_entries(module_number: c_int);
+    fn display_ini_entries(module: *mut ffi::zend_module_entry);
+    fn zend_get_constant_str(name: *const c_char, name_length: usize) -> *mut Zval;
+    fn zend_timeout() -> !;
+    fn php_output_get_status() -> c_int;
+    fn php_output_flush_all();
+    fn php_json_encode_ex(buf: *mut SmartStr, val: *mut Zval, options: c_int, depth: i64) -> c_int;
+    fn php_json_decode_ex(
+        return_value: *mut Zval,
+        text: *const c_char,
+        length: usize,
+        options: i64,
+        depth: i64,
+    ) -> c_int;
+}
+
+const SUCCESS: c_int = 0;
+/// `EG_FLAGS_IN_SHUTDOWN`: shutdown functions are running or have run.
+const IN_SHUTDOWN: u8 = 1;
+/// `PHP_OUTPUT_LOCKED`: an output callback is running.
+const OUTPUT_LOCKED: c_int = 0x20;
+/// `ZEND_ACC_READONLY`.
+const READONLY: c_int = 1 << 7;
+const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
+const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
+/// `PHP_JSON_OBJECT_AS_ARRAY`.
+const OBJECT_AS_ARRAY: i64 = 1;
+/// PHP's own default for both directions.
+const JSON_DEPTH: i64 = 512;
+
+fn globals() -> *mut ffi::zend_executor_globals {
+    // SAFETY: the executor globals of this thread exist as long as the module is loaded.
+    unsafe { ffi::ext_php_rs_executor_globals() }
+}
+
+// ---- the process ----------------------------------------------------------------------------------------------
+
+/// The SAPI's name, `cli` for instance.
+pub fn sapi_name() -> String {
+    // SAFETY: set before any module starts; the name is a static C string.
+    unsafe {
+        let name = (*ffi::ext_php_rs_sapi_module()).name;
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// The version of PHP that runs, which may be newer than the one we were built for.
+pub fn php_version() -> String {
+    let name = "PHP_VERSION";
+    // SAFETY: null or a constant that lives as long as the module.
+    let value = unsafe { zend_get_constant_str(name.as_ptr().cast(), name.len()).as_ref() };
+    value.and_then(Zval::string).unwrap_or_default()
+}
+
+/// Prints a PHP warning.
+pub fn warn(message: &CStr) {
+    let level = c_int::try_from(ffi::E_WARNING).unwrap_or(2);
+    // SAFETY: a format with one string, which outlives the call.
+    unsafe { ffi::php_error_docref(std::ptr::null(), level, c"%s".as_ptr(), message.as_ptr()) };
+}
+
+/// The value of an ini entry of ours.
+pub fn ini(name: &CStr) -> Vec<u8> {
+    // SAFETY: returns null or a string that lives until the entry changes; copied at once.
+    unsafe {
+        let value = zend_ini_string(name.as_ptr(), name.count_bytes(), 0);
+        if value.is_null() { Vec::new() } else { CStr::from_ptr(value).to_bytes().to_vec() }
+    }
+}
+
+/// Takes the module's ini entries back.
+pub fn unregister_ini(module_number: i32) {
+    // SAFETY: called once, from MSHUTDOWN.
+    unsafe { zend_unregister_ini_entries(module_number) };
+}
+
+/// A table of `phpinfo()`: its rows, then the module's ini entries.
+pub fn info_table(module: *mut ffi::zend_module_entry, rows: &[(&str, &str)]) {
+    let rows = rows.iter().map(|(name, value)| (c_string(name.as_bytes()), c_string(value.as_bytes())));
+    let rows: Vec<_> = rows.collect();
+    // SAFETY: two C strings for two columns, alive until the call returns; the engine gave us `module`.
+    unsafe {
+        ffi::php_info_print_table_start();
+        for (name, value) in &rows {
+            ffi::php_info_print_table_row(2, name.as_ptr(), value.as_ptr());
+        }
+        ffi::php_info_print_table_end();
+        display_ini_entries(module);
+    }
+}
+
+/// Removes a variable from the process's environment, from `$_ENV` and from `$_SERVER`.
+pub fn forget_variable(name: &str) {
+    let c_name = c_string(name.as_bytes());
+    // SAFETY: CLI only, where PHP's single thread reads the environment; a C string that outlives the call.
+    unsafe { libc::unsetenv(c_name.as_ptr()) };
+    // SAFETY: both tables live as long as the request, of which we are part; `array_mut` separates what is shared.
+    unsafe {
+        let symbols = &raw mut (*globals()).symbol_table;
+        for table in ["_ENV", "_SERVER"] {
+            let array = ffi::zend_hash_str_find(symbols, table.as_ptr().cast(), table.len());
+            remove_key(array, name);
+        }
+        let tracked = &raw mut (*ffi::ext_php_rs_process_globals()).http_globals;
+        for index in [ffi::TRACK_VARS_ENV, ffi::TRACK_VARS_SERVER] {
+            let index = usize::try_from(index).unwrap_or_default();
+            remove_key(tracked.cast::<Zval>().add(index), name);
+        }
+    }
+}
+
+/// # Safety
+/// `array` is null or a live zval.
+unsafe fn remove_key(array: *mut Zval, name: &str) {
+    // SAFETY: as the caller promises.
+    let array = unsafe { array.as_mut() }.and_then(Zval::array_mut);
+    if let Some(array) = array {
+        drop(array.remove(name));
+    }
+}
+
+// ---- where we are called --------------------------------------------------------------------------------------
+
+/// Whether a fiber is running.
+pub fn in_fiber() -> bool {
+    // SAFETY: a plain field.
+    unsafe { !(*globals()).active_fiber.is_null() }
+}
+
+/// Whether an output callback is running.
+pub fn in_output_callback() -> bool {
+    // SAFETY: reads the output layer's flags.
+    unsafe { php_output_get_status() & OUTPUT_LOCKED != 0 }
+}
+
+/// Whether the request is over and its shutdown functions run.
+pub fn in_shutdown() -> bool {
+    // SAFETY: a plain field.
+    unsafe { (*globals()).flags & IN_SHUTDOWN != 0 }
+}
+
+/// Whether one of the functions on the stack is its class's destructor.
+pub fn in_destructor() -> bool {
+    frames().any(|function| {
+        // SAFETY: `frames` yields functions of live frames.
+        unsafe {
+            let scope = (*function).common.scope;
+            !scope.is_null() && (*scope).destructor == function
+        }
+    })
+}
+
+/// The names of the outermost PHP code: what PHP calls it (`Standard input code`), and the script as it was typed.
+pub fn main_script() -> [Vec<u8>; 2] {
+    let outermost = frames()
+        // SAFETY: `frames` yields functions of live frames.
+        .filter(|function| unsafe { u32::from((**function).common.type_) } != ffi::ZEND_INTERNAL_FUNCTION)
+        .last();
+    // SAFETY: what is not internal is an op array, a file or evaluated code; its file name is a live string.
+    let called = outermost.and_then(|function| unsafe { (*function).op_array.filename.as_ref() });
+    let called = called.map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+    // SAFETY: php-cli keeps at least one argument, the script, as C strings for as long as the process lives.
+    let typed = unsafe {
+        let request = &raw const (*ffi::ext_php_rs_sapi_globals()).request_info;
+        let first = if (*request).argc > 0 { *(*request).argv } else { std::ptr::null_mut() };
+        if first.is_null() { Vec::new() } else { CStr::from_ptr(first).to_bytes().to_vec() }
+    };
+    [called, typed]
+}
+
+fn frames() -> impl Iterator<Item = *mut ffi::zend_function> {
+    // SAFETY: the stack of frames is well-formed while one of our methods runs.
+    let mut frame = unsafe { (*globals()).current_execute_data };
+    std::iter::from_fn(move || {
+        while !frame.is_null() {
+            // SAFETY: a live frame; see above.
+            let function = unsafe { (*frame).func };
+            // SAFETY: as above.
+            frame = unsafe { (*frame).prev_execute_data };
+            if !function.is_null() {
+                return Some(function);
+            }
+        }
+        None
+    })
+}
+
+// ---- arguments and results of our methods -----------------------------------------------------------------------
+
+/// Runs the body of a method: a panic becomes a PHP `Error`, a fatal error goes on to the engine.
+pub fn method(body: impl FnOnce()) {
+    run_handler(AssertUnwindSafe(body));
+}
+
+fn argument_count(frame: &ExecuteData) -> u32 {
+    // SAFETY: in a frame of a call, `u2` of `This` is the number of arguments.
+    unsafe { frame.This.u2.num_args }
+}
+
+/// The arguments of `install()`, still unchecked.
+pub struct InstallCall<'a> {
+    /// `name:`
+    pub name: Option<&'a [u8]>,
+    /// `socket:`
+    pub socket: Option<&'a [u8]>,
+    /// `mode:`
+    pub mode: IntOrString<'a>,
+    /// `token:`
+    pub token: Option<&'a [u8]>,
+    /// `workers:`
+    pub workers: i64,
+}
+
+/// An argument of type `int|string`.
+#[derive(Clone, Copy)]
+pub enum IntOrString<'a> {
+    /// int
+    Int(i64),
+    /// string
+    String(&'a [u8]),
+}
+
+/// Parses the arguments of `install()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
+pub fn install_call<'a>(frame: &'a ExecuteData, mode: u32) -> Option<InstallCall<'a>> {
+    let (mut name, mut socket, mut token) = (std::ptr::null(), std::ptr::null(), std::ptr::null());
+    let mut mode_value: *const Zval = std::ptr::null();
+    let mut workers = 1_i64;
+    // SAFETY: each target has the type that its letter stands for: S! zend_string*, z zval*, l zend_long.
+    let parsed = unsafe {
+        zend_parse_parameters(
+            argument_count(frame),
+            c"|S!S!zS!l".as_ptr(),
+            &raw mut name,
+            &raw mut socket,
+            &raw mut mode_value,
+            &raw mut token,
+            &raw mut workers,
+        )
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: null or an argument of this very frame, which keeps it alive for 'a.
+    let mode_value: Option<&'a Zval> = unsafe { mode_value.as_ref() };
+    let mode_value = mode_value.map(Zval::dereference);
+    let mode = match mode_value {
+        None => IntOrString::Int(i64::from(mode)),
+        Some(value) => match (value.long(), value.zend_str()) {
+            (Some(number), _) => IntOrString::Int(number),
+            (_, Some(text)) => IntOrString::String(text.as_bytes()),
+            _ => {
+                // SAFETY: a format with one string; the type's name is static.
+                unsafe {
+                    let given = zend_zval_type_name(value);
+                    zend_argument_type_error(3, c"must be of type string|int, %s given".as_ptr(), given);
+                }
+                return None;
+            }
+        },
+    };
+    // SAFETY: null or strings that the frame keeps alive for 'a.
+    let (name, socket, token) = unsafe { (bytes(name), bytes(socket), bytes(token)) };
+    Some(InstallCall { name, socket, mode, token, workers })
+}
+
+/// # Safety
+/// Null, or a string that lives for 'a.
+unsafe fn bytes<'a>(string: *const ZendStr) -> Option<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    unsafe { string.as_ref() }.map(ZendStr::as_bytes)
+}
+
+/// The arguments of `expose()`, still unchecked.
+pub struct ExposeCall<'a> {
+    /// `method:`
+    pub method: &'a [u8],
+    /// `handler:`
+    pub handler: Callable,
+    /// `description:`
+    pub description: Option<&'a [u8]>,
+    /// `idempotent:`
+    pub idempotent: bool,
+}
+
+/// Parses the arguments of `expose()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
+pub fn expose_call(frame: &ExecuteData) -> Option<ExposeCall<'_>> {
+    let (mut method, mut description) = (std::ptr::null(), std::ptr::null());
+    let mut info = MaybeUninit::<FcallInfo>::zeroed();
+    let mut cache = MaybeUninit::<ffi::zend_fcall_info_cache>::zeroed();
+    let mut idempotent = false;
+    // SAFETY: S zend_string*, f zend_fcall_info and its cache, S! zend_string*, b bool.
+    let parsed = unsafe {
+        zend_parse_parameters(
+            argument_count(frame),
+            c"Sf|S!b".as_ptr(),
+            &raw mut method,
+            info.as_mut_ptr(),
+            cache.as_mut_ptr(),
+            &raw mut description,
+            &raw mut idempotent,
+        )
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call; `function_name` is the argument itself, not a reference of its own.
+    let (name, cache) = unsafe {
+        let info = info.assume_init_ref();
+        (info.function_name.assume_init_ref().shallow_clone(), cache.assume_init())
+    };
+    // SAFETY: the frame keeps its arguments alive as long as `frame` is borrowed.
+    let (method, description) = unsafe { (bytes(method)?, bytes(description)) };
+    Some(ExposeCall { method, handler: Callable { name, cache }, description, idempotent })
+}
+
+/// Parses the argument of `tick()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
+pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
+    let (mut seconds, mut is_null) = (0.0_f64, false);
+    // SAFETY: d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"d!".as_ptr(), seconds, is_null)
+    };
+    (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
+}
+
+/// Whether there are no arguments, as there should be; else an `ArgumentCountError` is pending.
+pub fn no_arguments(frame: &ExecuteData) -> bool {
+    // SAFETY: no targets for an empty specification.
+    unsafe { zend_parse_parameters(argument_count(frame), c"".as_ptr()) == SUCCESS }
+}
+
+/// A value that nobody drops: a bailout may pass over it, and the Zend allocator ends it with the request.
+pub struct Slot(ManuallyDrop<Zval>);
+
+impl Slot {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(ManuallyDrop::new(Zval::new()))
+    }
+
+    /// What it holds.
+    pub fn value(&mut self) -> &mut Zval {
+        &mut self.0
+    }
+
+    /// Calls PHP: frees what it holds, which may run destructors.
+    pub fn free(mut self) {
+        // SAFETY: `self` is consumed; nobody sees the value again.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
+// ---- classes --------------------------------------------------------------------------------------------------
+
+/// `\RuntimeException`.
+pub fn runtime_exception() -> &'static ClassEntry {
+    // SAFETY: SPL is built in and starts before any shared module.
+    unsafe { &*spl_ce_RuntimeException }
+}
+
+/// `\LogicException`.
+pub fn logic_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_LogicException }
+}
+
+/// `\InvalidArgumentException`.
+pub fn invalid_argument_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_InvalidArgumentException }
+}
+
+/// The type of a property.
+#[derive(Clone, Copy)]
+pub enum PropertyType {
+    /// int
+    Int,
+    /// string
+    String,
+}
+
+/// Declares a typed `public readonly` property. Call it from MINIT only.
+pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyType) {
+    let access = c_int::try_from(ffi::ZEND_ACC_PUBLIC).unwrap_or(1) | READONLY;
+    let type_mask = match of_type {
+        PropertyType::Int => MAY_BE_LONG,
+        PropertyType::String => MAY_BE_STRING,
+    };
+    let type_ = ffi::zend_type { ptr: std::ptr::null_mut(), type_mask };
+    let name = ZendStr::new_interned(name, true).into_raw();
+    let mut undefined = MaybeUninit::<Zval>::zeroed(); // all zero is IS_UNDEF: no default value
+    // SAFETY: a permanent name, an undefined default, a type without a pointer; the class is being registered.
+    unsafe {
+        zend_declare_typed_property(class, name, undefined.as_mut_ptr(), access, std::ptr::null_mut(), type_);
+    }
+}
+
+/// Gives the parameter at `index` of a method the type `int|string`, which ext-php-rs cannot express. MINIT only.
+pub fn make_int_or_string(class: &mut ClassEntry, method: &str, index: usize) {
+    // SAFETY: the method's arg_info is memory of ours or of the engine that lives as long as the class, and no PHP
+    // code runs yet.
+    unsafe {
+        let table = &raw mut class.function_table;
+        let entry = ffi::zend_hash_str_find(table, method.as_ptr().cast(), method.len());
+        if let Some(entry) = entry.as_ref() {
+            let function = entry.value.ptr.cast::<ffi::zend_function>();
+            let parameter = (*function).internal_function.arg_info.add(index);
+            let rest = (*parameter).type_.type_mask & !ffi::MAY_BE_ANY;
+            (*parameter).type_.type_mask = rest | MAY_BE_LONG | MAY_BE_STRING;
+        }
+    }
+}
+
+struct HandleTable(ZendObjectHandlers);
+// SAFETY: function pointers and an offset, written once.
+unsafe impl Send for HandleTable {}
+// SAFETY: as above.
+unsafe impl Sync for HandleTable {}
+
+extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
+    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| {
+        // SAFETY: plain data of function pointers, copied.
+        let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
+        handlers.clone_obj = None;
+        HandleTable(handlers)
+    });
+    // SAFETY: what the engine does for a class without a `create_object` of its own, then other handlers.
+    unsafe {
+        let object = ffi::zend_objects_new(class);
+        ffi::object_properties_init(object, class);
+        (*object).handlers = &raw const handlers.0;
+        object
+    }
+}
+
+/// Makes a final class one whose objects only this extension makes: `new`, `clone` and reflection are refused.
+pub fn make_handle_class(class: &mut ClassEntry) {
+    class.__bindgen_anon_2.create_object = Some(create_handle);
+}
+
+/// A new object of a class made by [`make_handle_class`].
+pub fn new_handle(class: &'static ClassEntry) -> Zval {
+    let mut value = Zval::new();
+    value.value.obj = create_handle(std::ptr::from_ref(class).cast_mut());
+    value.u1.type_info = ffi::IS_OBJECT_EX;
+    value
+}
+
+/// Sets a readonly property of a new object, once.
+pub fn set_string(object: &Zval, name: &str, text: &str) {
+    // SAFETY: the value is an object; name and text outlive the call, which copies them.
+    unsafe {
+        let object = object.value.obj;
+        let (name, length) = (name.as_ptr().cast(), name.len());
+        zend_update_property_stringl((*object).ce, object, name, length, text.as_ptr().cast(), text.len());
+    }
+}
+
+/// Sets a readonly property of a new object, once.
+pub fn set_int(object: &Zval, name: &str, number: u32) {
+    // SAFETY: the value is an object; the name outlives the call.
+    unsafe {
+        let object = object.value.obj;
+        zend_update_property_long((*object).ce, object, name.as_ptr().cast(), name.len(), number.into());
+    }
+}
+
+// ---- exceptions -----------------------------------------------------------------------------------------------
+
+/// Throws an exception of `class`, unless one is pending.
+pub fn throw(class: &'static ClassEntry, message: &str) {
+    PhpException::new(message.replace('\0', "\u{fffd}"), 0, class).throw();
+}
+
+/// What is pending after a call into PHP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing: go on.
+    Nothing,
+    /// An exception.
+    Exception,
+    /// `exit()`, a destroyed fiber or memory exhaustion: leave at once, touch nothing.
+    Leaving,
+}
+
+/// What is pending now.
+pub fn pending() -> Pending {
+    // SAFETY: null or the exception in flight.
+    unsafe {
+        let exception = (*globals()).exception;
+        if exception.is_null() {
+            return if out_of_memory() { Pending::Leaving } else { Pending::Nothing };
+        }
+        if zend_is_unwind_exit(exception) || zend_is_graceful_exit(exception) {
+            Pending::Leaving
+        } else {
+            Pending::Exception
+        }
+    }
+}
+
+/// Whether the memory limit was hit and the virtual machine has yet to end the script for it. Since PHP 8.2.35 that
+/// waits for the next interrupt; before, it was a longjmp.
+#[cfg(delayed_oom)]
+fn out_of_memory() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    // An older PHP with the same build ID has no such field.
+    // SAFETY: looks a symbol up by name.
+    let known = || unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"zend_handle_delayed_oom".as_ptr()).is_null() };
+    // SAFETY: a plain field, there when the symbol is.
+    *KNOWN.get_or_init(known) && unsafe { (*globals()).delayed_oom.state != 0 }
+}
+
+#[cfg(not(delayed_oom))]
+fn out_of_memory() -> bool {
+    false
+}
+
+/// The exception in flight, read and left in flight.
+pub struct Thrown {
+    /// Its class.
+    pub class: Vec<u8>,
+    /// Its message.
+    pub message: Vec<u8>,
+    /// Where it was thrown.
+    pub file: Vec<u8>,
+    /// Where it was thrown.
+    pub line: i64,
+    /// Thrown by the function that we called, on entry or in its own code, not deeper.
+    pub by_callee: bool,
+}
+
+impl std::fmt::Display for Thrown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let class = self.class.split(|byte| *byte == 0).next().unwrap_or_default();
+        let (class, message, file) = (text(class), text(&self.message), text(&self.file));
+        write!(f, "{class}: {message} in {file}:{}", self.line)
+    }
+}
+
+/// Reads the exception in flight.
+pub fn thrown() -> Option<Thrown> {
+    // SAFETY: null or a live object, which stays in flight.
+    let object = unsafe { (*globals()).exception.as_mut() }?;
+    let is_exception = object.instance_of(ce::exception());
+    let base = if is_exception { ce::exception() } else { ce::error() };
+    let text = |name: &str| {
+        let mut scratch = Slot::new();
+        let value = property(base, object, name, scratch.value());
+        value.and_then(Zval::zend_str).map(|text| text.as_bytes().to_vec()).unwrap_or_default()
+    };
+    let mut scratch = Slot::new();
+    let line = property(base, object, "line", scratch.value()).and_then(Zval::long).unwrap_or_default();
+    let trace = property(base, object, "trace", scratch.value()).and_then(Zval::array);
+    let frame = |index: i64| trace.and_then(|trace| trace.get_index(index)).and_then(Zval::array);
+    let caller = frame(1).and_then(|frame| frame.get("class")).and_then(Zval::zend_str);
+    let by_callee = frame(0).is_some_and(|frame| frame.get("file").is_none())
+        && caller.is_some_and(|class| class.as_bytes() == b"RustDaemon\\Worker");
+    // SAFETY: a live object has a class, and a class a name.
+    let class = unsafe { (*(*object.ce).name).as_bytes().to_vec() };
+    Some(Thrown { class, message: text("message"), file: text("file"), line, by_callee })
+}
+
+fn property<'a>(
+    base: &ClassEntry,
+    object: &'a ZendObject,
+    name: &str,
+    scratch: &'a mut Zval,
+) -> Option<&'a Zval> {
+    let (scope, object) = (std::ptr::from_ref(base).cast_mut(), std::ptr::from_ref(object).cast_mut());
+    // SAFETY: a declared property of `base`, of which the object is an instance: no `__get` is called.
+    unsafe {
+        ffi::zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, scratch).as_ref()
+    }
+    .map(Zval::dereference)
+}
+
+/// Calls PHP: drops the exception in flight, which may run destructors.
+pub fn clear_exception() {
+    // SAFETY: may be called with nothing in flight.
+    unsafe { zend_clear_exception() };
+}
+
+// ---- calls ----------------------------------------------------------------------------------------------------
+
+/// A callable that outlives the call in which it was given.
+pub struct Callable {
+    name: Zval,
+    cache: ffi::zend_fcall_info_cache,
+}
+
+/// The same without its reference: plain bits for the stack of a call. Its [`Callable`] must outlive it.
+#[derive(Clone, Copy)]
+pub struct RawCallable {
+    name: [u64; 2],
+    cache: ffi::zend_fcall_info_cache,
+}
+
+const _: () = assert!(size_of::<Zval>() == size_of::<[u64; 2]>());
+
+impl Callable {
+    /// Its bits.
+    pub fn raw(&self) -> RawCallable {
+        // SAFETY: same size; a zval is plain data.
+        let name = unsafe { std::ptr::read((&raw const self.name).cast::<[u64; 2]>()) };
+        RawCallable { name, cache: self.cache }
+    }
+}
+
+/// What a function says about its parameters.
+pub struct Signature {
+    /// `Class::name` or `name`, as PHP's messages begin.
+    pub name: Vec<u8>,
+    /// The parameters' names, the variadic one excepted.
+    pub parameters: Vec<Vec<u8>>,
+    /// How many must be given.
+    pub required: usize,
+    /// Whether it takes more than it names.
+    pub variadic: bool,
+    /// Whether it is not written in PHP: such a function refuses arguments that it does not know.
+    pub internal: bool,
+}
+
+impl RawCallable {
+    /// What the function says about its parameters; `None` for a magic `__call`.
+    pub fn signature(&self) -> Option<Signature> {
+        // SAFETY: the function of a live callable; user and internal functions differ in the type of the names.
+        unsafe {
+            let function = self.cache.function_handler.as_ref()?;
+            let common = &function.common;
+            let internal = u32::from(common.type_) == ffi::ZEND_INTERNAL_FUNCTION;
+            let mut name = Vec::new();
+            if let Some(scope) = common.scope.as_ref() {
+                name.extend_from_slice((*scope.name).as_bytes());
+                name.extend_from_slice(b"::");
+            }
+            name.extend_from_slice(common.function_name.as_ref()?.as_bytes());
+            let parameter = |index: usize| {
+                if internal {
+                    let name = (*function.internal_function.arg_info.add(index)).name;
+                    CStr::from_ptr(name).to_bytes().to_vec()
+                } else {
+                    (*(*common.arg_info.add(index)).name).as_bytes().to_vec()
+                }
+            };
+            Some(Signature {
+                name,
+                parameters: (0..common.num_args as usize).map(parameter).collect(),
+                required: common.required_num_args as usize,
+                variadic: common.fn_flags & ffi::ZEND_ACC_VARIADIC != 0,
+                internal,
+            })
+        }
+    }
+
+    /// Calls PHP: the callable with the elements of `arguments`, integer keys by position, then string keys by name.
+    /// `result` stays null when something is pending afterwards.
+    pub fn call(&self, arguments: &mut Zval, result: &mut Zval) {
+        let mut cache = self.cache;
+        // SAFETY: the array is owned by the caller for the whole call; the callable's bits are those of a live
+        // value; `object` comes from the cache.
+        unsafe {
+            let mut info = FcallInfo {
+                size: size_of::<FcallInfo>(),
+                function_name: std::ptr::read((&raw const self.name).cast()),
+                retval: result,
+                params: std::ptr::null_mut(),
+                object: cache.object,
+                param_count: 0,
+                named_params: arguments.value.arr,
+            };
+            zend_call_function(&raw mut info, &raw mut cache);
+        }
+    }
+}
+
+/// Whether a PHP signal handler or a timer waits for the virtual machine to look.
+pub fn interrupt_pending() -> bool {
+    interrupt_flag().load(Ordering::SeqCst)
+}
+
+/// Calls PHP: does what the virtual machine does between two opcodes when an interrupt is pending, for instance
+/// pcntl's asynchronous handlers. Look at [`pending`] afterwards.
+pub fn run_interrupts() {
+    if !interrupt_pending() || out_of_memory() {
+        return; // out of memory: left to the virtual machine, which ends the script when we return
+    }
+    interrupt_flag().store(false, Ordering::SeqCst);
+    // SAFETY: as zend_interrupt_helper does, with our own frame as the current one.
+    unsafe {
+        if (*globals()).timed_out.value {
+            zend_timeout();
+        }
+        if let Some(hook) = ffi::zend_interrupt_function {
+            hook((*globals()).current_execute_data);
+        }
+    }
+}
+
+fn interrupt_flag() -> &'static AtomicBool {
+    // SYNC: set by signal handlers of this thread.
+    // SAFETY: a zend_atomic_bool is one byte, 0 or 1; it lives as long as the thread.
+    unsafe { AtomicBool::from_ptr((&raw mut (*globals()).vm_interrupt).cast()) }
+}
+
+/// Calls PHP: hands everything that is buffered to the standard output, through the script's output callbacks.
+pub fn flush_output() {
+    // SAFETY: both may be called at any time in a request; null means every C stream.
+    unsafe {
+        php_output_flush_all();
+        libc::fflush(std::ptr::null_mut());
+    }
+}
+
+// ---- JSON -----------------------------------------------------------------------------------------------------
+
+/// Text that PHP made; freed on drop.
+pub struct PhpText(*mut ZendStr);
+
+impl PhpText {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: null or a string that we own.
+        unsafe { bytes(self.0) }.unwrap_or_default()
+    }
+}
+
+impl Drop for PhpText {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: our one reference.
+            unsafe { ffi::ext_php_rs_zend_string_release(self.0) };
+        }
+    }
+}
+
+/// Calls PHP (`JsonSerializable`): encodes `value` as `json_encode()` does. `None`: look at [`pending`], then at
+/// [`json_error`].
+pub fn json_encode(value: &mut Zval, options: i32) -> Option<PhpText> {
+    let mut out = SmartStr { s: std::ptr::null_mut(), a: 0 };
+    // SAFETY: an empty smart_str and a live value.
+    let done = unsafe { php_json_encode_ex(&raw mut out, value, options, JSON_DEPTH) };
+    let text = PhpText(out.s);
+    // A number that JSON cannot hold is told by the error alone.
+    (done == SUCCESS && pending() == Pending::Nothing && json_error_number() == Some(0)).then_some(text)
+}
+
+/// Decodes JSON as `json_decode()` does, objects as arrays. `text` ends with a NUL byte, which is not part of the
+/// document: PHP's scanner reads it. False: look at [`json_error`].
+pub fn json_decode(text: &[u8], out: &mut Zval) -> bool {
+    let Some((0, document)) = text.split_last() else { return false };
+    // SAFETY: followed by a NUL byte; `out` is a live value, null before.
+    let done = unsafe {
+        php_json_decode_ex(out, document.as_ptr().cast(), document.len(), OBJECT_AS_ARRAY, JSON_DEPTH)
+    };
+    done == SUCCESS
+}
+
+/// What `json_last_error_msg()` says.
+pub fn json_error() -> String {
+    let message = call_internal("json_last_error_msg").and_then(|message| message.string());
+    message.unwrap_or_else(|| "unknown error".into())
+}
+
+fn json_error_number() -> Option<i64> {
+    call_internal("json_last_error").and_then(|number| number.long())
+}
+
+fn call_internal(function: &str) -> Option<Zval> {
+    Function::try_from_function(function)?.try_call(vec![]).ok()
+}
+
+fn c_string(bytes: &[u8]) -> CString {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    CString::new(bytes.get(..end).unwrap_or_default()).unwrap_or_default()
+}

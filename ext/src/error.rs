@@ -1,0 +1,119 @@
+//! The exception tree: one interface, one class per cause.
+//!
+//! Registered by `ClassBuilder`, so that file, line and trace are PHP's own and PHP code can construct and extend
+//! them. [`throw`] never replaces an exception that is already in flight.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ext_php_rs::args::ArgInfoTables;
+use ext_php_rs::builders::ClassBuilder;
+use ext_php_rs::error::Result;
+use ext_php_rs::flags::ClassFlags;
+use ext_php_rs::zend::{ClassEntry, ce};
+
+use crate::engine;
+
+const INTERFACE: &str = "RustDaemon\\Exception\\DaemonException";
+
+/// Why something is refused; one class each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// An argument, or the variable RUSTDAEMON in the environment, has a value that is not possible.
+    // stub: RustDaemon\Exception\InvalidArgument
+    InvalidArgument,
+    /// The extension works under php-cli only; in every other SAPI it does nothing.
+    // stub: RustDaemon\Exception\UnsupportedSapi
+    UnsupportedSapi,
+    /// The method cannot be called from here: a fiber, an output callback, a destructor, a shutdown function, or
+    /// a handler of the worker itself.
+    // stub: RustDaemon\Exception\NotAllowedHere
+    NotAllowedHere,
+    /// The sidecar's binary is not where it was looked for. The message names the places.
+    // stub: RustDaemon\Exception\SidecarNotFound
+    SidecarNotFound,
+    /// The script could not start itself again under the sidecar. Nothing has changed.
+    // stub: RustDaemon\Exception\SelfStartFailed
+    SelfStartFailed,
+    /// The connection to the sidecar that started this process cannot be used, or ended at the gate.
+    // stub: RustDaemon\Exception\LinkBroken
+    LinkBroken,
+    /// The sidecar did not let this worker in. The message is the sidecar's reason.
+    // stub: RustDaemon\Exception\LinkRefused
+    LinkRefused,
+}
+
+type Parent = fn() -> &'static ClassEntry;
+
+const CLASSES: [(Cause, &str, Parent, &str); 7] = [
+    (
+        Cause::InvalidArgument,
+        "InvalidArgument",
+        engine::invalid_argument_exception,
+        "\\InvalidArgumentException",
+    ),
+    (Cause::UnsupportedSapi, "UnsupportedSapi", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::NotAllowedHere, "NotAllowedHere", engine::logic_exception, "\\LogicException"),
+    (Cause::SidecarNotFound, "SidecarNotFound", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::SelfStartFailed, "SelfStartFailed", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::LinkBroken, "LinkBroken", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::LinkRefused, "LinkRefused", engine::runtime_exception, "\\RuntimeException"),
+];
+
+static DAEMON_EXCEPTION: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRIES: [AtomicPtr<ClassEntry>; 7] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 7];
+static LAST: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Implemented by every exception that rustdaemon throws.
+// stub: RustDaemon\Exception\DaemonException
+fn daemon_exception() -> &'static ClassEntry {
+    // SAFETY: null only before `register`, which sets it before it is asked for; else a class of the engine.
+    unsafe { DAEMON_EXCEPTION.load(Ordering::Relaxed).as_ref() }.unwrap_or_else(|| ce::throwable())
+}
+
+/// Registers the tree. MINIT only.
+pub fn register() -> Result<()> {
+    let remember = |class: &'static mut ClassEntry, arguments: ArgInfoTables| {
+        std::mem::forget(arguments); // the engine keeps pointing into it
+        LAST.store(class, Ordering::Relaxed);
+    };
+    ClassBuilder::new(INTERFACE)
+        .flags(ClassFlags::Interface)
+        .implements((ce::throwable, "\\Throwable"))
+        .registration(remember)
+        .register()?;
+    DAEMON_EXCEPTION.store(LAST.load(Ordering::Relaxed), Ordering::Relaxed);
+    for ((_, name, parent, parent_name), entry) in CLASSES.iter().zip(&ENTRIES) {
+        ClassBuilder::new(format!("RustDaemon\\Exception\\{name}"))
+            .extends((*parent, *parent_name))
+            .implements((daemon_exception, INTERFACE))
+            .registration(remember)
+            .register()?;
+        entry.store(LAST.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// A cause and its sentence, on the way to becoming an exception.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The class.
+    pub cause: Cause,
+    /// The message.
+    pub sentence: String,
+}
+
+impl Cause {
+    /// This cause with its sentence.
+    pub fn because(self, sentence: impl Into<String>) -> Refusal {
+        Refusal { cause: self, sentence: sentence.into() }
+    }
+}
+
+/// Throws it.
+pub fn throw(refusal: &Refusal) {
+    let entry = CLASSES.iter().zip(&ENTRIES).find(|((cause, ..), _)| *cause == refusal.cause);
+    let entry = entry.map_or(std::ptr::null_mut(), |(_, entry)| entry.load(Ordering::Relaxed));
+    // SAFETY: null or a class of the engine, which lives as long as the module.
+    let class = unsafe { entry.as_ref() }.unwrap_or_else(|| engine::runtime_exception());
+    engine::throw(class, &refusal.sentence);
+}

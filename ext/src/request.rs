@@ -1,0 +1,183 @@
+//! One request, from its frame to its reply.
+//!
+//! # Correct order
+//! Slot page, arguments, parameters, the handler, its result as JSON, the reply, slot page; only then is freed what
+//! the handler left behind, because that may run destructors.
+//!
+//! # What may be lost
+//! The reply, when the handler calls `exit()` or dies: the sidecar answers for it. An exception is answered and
+//! logged, and the worker lives on.
+//!
+//! # Rules
+//! Nothing that needs dropping is alive while PHP runs: the frame lies in [`supervision`], values in [`Slot`]s.
+
+use rustdaemon_core::fault;
+use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
+use rustdaemon_core::sys;
+
+use crate::codec;
+use crate::engine::{self, Pending, RawCallable, Slot};
+use crate::supervision;
+
+/// The longest result in bytes of JSON: a frame of the socket, whose envelope comes on top.
+const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A request taken apart. `arguments` lies in the frame that [`supervision`] holds until the request ends.
+#[derive(Clone, Copy)]
+struct Taken {
+    sequence: u64,
+    dialect: Dialect,
+    arguments: *const [u8],
+    handler: Option<RawCallable>,
+}
+
+/// Calls PHP. Serves one request. False: `exit()` is under way, or memory is exhausted; return to PHP at once.
+pub fn serve(frame: Frame) -> bool {
+    let sequence = frame.sequence;
+    let taken = match take(frame) {
+        Ok(taken) => taken,
+        Err(error) => {
+            send_fault(sequence, "invalid_request", error.to_string());
+            end();
+            return true;
+        }
+    };
+    let mut arguments = Slot::new();
+    let mut result = Slot::new();
+    run(&taken, &mut arguments, &mut result);
+    result.free();
+    arguments.free();
+    supervision::with(|state| state.busy = false);
+    clear("after a request")
+}
+
+fn take(mut frame: Frame) -> Result<Taken, LinkError> {
+    supervision::with(|state| {
+        state.busy = true;
+        if let Some(link) = &state.link {
+            link.page.begin(frame.sequence, sys::monotonic());
+        }
+        frame.payload.push(0); // for PHP's JSON scanner
+        let frame = state.request.insert(frame);
+        let dialect = Dialect::from_flags(frame.flags).ok_or(LinkError::Malformed("an unknown dialect"))?;
+        let (method, arguments) = link::parse_request(&frame.payload)?;
+        let exposed = state.methods.iter().find(|exposed| exposed.method.name == method);
+        let handler = exposed.map(|exposed| exposed.handler.raw());
+        Ok(Taken { sequence: frame.sequence, dialect, arguments, handler })
+    })
+}
+
+fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
+    let Some(handler) = &taken.handler else {
+        send_fault(taken.sequence, "unknown_method", "this worker does not offer the method".into());
+        return end();
+    };
+    if let Err(sentence) = prepare(taken, handler, arguments) {
+        send_fault(taken.sequence, "InvalidArgument", sentence);
+        return end();
+    }
+    handler.call(arguments.value(), result.value());
+    match engine::pending() {
+        Pending::Leaving => return,
+        Pending::Exception => {
+            if !answer_exception(taken.sequence, handler) {
+                return;
+            }
+        }
+        Pending::Nothing => {
+            let text = codec::encode_result(result.value(), taken.dialect);
+            match (text, engine::pending()) {
+                (_, Pending::Leaving) => return,
+                (_, Pending::Exception) => {
+                    if !answer_exception(taken.sequence, handler) {
+                        return;
+                    }
+                }
+                (Some(text), Pending::Nothing) => send_result(taken.sequence, text.as_bytes()),
+                (None, Pending::Nothing) => {
+                    send_fault(taken.sequence, "encoding_failed", engine::json_error());
+                }
+            }
+        }
+    }
+    end();
+}
+
+fn prepare(taken: &Taken, handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
+    // SAFETY: part of the frame in the state, which stays until the request ends; `busy` keeps others out.
+    let text = unsafe { &*taken.arguments };
+    codec::decode_arguments(text, arguments.value())?;
+    match handler.signature() {
+        Some(signature) => codec::match_parameters(&signature, arguments.value()),
+        None => Ok(()),
+    }
+}
+
+/// Calls PHP at its end. False: `exit()` is under way.
+fn answer_exception(sequence: u64, handler: &RawCallable) -> bool {
+    report_exception(sequence, handler);
+    clear("in an exception's destructor")
+}
+
+fn report_exception(sequence: u64, handler: &RawCallable) {
+    let Some(thrown) = engine::thrown() else { return };
+    let refused = Some(&thrown)
+        .filter(|thrown| thrown.by_callee)
+        .and_then(|thrown| codec::argument_error(&handler.signature()?, &thrown.class, &thrown.message));
+    match refused {
+        Some(sentence) => send_fault(sequence, "InvalidArgument", sentence),
+        None => {
+            let method = supervision::with(|state| {
+                let payload = state.request.as_ref().map(|frame| frame.payload.as_slice());
+                payload.and_then(|payload| Some(link::parse_request(payload).ok()?.0.to_owned()))
+            });
+            supervision::log(&format!("{} threw {thrown}", method.unwrap_or_default()));
+            let class = fault::short_class(&thrown.class);
+            send_fault(sequence, &class, fault::client_message(&thrown.message));
+        }
+    }
+    engine::clear_exception();
+}
+
+/// Calls PHP: logs and drops exceptions that nobody can answer any more. False: `exit()` is under way.
+fn clear(place: &'static str) -> bool {
+    loop {
+        match engine::pending() {
+            Pending::Nothing => return true,
+            Pending::Leaving => return false,
+            Pending::Exception => {
+                log_exception(place);
+                engine::clear_exception();
+            }
+        }
+    }
+}
+
+fn log_exception(place: &str) {
+    if let Some(thrown) = engine::thrown() {
+        supervision::log(&format!("{place}: {thrown}"));
+    }
+}
+
+fn send_result(sequence: u64, json: &[u8]) {
+    if json.len() > MAX_RESULT_BYTES {
+        let bytes = json.len();
+        let sentence = format!("the result has {bytes} bytes as JSON; at most {MAX_RESULT_BYTES} are sent");
+        return send_fault(sequence, "payload_too_large", sentence);
+    }
+    supervision::with(|state| state.send(Kind::Reply, DATA, sequence, json));
+}
+
+fn send_fault(sequence: u64, class: &str, message: String) {
+    let fault = link::json(&Fault { class: class.to_owned(), message });
+    supervision::with(|state| state.send(Kind::Reply, FAULT, sequence, &fault));
+}
+
+fn end() {
+    supervision::with(|state| {
+        state.request = None;
+        if let Some(link) = &state.link {
+            link.page.end();
+        }
+    });
+}

@@ -1,0 +1,335 @@
+//! The one state of this process: where it stands, the worker's end of the link, the stop signals, the methods.
+//!
+//! # Correct order
+//! [`capture_origin`] in MINIT, [`with`] from `install()` on, [`end`] in RSHUTDOWN. The PHP object is a thin handle.
+//!
+//! # How it works
+//! One thread (php-cli's main thread) owns the state. A wait is poll(2) on the link and on the wake-up of the stop
+//! signals. All signals are blocked while it looks whether something happened, and poll unblocks them atomically:
+//! a PHP signal handler (pcntl) that becomes due just before the wait is not slept over.
+//!
+//! # What may be lost
+//! A request that arrives after the stop was seen: the sidecar sees this process end and answers for it.
+//!
+//! # Rules
+//! What runs inside [`with`] never calls PHP and never waits for long, so the state is never borrowed twice.
+//! A process that PHP code has forked off (pcntl_fork) gives its copies up at its first call: it is unsupervised.
+//! Sources: poll(2), pipe(7), eventfd(2).
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ext_php_rs::types::Zval;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::time::TimeSpec;
+use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::rung::Arguments;
+use rustdaemon_core::self_start::Origin;
+use rustdaemon_core::signal::StopCapture;
+use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::sys;
+
+use crate::engine::{self, Callable};
+
+static ORIGIN: OnceLock<Origin> = OnceLock::new();
+
+/// Remembers how the process was started. MINIT, in php-cli only.
+pub fn capture_origin() {
+    ORIGIN.get_or_init(Origin::capture);
+}
+
+/// How the process was started; `None` in any SAPI but cli.
+pub fn origin() -> Option<&'static Origin> {
+    ORIGIN.get()
+}
+
+/// A method that was exposed.
+pub struct Exposed {
+    /// What the sidecar hears of it.
+    pub method: Method,
+    /// What is called.
+    pub handler: Callable,
+}
+
+/// The worker's end of the link.
+pub struct Link {
+    input: OwnedFd,
+    output: OwnedFd,
+    /// What this worker says of itself.
+    pub page: SlotPage,
+    decoder: Decoder,
+    inbox: VecDeque<Frame>,
+}
+
+/// Everything that this process knows of itself as a worker.
+#[derive(Default)]
+pub struct State {
+    /// The object that `install()` returned.
+    pub worker: Option<Zval>,
+    /// What it was given.
+    pub arguments: Option<Arguments>,
+    /// For phpinfo().
+    pub title: Option<String>,
+    /// `None`: unsupervised.
+    pub link: Option<Link>,
+    /// Why a link was given up.
+    pub lost: Option<String>,
+    /// Whether the descriptors of `RUSTDAEMON_LINK` have been taken.
+    pub link_taken: bool,
+    /// In `expose()`'s order.
+    pub methods: Vec<Exposed>,
+    /// How many of them the sidecar knows; `None`: not ready yet.
+    pub announced: Option<usize>,
+    /// A handler runs.
+    pub busy: bool,
+    /// The request in hand: here, not on the stack, so that a fatal error in the handler does not leak it.
+    pub request: Option<Frame>,
+    capture: Option<StopCapture>,
+    owner: u32,
+    draining: bool,
+    gone: bool,
+    looked: bool,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::new(State::default());
+}
+
+/// Looks at the state or changes it.
+pub fn with<R>(act: impl FnOnce(&mut State) -> R) -> R {
+    STATE.with_borrow_mut(|state| {
+        state.leave_when_forked();
+        act(state)
+    })
+}
+
+/// Gives everything up. RSHUTDOWN; calls PHP only to free what the handlers hold, whose destructors have run.
+pub fn end() {
+    let state = STATE.take();
+    drop(state);
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// Something is to be looked at: the link, or a stop signal.
+    Ready,
+    /// The deadline has passed.
+    Deadline,
+    /// A signal arrived: [`engine::run_interrupts`] is due.
+    Interrupted,
+}
+
+impl State {
+    /// Takes the ends of a link and says `hello`.
+    pub fn connect(&mut self, ends: Ends, hello: &link::Hello) -> io::Result<()> {
+        self.owner = std::process::id();
+        let page = SlotPage::attach(ends.slot.as_fd())?;
+        let (decoder, inbox) = (Decoder::default(), VecDeque::new());
+        self.link = Some(Link { input: ends.input, output: ends.output, page, decoder, inbox });
+        self.send(Kind::Hello, 0, 0, &hello.payload());
+        Ok(())
+    }
+
+    /// Takes SIGTERM and SIGINT.
+    pub fn capture_signals(&mut self) -> io::Result<()> {
+        self.owner = std::process::id();
+        self.capture = Some(StopCapture::install()?);
+        Ok(())
+    }
+
+    fn leave_when_forked(&mut self) {
+        let own = std::process::id();
+        if self.owner == 0 || self.owner == own {
+            return;
+        }
+        (self.link, self.capture) = (None, None);
+        (self.owner, self.announced, self.gone, self.busy) = (own, None, false, false);
+        if let Err(error) = self.capture_signals() {
+            log(&format!("stop signals cannot be taken after a fork: {error}"));
+        }
+    }
+
+    /// Whether this process is a worker of a sidecar that is there.
+    pub fn supervised(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Whether to stop: a signal, a `Drain`, or the sidecar's end.
+    pub fn stopping(&self) -> bool {
+        self.draining || self.gone || self.capture.as_ref().is_some_and(|c| c.stop_signal().is_some())
+    }
+
+    /// Tells the sidecar what this worker offers, when it does not know yet.
+    pub fn announce(&mut self) {
+        if self.link.is_some() && self.announced != Some(self.methods.len()) {
+            let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
+            self.announced = Some(self.methods.len());
+            self.send(Kind::Ready, 0, 0, &link::json(&link::Ready { methods }));
+        }
+    }
+
+    /// The next frame that has been read.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        self.link.as_mut()?.inbox.pop_front()
+    }
+
+    /// Whether a frame waits to be looked at.
+    pub fn has_frame(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.inbox.is_empty())
+    }
+
+    /// Whether the sidecar has yet to answer the hello.
+    pub fn at_the_gate(&self) -> bool {
+        self.supervised() && !self.has_frame() && !self.draining
+    }
+
+    /// Whether a stopping worker may still serve what had arrived before the stop was seen: asked once, it reads
+    /// what is there.
+    pub fn last_look(&mut self) -> bool {
+        if !self.looked {
+            self.looked = true;
+            self.look();
+        }
+        self.has_frame()
+    }
+
+    /// Writes one frame. A sidecar that is gone is noted, not reported.
+    ///
+    /// # Blocking
+    /// Until the sidecar has taken it: it reads as long as it lives, and a pipe without a reader is an error.
+    pub fn send(&mut self, kind: Kind, flags: u16, sequence: u64, payload: &[u8]) {
+        let Some(link) = &self.link else { return };
+        let mut frame = Vec::new();
+        let written = match link::encode(&mut frame, kind, flags, sequence, &[payload]) {
+            Ok(()) => write_all(&link.output, &frame),
+            Err(error) => Err(io::Error::other(error)),
+        };
+        if let Err(error) = written {
+            self.lose_link(&format!("the sidecar cannot be reached ({error})"));
+        }
+    }
+
+    fn lose_link(&mut self, why: &str) {
+        if self.link.take().is_some() {
+            self.gone = true;
+            if self.worker.is_some() {
+                log(&format!("{why}: this worker stops"));
+            }
+            self.lost = Some(why.to_owned());
+        }
+    }
+
+    /// Waits until something is to be looked at, and reads what has arrived. `None`: as long as it takes.
+    ///
+    /// # Blocking
+    /// Until the deadline on `CLOCK_MONOTONIC`; a signal ends it.
+    pub fn wait(&mut self, deadline: Option<Duration>) -> Woken {
+        let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
+        let woken = if engine::interrupt_pending() { Woken::Interrupted } else { self.poll(deadline, mask) };
+        if let Some(mask) = mask {
+            let _ = mask.thread_set_mask(); // cannot fail with a mask that the kernel gave
+        }
+        woken
+    }
+
+    /// Reads what has arrived, without waiting.
+    pub fn look(&mut self) {
+        self.poll(Some(Duration::ZERO), None);
+    }
+
+    fn poll(&mut self, deadline: Option<Duration>, mask: Option<SigSet>) -> Woken {
+        let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
+        let link = self.link.as_ref().map(|link| link.input.as_fd());
+        let wake = self.capture.as_ref().map(StopCapture::wake_fd);
+        let fds = link.into_iter().chain(wake).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let mut fds: Vec<_> = fds.collect();
+        let linked = link.is_some();
+        match ppoll(&mut fds, timeout, mask) {
+            Err(Errno::EINTR) => return Woken::Interrupted,
+            Err(error) => {
+                log(&format!("poll: {error}"));
+                return Woken::Deadline;
+            }
+            Ok(0) => return Woken::Deadline,
+            Ok(_) => {}
+        }
+        let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
+        let (arrived, woken) = match (linked, fds.as_slice()) {
+            (true, [link, rest @ ..]) => (readable(link), rest.iter().any(readable)),
+            (_, all) => (false, all.iter().any(readable)),
+        };
+        if arrived {
+            self.read();
+        }
+        if woken && !self.stopping() {
+            self.drain_wake();
+        }
+        Woken::Ready
+    }
+
+    /// A forked child shares the wake-up's descriptor: its signals wake us, and are not ours.
+    fn drain_wake(&self) {
+        if let Some(capture) = &self.capture {
+            let _ = nix::unistd::read(capture.wake_fd(), &mut [0_u8; 8]); // EAGAIN: somebody was faster
+        }
+    }
+
+    fn read(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let mut buffer = [0_u8; 64 * 1024];
+        let why = match nix::unistd::read(&link.input, &mut buffer) {
+            Ok(0) => Some("the sidecar has gone".to_owned()),
+            Ok(bytes) => {
+                link.decoder.push(buffer.get(..bytes).unwrap_or_default());
+                link.sort_frames(&mut self.draining)
+                    .err()
+                    .map(|error| format!("the link to the sidecar is broken ({error})"))
+            }
+            Err(Errno::EINTR | Errno::EAGAIN) => None,
+            Err(error) => Some(format!("the link to the sidecar is broken ({error})")),
+        };
+        if let Some(why) = why {
+            self.lose_link(&why);
+        }
+    }
+}
+
+impl Link {
+    fn sort_frames(&mut self, draining: &mut bool) -> Result<(), LinkError> {
+        while let Some(frame) = self.decoder.next_frame()? {
+            match frame.kind {
+                Kind::Drain => *draining = true,
+                _ => self.inbox.push_back(frame),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match nix::unistd::write(output, bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
+                let _ = ppoll(&mut fds, None, None); // EINTR: the next write tells
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// One line on the standard error, which the sidecar collects. Line breaks in it become spaces.
+pub fn log(line: &str) {
+    let line = line.replace(['\n', '\r'], " ");
+    let _ = io::stderr().write_all(format!("rustdaemon: {line}\n").as_bytes()); // nobody left to tell
+}

@@ -1,0 +1,360 @@
+//! `RustDaemon\Worker`: the PHP class, and the loop behind `run()` and `tick()`.
+//!
+//! # How it works
+//! The object is a thin handle with three readonly properties; everything else is in [`supervision`]. One turn of the
+//! loop serves at most one request. A stop (TERM, INT, `Drain`, the sidecar's end) is seen between requests; a request
+//! that had arrived by then is still served.
+//!
+//! # Rules
+//! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
+
+use ext_php_rs::args::Arg;
+use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
+use ext_php_rs::error::Result;
+use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use rustdaemon_core::link::{Kind, Method};
+use rustdaemon_core::rung::{self, DEFAULT_MODE};
+use rustdaemon_core::sys;
+
+use crate::engine::{self, ExposeCall, Pending, PropertyType};
+use crate::error::{self, Cause, Refusal};
+use crate::gate::{self, Place};
+use crate::request;
+use crate::supervision::{self, Exposed, Woken};
+
+const CLASS: &str = "RustDaemon\\Worker";
+
+static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+
+/// A worker: this PHP process, as the sidecar `rustdaemon` knows it.
+///
+/// One per process. Under a sidecar it is supervised: it is restarted when it dies, and its exposed methods can be
+/// called on the sidecar's socket. Without one the same code runs unsupervised: signals end the loop, nobody calls.
+///
+/// ```php
+/// $worker = RustDaemon\Worker::install(socket: '/run/plc/plc.sock');
+/// $worker->expose('plc.read', fn (string $node, int $attribute = 13) => $plc->read($node, $attribute));
+/// exit($worker->run());
+/// ```
+// stub: RustDaemon\Worker
+#[allow(dead_code, reason = "carries the class's documentation")]
+struct Worker;
+
+/// Registers the class. MINIT only.
+pub fn register() -> Result<()> {
+    let worker = || DataType::object(CLASS);
+    let static_method = MethodFlags::Public | MethodFlags::Static;
+    ClassBuilder::new(CLASS)
+        .flags(ClassFlags::Final | ClassFlags::NoDynamicProperties | ClassFlags::NotSerializable)
+        .method(FunctionBuilder::new("__construct", construct), MethodFlags::Private)
+        .method(
+            FunctionBuilder::new("install", install)
+                .not_required()
+                .arg(Arg::new("name", DataType::String).allow_null().default("null"))
+                .arg(Arg::new("socket", DataType::String).allow_null().default("null"))
+                .arg(Arg::new("mode", DataType::Mixed).default("0600"))
+                .arg(Arg::new("token", DataType::String).allow_null().default("null"))
+                .arg(Arg::new("workers", DataType::Long).default("1"))
+                .returns(worker(), false, false),
+            static_method,
+        )
+        .method(
+            FunctionBuilder::new("expose", expose)
+                .arg(Arg::new("method", DataType::String))
+                .arg(Arg::new("handler", DataType::Callable))
+                .not_required()
+                .arg(Arg::new("description", DataType::String).allow_null().default("null"))
+                .arg(Arg::new("idempotent", DataType::Bool).default("false"))
+                .returns(worker(), false, false),
+            MethodFlags::Public,
+        )
+        .method(FunctionBuilder::new("run", run).returns(DataType::Long, false, false), MethodFlags::Public)
+        .method(
+            FunctionBuilder::new("tick", tick)
+                .arg(Arg::new("timeout", DataType::Double).allow_null())
+                .returns(DataType::Bool, false, false),
+            MethodFlags::Public,
+        )
+        .method(
+            FunctionBuilder::new("shouldStop", should_stop).returns(DataType::Bool, false, false),
+            MethodFlags::Public,
+        )
+        .method(
+            FunctionBuilder::new("supervised", supervised).returns(DataType::Bool, false, false),
+            MethodFlags::Public,
+        )
+        .registration(|class, arguments| {
+            std::mem::forget(arguments); // the engine keeps pointing into it
+            engine::make_int_or_string(class, "install", 2);
+            engine::declare_readonly(class, "name", PropertyType::String);
+            engine::declare_readonly(class, "slot", PropertyType::Int);
+            engine::declare_readonly(class, "generation", PropertyType::Int);
+            engine::make_handle_class(class);
+            ENTRY.store(class, Ordering::Relaxed);
+        })
+        .register()
+}
+
+/// The name of the pool: what install(name:) or the sidecar's --name says, else "main".
+// stub: RustDaemon\Worker::$name
+const NAME: &str = "name";
+
+/// The worker's number in its pool, from 0.
+// stub: RustDaemon\Worker::$slot
+const SLOT: &str = "slot";
+
+/// Which release of the code this worker belongs to: 1, and one more with each reload.
+// stub: RustDaemon\Worker::$generation
+const GENERATION: &str = "generation";
+
+/// Workers come from Worker::install().
+// stub: RustDaemon\Worker::__construct
+extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
+
+/// Makes this process a worker. Call it once, when everything is ready to serve.
+///
+/// Under a sidecar it waits at the gate until the sidecar lets this worker in. Without one, and with socket:, it
+/// starts the script again under a new sidecar, in the same process (execve): it does not return then, and what the
+/// script had opened is closed. RUSTDAEMON=off in the environment prevents that. Otherwise the worker is unsupervised.
+/// From here on SIGTERM and SIGINT end run() and make shouldStop() true. A second call returns the same object.
+///
+/// @param string|null $name the pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -; null: "main"
+/// @param string|null $socket path of the Unix socket, at most 107 bytes; relative to the working directory
+/// @param int|string $mode the socket's permission bits: 0660 or "0660"
+/// @param string|null $token comes with a later release
+/// @param int $workers how many workers the pool has, 1 to 1024
+/// @return Worker the worker of this process
+/// @throws Exception\InvalidArgument an argument, or RUSTDAEMON in the environment, is not possible
+/// @throws Exception\UnsupportedSapi not under php-cli
+/// @throws Exception\NotAllowedHere inside a fiber, an output callback, a destructor or a shutdown function
+/// @throws Exception\SidecarNotFound the binary is not where it was looked for
+/// @throws Exception\SelfStartFailed the script cannot be started again
+/// @throws Exception\LinkBroken the sidecar has gone, or a wrapper closed its descriptors
+/// @throws Exception\LinkRefused the sidecar does not let this worker in
+// stub: RustDaemon\Worker::install
+extern "C" fn install(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if supervision::origin().is_none() {
+            let sapi = engine::sapi_name();
+            return error::throw(&Cause::UnsupportedSapi.because(format!(
+                "RustDaemon\\Worker works under php-cli only, and this is the SAPI {sapi}: daemons are started on \
+                 the command line"
+            )));
+        }
+        let Some(call) = engine::install_call(frame, DEFAULT_MODE) else { return };
+        if let Some(worker) = supervision::with(|state| state.worker.as_ref().map(Zval::shallow_clone)) {
+            match gate::check_arguments(&call) {
+                Ok(_) => *result = worker,
+                Err(refusal) => error::throw(&refusal),
+            }
+            return;
+        }
+        match gate::enter(&call) {
+            None => {}
+            Some(Err(refusal)) => error::throw(&refusal),
+            Some(Ok(place)) => {
+                if let Some(worker) = new_worker(&place) {
+                    *result = worker.shallow_clone();
+                    supervision::with(|state| state.worker = Some(worker));
+                }
+            }
+        }
+    });
+}
+
+fn new_worker(place: &Place) -> Option<Zval> {
+    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
+    let class = unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }?;
+    let worker = engine::new_handle(class);
+    engine::set_string(&worker, NAME, &place.name);
+    engine::set_int(&worker, SLOT, place.slot);
+    engine::set_int(&worker, GENERATION, place.generation);
+    Some(worker)
+}
+
+/// Offers a method to the clients of the socket.
+///
+/// A list of arguments is passed by position, an object by name. What the handler returns is encoded as JSON. An
+/// exception is answered with its short class name and message and logged; the worker lives on.
+///
+/// @param string $method 1 to 128 of the characters A-Z a-z 0-9 _ . : / -; ping, daemon.*, worker.*, farm.* and
+/// system.* are reserved
+/// @param callable $handler gets the arguments of the request
+/// @param string|null $description one line for people, shown by daemon.methods
+/// @param bool $idempotent whether running it twice does no harm
+/// @return Worker this worker
+/// @throws Exception\InvalidArgument the name is not possible, reserved or taken
+// stub: RustDaemon\Worker::expose
+extern "C" fn expose(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(call) = engine::expose_call(frame) else { return };
+        match add_method(call) {
+            Ok(()) => *result = frame.This.shallow_clone(),
+            Err(refusal) => error::throw(&refusal),
+        }
+    });
+}
+
+fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
+    let name = rung::method_name(call.method)
+        .map_err(|sentence| Cause::InvalidArgument.because(format!("method: {sentence}")))?;
+    let description = call.description.map(|text| String::from_utf8_lossy(text).into_owned());
+    let method = Method { name, description, idempotent: call.idempotent };
+    supervision::with(|state| {
+        if state.methods.iter().any(|exposed| exposed.method.name == method.name) {
+            let name = &method.name;
+            return Err(Cause::InvalidArgument.because(format!("method: \"{name}\" is exposed already")));
+        }
+        state.methods.push(Exposed { method, handler: call.handler });
+        Ok(())
+    })
+}
+
+/// Serves requests until told to stop: SIGTERM, SIGINT, the sidecar's order or its end.
+///
+/// A request in hand is finished, and its reply sent, before it returns.
+///
+/// @return int 0, for exit()
+/// @throws Exception\NotAllowedHere from a handler of this worker
+// stub: RustDaemon\Worker::run
+extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if engine::no_arguments(frame) && enter_loop("run") {
+            while matches!(turn(None), Turn::Served | Turn::Interrupted) {}
+            result.set_long(0);
+        }
+    });
+}
+
+/// One turn for a loop of your own: waits for one request and serves it.
+///
+/// It returns early when a PHP signal handler has run.
+///
+/// @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+/// @return bool false: stop now
+/// @throws Exception\InvalidArgument the timeout is negative or not a number
+/// @throws Exception\NotAllowedHere from a handler of this worker
+// stub: RustDaemon\Worker::tick
+extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(seconds) = engine::timeout_argument(frame) else { return };
+        if seconds.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
+            return error::throw(&Cause::InvalidArgument.because(
+                "timeout: must be a number of seconds from 0.0, or null to wait as long as it takes",
+            ));
+        }
+        if !enter_loop("tick") {
+            return;
+        }
+        // What a Duration cannot hold is for ever.
+        let timeout = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let deadline = timeout.and_then(|timeout| sys::monotonic().checked_add(timeout));
+        let go_on = match turn(deadline) {
+            Turn::Served => !supervision::with(|state| state.stopping()),
+            Turn::Deadline | Turn::Interrupted => true,
+            Turn::Stop | Turn::Leave => false,
+        };
+        result.set_bool(go_on);
+    });
+}
+
+/// Whether to stop: SIGTERM, SIGINT, the sidecar's order or its end. Does not wait.
+///
+/// In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
+///
+/// @return bool true: finish and end
+// stub: RustDaemon\Worker::shouldStop
+extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if engine::no_arguments(frame) {
+            let stop = supervision::with(|state| {
+                if state.methods.is_empty() {
+                    state.announce();
+                }
+                state.look();
+                state.stopping()
+            });
+            result.set_bool(stop);
+        }
+    });
+}
+
+/// Whether a sidecar supervises this worker and is there.
+///
+/// @return bool false: unsupervised, or the sidecar has gone
+// stub: RustDaemon\Worker::supervised
+extern "C" fn supervised(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if engine::no_arguments(frame) {
+            result.set_bool(supervision::with(|state| state.supervised()));
+        }
+    });
+}
+
+/// Whether the loop may be entered; else an exception is pending.
+fn enter_loop(method: &str) -> bool {
+    let busy = supervision::with(|state| state.busy);
+    if busy {
+        error::throw(&Cause::NotAllowedHere.because(format!(
+            "{CLASS}::{method}() cannot be called while a handler of this worker runs: one request at a time"
+        )));
+    }
+    !busy
+}
+
+enum Turn {
+    /// A request was served.
+    Served,
+    /// Nothing came in time.
+    Deadline,
+    /// A PHP signal handler ran.
+    Interrupted,
+    /// Time to stop.
+    Stop,
+    /// Something is pending: return to PHP.
+    Leave,
+}
+
+fn turn(deadline: Option<Duration>) -> Turn {
+    loop {
+        let frame = supervision::with(|state| {
+            state.announce();
+            state.next_frame()
+        });
+        match frame {
+            Some(frame) if frame.kind == Kind::Request => {
+                return if request::serve(frame) { Turn::Served } else { Turn::Leave };
+            }
+            Some(frame) => {
+                supervision::log(&format!("an unexpected frame {:?} was passed over", frame.kind));
+                continue;
+            }
+            None => {}
+        }
+        if supervision::with(|state| state.stopping()) {
+            if supervision::with(|state| state.last_look()) {
+                continue;
+            }
+            return Turn::Stop;
+        }
+        match supervision::with(|state| state.wait(deadline)) {
+            Woken::Ready => {}
+            Woken::Deadline => return Turn::Deadline,
+            Woken::Interrupted => {
+                if !engine::interrupt_pending() {
+                    continue;
+                }
+                engine::run_interrupts();
+                return match engine::pending() {
+                    Pending::Nothing => Turn::Interrupted,
+                    Pending::Exception | Pending::Leaving => Turn::Leave,
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+--TEST--
+Drain ends run() after the request before it; tick() returns false
+--EXTENSIONS--
+rustdaemon
+ffi
+--FILE--
+<?php
+require __DIR__ . '/include/sidecar.php';
+$sidecar = Sidecar::serve(<<<'PHP'
+    $worker = RustDaemon\Worker::install();
+    $worker->expose('echo', fn (string $x) => $x);
+    $turns = [];
+    do {
+        $turns[] = $go = $worker->tick(10.0);
+    } while ($go);
+    echo json_encode($turns), ' ', json_encode($worker->shouldStop()), "\n";
+    PHP);
+$sidecar->ready();
+echo $sidecar->call('echo', '["a"]'), "\n";
+$sidecar->request('echo', '["b"]');
+$sidecar->drain();
+echo $sidecar->reply(), "\n";
+$sidecar->end();
+?>
+--EXPECT--
+data "a"
+data "b"
+out: [true,false] true
+exit 0
