@@ -1,1 +1,124 @@
-fn main() {}
+//! `cargo xtask`: the one command of this repository. One file per verb; each prints the commands it runs.
+
+mod build;
+mod child;
+mod ci;
+mod demo;
+mod failure;
+mod floors;
+mod install;
+mod interrupt;
+mod lint;
+mod mentions;
+mod php;
+mod phpt;
+mod procs;
+mod repo;
+mod run;
+mod services;
+mod stubs;
+mod tally;
+mod test;
+mod tokens;
+mod wait;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Result;
+use crate::repo::Repo;
+use crate::test::Suite;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, checks, tests and shows rustdaemon",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build the extension and the sidecar in release, side by side in target/php
+    Build,
+    /// Format, clippy, documentation, floors, reasons, stubs
+    Lint {
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Run all suites, or one; the last line counts over all of them
+    Test {
+        suite: Option<Suite>,
+        /// Only tests whose name holds this
+        filter: Option<String>,
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Show the main job: Laravel's opcua:session under a real supervisord, with values from a real OPC UA server
+    Demo {
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Write stubs/rustdaemon.stub.php from the fresh extension
+    Stubs {
+        /// Compare instead of writing
+        #[arg(long)]
+        check: bool,
+    },
+    /// PHP with the fresh extension: cargo xtask php -- script.php
+    Php {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Exactly what CI runs: .ci/run
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let verb = Arguments::parse().verb;
+    let result = act(verb);
+    if let Err(why) = &result {
+        eprintln!("xtask: {why}");
+    }
+    result.unwrap_or_else(|why| why.exit_code())
+}
+
+fn act(verb: Verb) -> Result<ExitCode> {
+    let repo = Repo::find()?;
+    match verb {
+        Verb::Php { arguments } => php::php(&repo, arguments)?,
+        Verb::Ci => ci::ci(&repo)?,
+        Verb::Build => guarded(|| build::build(&repo))?,
+        Verb::Stubs { check } => guarded(|| stubs::stubs(&repo, check))?,
+        Verb::Lint { no_install } => guarded(|| lint::lint(&repo, no_install))?,
+        Verb::Demo { no_install } => guarded(|| demo::demo(&repo, no_install))?,
+        Verb::Test { suite, filter, no_install } => {
+            let suites = suite.map_or(vec![Suite::Rust, Suite::Phpt, Suite::E2e], |suite| vec![suite]);
+            let (tally, good) = guarded(|| test::test(&repo, &suites, filter.as_deref(), no_install))?;
+            println!("{tally}");
+            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Signals are noted, and what a failed or interrupted verb has left behind is ended.
+fn guarded<T>(verb: impl FnOnce() -> Result<T>) -> Result<T> {
+    interrupt::install();
+    child::adopt_orphans()?;
+    let result = verb();
+    if result.is_err() {
+        for left in child::end_orphans() {
+            eprintln!("xtask: ended {left}");
+        }
+    }
+    result
+}

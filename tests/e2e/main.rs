@@ -1,0 +1,1 @@
+//! The extension in a real PHP, under a real sidecar.

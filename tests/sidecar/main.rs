@@ -1,0 +1,52 @@
+//! The real sidecar with workers that are not PHP: everything of the socket, of supervision and of the command line
+//! that does not need the extension.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like the tests"
+)]
+
+// What a client may do wrong, and what it gets for it.
+mod bad_input;
+// `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.
+mod cli;
+// Workers that break the link's rules, or say something that does not fit.
+mod link;
+// Deaths, restarts, backoff.
+mod restart;
+// Requests: where they go, and that each has exactly one answer.
+mod routing;
+// The socket's file: mode, owner, stale and live ones.
+mod socket;
+// TERM, INT and what becomes of everybody.
+mod stop;
+// What a worker is born with.
+mod worker;
+
+use rustdaemon_tests::{Builder, Reply, Sidecar};
+
+/// A sidecar with one fake worker that behaves by `arguments`.
+fn fake(arguments: &str) -> Builder {
+    let words = [env!("CARGO_BIN_EXE_fake_worker")].into_iter().chain(arguments.split_whitespace());
+    Sidecar::builder().command(words)
+}
+
+/// A sidecar with one well-behaved fake worker, idle.
+#[track_caller]
+fn idle() -> Sidecar {
+    let sidecar = fake("").start();
+    sidecar.wait_state(0, "idle");
+    sidecar
+}
+
+/// The class of a fault.
+#[track_caller]
+fn class(reply: Reply) -> String {
+    match reply {
+        Err(fault) => fault.class,
+        Ok(data) => panic!("data instead of a fault: {data}"),
+    }
+}

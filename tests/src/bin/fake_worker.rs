@@ -1,0 +1,361 @@
+//! A worker without PHP: speaks the link by `rustdaemon_core` alone, and misbehaves as told.
+//!
+//! | method | does |
+//! |---|---|
+//! | `echo` | answers with its arguments, byte for byte |
+//! | `info` | answers with what it was born with: see [`Birth`] |
+//! | `pid` | answers with its process id |
+//! | `hold [FIFO]` | opens the FIFO and reads it to its end, then answers `"held"` |
+//! | `big [N]` | answers with a string of N bytes |
+//! | `fault` | answers with the fault `Boom`: `it went wrong` |
+//! | `exit [N]` | ends with code N, without an answer |
+//! | `die` | kills itself, without an answer |
+//! | `last_words` | answers, and kills itself at once |
+//! | `garbage` | writes what is no frame |
+//! | `newline` | answers with two lines |
+//! | `twice` | answers twice |
+//! | `ready` | announces its methods again, then answers |
+//! | `hello` | says hello again, then answers |
+//!
+//! A FLAT request's arguments are an object: its first member counts as the first argument.
+//! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, raise};
+use rustdaemon_core::link::{
+    self, Decoder, Ends, Fault, Go, Hello, Kind, LINK_VARIABLE, Method, RUN_VARIABLE, Ready, SOCKET_VARIABLE,
+};
+use rustdaemon_core::signal::StopCapture;
+use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::sys;
+use serde::Serialize;
+use serde_json::Value;
+
+const METHODS: [&str; 14] = [
+    "echo",
+    "info",
+    "pid",
+    "hold",
+    "big",
+    "fault",
+    "exit",
+    "die",
+    "last_words",
+    "garbage",
+    "newline",
+    "twice",
+    "ready",
+    "hello",
+];
+
+#[derive(Parser)]
+struct Arguments {
+    /// Append the process id to this file, first of all
+    #[arg(long)]
+    starts: Option<String>,
+    /// End with this code before anything else
+    #[arg(long)]
+    exit_at_once: Option<u8>,
+    /// Never say hello
+    #[arg(long)]
+    no_hello: bool,
+    /// End after the hello, without waiting for an answer
+    #[arg(long)]
+    exit_after_hello: bool,
+    /// Pass the gate, but never say ready
+    #[arg(long)]
+    no_ready: bool,
+    /// Read this FIFO to its end before saying ready
+    #[arg(long)]
+    hold_before_ready: Option<String>,
+    /// Offer only these methods
+    #[arg(long, value_delimiter = ',')]
+    offer: Option<Vec<String>>,
+    /// Link versions in the hello
+    #[arg(long, value_name = "LO-HI", value_parser = versions)]
+    version: Option<(u16, u16)>,
+    /// Go on after Drain
+    #[arg(long)]
+    ignore_drain: bool,
+    /// Ignore TERM and INT
+    #[arg(long)]
+    ignore_term: bool,
+    /// install()'s name:
+    #[arg(long)]
+    name: Option<String>,
+    /// install()'s socket:
+    #[arg(long)]
+    socket: Option<String>,
+    /// install()'s mode:, octal
+    #[arg(long, value_parser = |text: &str| u32::from_str_radix(text, 8))]
+    mode: Option<u32>,
+    /// install()'s workers:
+    #[arg(long)]
+    workers: Option<u32>,
+}
+
+fn versions(text: &str) -> Result<(u16, u16), String> {
+    let parsed = text.split_once('-').and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
+    parsed.ok_or_else(|| "LO-HI".to_owned())
+}
+
+/// What it was born with.
+#[derive(Serialize)]
+struct Birth {
+    /// `RUSTDAEMON_RUN`
+    run: Option<String>,
+    /// `RUSTDAEMON_SOCKET`
+    socket: Option<String>,
+    /// Working directory.
+    cwd: String,
+    /// Process group.
+    group: i32,
+    /// What stdin is.
+    stdin: String,
+    /// What each descriptor above 2 is, without the link's.
+    strays: Vec<String>,
+}
+
+impl Birth {
+    fn look(link: &[i32]) -> io::Result<Self> {
+        let mut strays = Vec::new();
+        for entry in std::fs::read_dir("/proc/self/fd")? {
+            let path = entry?.path();
+            let number = path.file_name().and_then(|name| name.to_str()?.parse::<i32>().ok());
+            let Ok(what) = std::fs::read_link(&path) else { continue };
+            let own = what.ends_with("fd") && what.starts_with("/proc"); // the directory being read
+            if number.is_some_and(|number| number > 2 && !link.contains(&number)) && !own {
+                strays.push(what.display().to_string());
+            }
+        }
+        Ok(Self {
+            run: std::env::var(RUN_VARIABLE).ok(),
+            socket: std::env::var(SOCKET_VARIABLE).ok(),
+            cwd: std::env::current_dir()?.display().to_string(),
+            group: nix::unistd::getpgrp().as_raw(),
+            stdin: std::fs::read_link("/proc/self/fd/0")?.display().to_string(),
+            strays,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match serve(&arguments) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("fake_worker: {error}");
+            70.into()
+        }
+    }
+}
+
+fn serve(arguments: &Arguments) -> io::Result<u8> {
+    if let Some(path) = &arguments.starts {
+        let mut file = File::options().append(true).create(true).open(path)?;
+        writeln!(file, "{}", std::process::id())?;
+    }
+    if let Some(code) = arguments.exit_at_once {
+        return Ok(code);
+    }
+    let stop = StopCapture::install()?;
+    if arguments.ignore_term {
+        sys::set_ignored(&[libc::SIGTERM, libc::SIGINT], true);
+    }
+    let variable = std::env::var(LINK_VARIABLE).map_err(io::Error::other)?;
+    // SAFETY: called once; nothing else in this process knows these descriptors.
+    let Ends { input, output, slot } = unsafe { Ends::from_variable(&variable) }.map_err(io::Error::other)?;
+    let birth =
+        Birth::look(&[input.as_raw_fd(), output.as_raw_fd(), slot.as_raw_fd(), stop.wake_fd().as_raw_fd()])?;
+    let mut worker = Worker {
+        page: SlotPage::attach(slot.as_fd())?,
+        input: input.into(),
+        output: output.into(),
+        decoder: Decoder::default(),
+        stop,
+        birth: String::from_utf8(link::json(&birth)).map_err(io::Error::other)?,
+    };
+    worker.live(arguments)
+}
+
+struct Worker {
+    input: File,
+    output: File,
+    page: SlotPage,
+    decoder: Decoder,
+    stop: StopCapture,
+    birth: String,
+}
+
+/// Why a worker stops reading.
+enum Next {
+    Frame(link::Frame),
+    EndOfLink,
+    Stop,
+}
+
+impl Worker {
+    fn live(&mut self, arguments: &Arguments) -> io::Result<u8> {
+        if !arguments.no_hello {
+            self.say(Kind::Hello, &hello(arguments).payload())?;
+        }
+        if arguments.exit_after_hello {
+            return Ok(0);
+        }
+        let mut draining = false;
+        loop {
+            if draining {
+                return Ok(0); // frames arrive in order: whatever was sent before Drain is answered
+            }
+            let frame = match self.next()? {
+                Next::Frame(frame) => frame,
+                Next::EndOfLink | Next::Stop => return Ok(0),
+            };
+            match frame.kind {
+                Kind::Go => {
+                    link::from_json::<Go>(&frame.payload).map_err(io::Error::other)?;
+                    if let Some(fifo) = &arguments.hold_before_ready {
+                        hold(fifo)?;
+                    }
+                    if !arguments.no_ready {
+                        self.ready(arguments)?;
+                    }
+                }
+                Kind::Refused => {
+                    eprintln!("fake_worker: refused: {}", String::from_utf8_lossy(&frame.payload));
+                    return Ok(1);
+                }
+                Kind::Request => {
+                    self.page.begin(frame.sequence, sys::monotonic());
+                    self.answer(arguments, &frame)?;
+                    self.page.end();
+                }
+                Kind::Drain => draining = !arguments.ignore_drain,
+                Kind::Hello | Kind::Ready | Kind::Reply => return Err(io::Error::other("a worker's frame")),
+            }
+        }
+    }
+
+    fn ready(&mut self, arguments: &Arguments) -> io::Result<()> {
+        let names = arguments.offer.clone().unwrap_or_else(|| METHODS.map(str::to_owned).to_vec());
+        let method =
+            |name: String| Method { description: Some(format!("fake {name}")), name, idempotent: false };
+        let methods = names.into_iter().map(method).collect();
+        self.say(Kind::Ready, &link::json(&Ready { methods }))
+    }
+
+    fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
+        let (method, raw) = link::parse_request(&request.payload).map_err(io::Error::other)?;
+        let args: Value = serde_json::from_slice(raw)?;
+        let first = match &args {
+            Value::Object(members) => members.values().next(),
+            args => args.get(0),
+        };
+        let number = || first.and_then(Value::as_u64).unwrap_or(0);
+        let sequence = request.sequence;
+        match method {
+            "echo" => self.reply(sequence, raw),
+            "info" => self.reply(sequence, self.birth.clone().as_bytes()),
+            "pid" => self.reply(sequence, std::process::id().to_string().as_bytes()),
+            "hold" => {
+                hold(first.and_then(Value::as_str).unwrap_or_default())?;
+                self.reply(sequence, br#""held""#)
+            }
+            "big" => {
+                let text = "x".repeat(usize::try_from(number()).unwrap_or(0));
+                self.reply(sequence, format!("\"{text}\"").as_bytes())
+            }
+            "exit" => std::process::exit(i32::try_from(number()).unwrap_or(0)),
+            "die" => Ok(raise(Signal::SIGKILL)?),
+            "last_words" => {
+                self.reply(sequence, br#""spoken""#)?;
+                Ok(raise(Signal::SIGKILL)?)
+            }
+            "garbage" => self.output.write_all(&[0xff; link::HEADER_BYTES]),
+            "newline" => self.reply(sequence, b"[1,\n2]"),
+            "twice" => {
+                self.reply(sequence, b"1")?;
+                self.reply(sequence, b"2")
+            }
+            "ready" => {
+                self.ready(arguments)?;
+                self.reply(sequence, b"null")
+            }
+            "hello" => {
+                self.say(Kind::Hello, &hello(arguments).payload())?;
+                self.reply(sequence, b"null")
+            }
+            _ => {
+                let fault = Fault { class: "Boom".into(), message: "it went wrong".into() };
+                self.frame(Kind::Reply, link::FAULT, sequence, &link::json(&fault))
+            }
+        }
+    }
+
+    fn reply(&mut self, sequence: u64, json: &[u8]) -> io::Result<()> {
+        self.frame(Kind::Reply, link::DATA, sequence, json)
+    }
+
+    fn say(&mut self, kind: Kind, payload: &[u8]) -> io::Result<()> {
+        self.frame(kind, 0, 0, payload)
+    }
+
+    fn frame(&mut self, kind: Kind, flags: u16, sequence: u64, payload: &[u8]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        link::encode(&mut bytes, kind, flags, sequence, &[payload]).map_err(io::Error::other)?;
+        self.output.write_all(&bytes)
+    }
+
+    fn next(&mut self) -> io::Result<Next> {
+        loop {
+            if self.stop.stop_signal().is_some() {
+                return Ok(Next::Stop);
+            }
+            if let Some(frame) = self.decoder.next_frame().map_err(io::Error::other)? {
+                return Ok(Next::Frame(frame));
+            }
+            let mut fds = [
+                PollFd::new(self.input.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.stop.wake_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => continue,
+                outcome => outcome?,
+            };
+            if fds[0].any() == Some(true) {
+                let mut chunk = [0; 64 * 1024];
+                match self.input.read(&mut chunk)? {
+                    0 => return Ok(Next::EndOfLink),
+                    length => self.decoder.push(&chunk[..length]),
+                }
+            }
+        }
+    }
+}
+
+fn hello(arguments: &Arguments) -> Hello {
+    let (lowest, highest) = arguments.version.unwrap_or((link::LOWEST_VERSION, link::HIGHEST_VERSION));
+    Hello {
+        lowest,
+        highest,
+        pid: i32::try_from(std::process::id()).unwrap_or(0),
+        extension: env!("CARGO_PKG_VERSION").into(),
+        php: "none".into(),
+        name: arguments.name.clone(),
+        socket: arguments.socket.clone(),
+        mode: arguments.mode,
+        workers: arguments.workers,
+    }
+}
+
+/// Stands at a gate: open(2) of a FIFO waits for its writer, the read for the writer's end.
+fn hold(fifo: &str) -> io::Result<()> {
+    File::open(fifo)?.read_to_end(&mut Vec::new())?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! `cargo xtask lint`: everything that can be said about the code without running it. All checks run; all findings
+//! are shown; the verdict comes last.
+
+use std::fs;
+use std::path::Path;
+
+use crate::failure::{Context, Failure, Result};
+use crate::floors::{self, Finding, Source};
+use crate::install::{self, For};
+use crate::repo::Repo;
+use crate::run::run;
+use crate::{mentions, stubs};
+
+/// The crates with floors: where their sources are, their root, and their rules about single names.
+type Mentions = fn(&[Source]) -> Vec<Finding>;
+const CRATES: [(&str, &str, Mentions); 3] = [
+    ("ext/src", "lib.rs", mentions::check_ext),
+    ("ext/core/src", "lib.rs", mentions::check_core),
+    ("sidecar/src", "main.rs", mentions::check_sidecar),
+];
+
+/// Where `#[allow]` needs a reason: everywhere.
+const RUST: [&str; 3] = ["ext", "sidecar", "tests"];
+
+pub fn lint(repo: &Repo, no_install: bool) -> Result {
+    install::ensure(repo, For::Lint, no_install)?;
+    let checks: [(&str, &dyn Fn() -> Result); 6] = [
+        ("fmt", &|| run(repo.command("cargo", ["fmt", "--all", "--check"]))),
+        ("floors", &|| check_floors(repo)),
+        ("allow", &|| check_allows(repo)),
+        ("clippy", &|| {
+            run(repo.command("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        }),
+        ("doc", &|| {
+            let mut doc = repo.command("cargo", ["doc", "--workspace", "--no-deps"]);
+            doc.env("RUSTDOCFLAGS", "-D warnings");
+            run(doc)
+        }),
+        ("stubs", &|| stubs::stubs(repo, true)),
+    ];
+    let mut failed = Vec::new();
+    for (name, check) in checks {
+        match check() {
+            Ok(()) => println!("ok    {name}"),
+            Err(why) if why.is_interrupt() => return Err(why),
+            Err(why) => {
+                println!("FAIL  {name}: {why}");
+                failed.push(name);
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("lint: {} failed", failed.join(", ")).into()) }
+}
+
+fn check_floors(repo: &Repo) -> Result {
+    let mut findings = Vec::new();
+    for (directory, root, mentions) in CRATES {
+        let sources = sources(&repo.path(directory))?;
+        let mut found = floors::check(root, &sources);
+        found.extend(mentions(&sources));
+        findings.extend(found.into_iter().map(|finding| in_directory(directory, finding)));
+    }
+    verdict(&findings)
+}
+
+fn check_allows(repo: &Repo) -> Result {
+    let mut findings = Vec::new();
+    for directory in RUST {
+        for source in sources(&repo.path(directory))? {
+            findings.extend(
+                mentions::check_allows(&source).into_iter().map(|found| in_directory(directory, found)),
+            );
+        }
+    }
+    verdict(&findings)
+}
+
+fn in_directory(directory: &str, finding: Finding) -> Finding {
+    Finding { path: format!("{directory}/{}", finding.path), ..finding }
+}
+
+fn verdict(findings: &[Finding]) -> Result {
+    for finding in findings {
+        println!("{finding}");
+    }
+    match findings.len() {
+        0 => Ok(()),
+        number => Err(Failure::from(format!("{number} found"))),
+    }
+}
+
+/// All .rs files below a directory, in a fixed order.
+fn sources(directory: &Path) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(place) = waiting.pop() {
+        for entry in fs::read_dir(&place).context(place.display())? {
+            let path = entry.context(place.display())?.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).context(path.display())?;
+                let path = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
+                sources.push(Source { path, text });
+            }
+        }
+    }
+    sources.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(sources)
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask test [rust|phpt|e2e] [filter]`: all suites, or one; the last line says how many passed, failed and
+//! were skipped over all of them.
+
+use clap::ValueEnum;
+
+use crate::failure::Result;
+use crate::install::{self, For};
+use crate::repo::Repo;
+use crate::tally::{Tally, read_cargo_test};
+use crate::{build, child, phpt, run};
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Unit tests and doctests: no PHP, no sidecar process
+    Rust,
+    /// The extension in PHP, by PHP's own run-tests.php
+    Phpt,
+    /// The sidecar with fake and with real workers
+    E2e,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Suite::Rust => "rust",
+            Suite::Phpt => "phpt",
+            Suite::E2e => "e2e",
+        }
+    }
+}
+
+/// Returns the last line; whether it is good news.
+pub fn test(repo: &Repo, suites: &[Suite], filter: Option<&str>, no_install: bool) -> Result<(Tally, bool)> {
+    install::ensure(repo, For::Test, no_install)?;
+    build::build(repo)?;
+    let mut total = Tally::default();
+    for suite in suites {
+        let tally = match suite {
+            Suite::Rust => rust(repo, filter),
+            Suite::Phpt => phpt::phpt(repo, filter),
+            Suite::E2e => e2e(repo, filter),
+        };
+        total += match tally {
+            Err(why) if !why.is_interrupt() => Tally::broken(format!("{}: {why}", suite.name())),
+            other => other?,
+        };
+        for left in child::end_orphans() {
+            println!("left running by the tests, ended now: {left}");
+        }
+    }
+    for skip in &total.skips {
+        println!("skipped: {skip}");
+    }
+    for failure in &total.failures {
+        println!("failed: {failure}");
+    }
+    let good = total.failed == 0 && total.ran() > 0;
+    Ok((total, good))
+}
+
+/// What a filtered or an empty run means is decided per call of cargo.
+fn rust(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+    let packages = ["-p", "rustdaemon-core", "-p", "rustdaemon-sidecar", "-p", "rustdaemon-tests"];
+    let mut tally = cargo_test(repo, "rust", &[&packages[..], &["--lib", "--bins"]].concat(), filter)?;
+    // A library without an example is no mistake: an empty run is.
+    tally += cargo_test(repo, "doc", &["-p", "rustdaemon-core", "--doc"], filter.or(Some("")))?;
+    Ok(tally)
+}
+
+fn e2e(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+    cargo_test(repo, "e2e", &["-p", "rustdaemon-tests", "--test", "*"], filter)
+}
+
+fn cargo_test(repo: &Repo, suite: &str, what: &[&str], filter: Option<&str>) -> Result<Tally> {
+    let mut command = repo.command("cargo", ["test", "--no-fail-fast"]);
+    command.args(what);
+    if let Some(filter) = filter.filter(|filter| !filter.is_empty()) {
+        command.args(["--", filter]);
+    }
+    command.env("RUSTDAEMON_SO", repo.so()).env("RUSTDAEMON_BIN", repo.sidecar());
+    let (status, lines) = run::run_collecting(command)?;
+    Ok(read_cargo_test(suite, &lines, status.success(), filter.is_some()))
+}
