@@ -180,9 +180,10 @@ impl Daemon {
             }
             Event::Deadline => {
                 let limit = self.pool.config().request_timeout;
-                refuse(&mut out, self.router.expired(now), |entry| Cause::DeadlineExceeded {
-                    started: entry.worker.is_some(),
-                    limit,
+                let trouble = self.pool.trouble();
+                refuse(&mut out, self.router.expired(now), |entry| match entry.worker {
+                    Some(_) => Cause::NoAnswer(limit),
+                    None => Cause::NotStarted(limit, trouble.clone()),
                 });
                 orders(&mut out, self.pool.tick(now));
             }
@@ -543,6 +544,21 @@ mod tests {
         );
         assert_eq!(scene.call("m"), "", "the worker is still busy");
         assert_eq!(scene.reply(1, 1), "send 1", "the late reply is dropped, the worker is free");
+    }
+
+    #[test]
+    fn a_request_that_met_only_crashes_is_told_so() {
+        let mut scene = Scene::new(|_| {});
+        scene.call("m");
+        scene.exit(1);
+        scene.exit(2);
+        scene.now += Duration::from_secs(30);
+        let expired = scene.on(Event::Deadline);
+        assert!(
+            expired
+                .contains("(opcua#0 is in backoff, its last worker: killed by SIGKILL); the request was not"),
+            "{expired}"
+        );
     }
 
     #[test]

@@ -78,13 +78,10 @@ pub enum Cause {
     UnknownMethod(String),
     /// The worker ended with this request in hand; how it ended.
     WorkerDied(String),
-    /// The deadline passed.
-    DeadlineExceeded {
-        /// A worker has it: it may have been executed.
-        started: bool,
-        /// The pool's `request_timeout`.
-        limit: Duration,
-    },
+    /// The deadline passed while a worker had it.
+    NoAnswer(Duration),
+    /// The deadline passed while it waited, and why, where no worker is up.
+    NotStarted(Duration, Option<String>),
     /// The queue holds its limit.
     Busy(usize),
     /// The daemon is stopping.
@@ -121,16 +118,19 @@ impl Cause {
                 format!("The worker ended ({how}) with this request in hand; it may have been executed")
                     .into(),
             ),
-            (Self::DeadlineExceeded { started: true, limit }, _) => (
+            (Self::NoAnswer(limit), _) => (
                 "deadline_exceeded",
                 format!("No answer within {} s; the request may have been executed", limit.as_secs_f64())
                     .into(),
             ),
-            (Self::DeadlineExceeded { started: false, limit }, _) => (
-                "deadline_exceeded",
-                format!("No worker was free within {} s; the request was not started", limit.as_secs_f64())
-                    .into(),
-            ),
+            (Self::NotStarted(limit, why), _) => {
+                let limit = limit.as_secs_f64();
+                let why = why.as_ref().map_or_else(
+                    || format!("No worker was free within {limit} s"),
+                    |why| format!("No worker was up within {limit} s ({why})"),
+                );
+                ("deadline_exceeded", format!("{why}; the request was not started").into())
+            }
             (Self::Busy(queue), _) => {
                 ("busy", format!("All workers are busy and {queue} requests wait; try again later").into())
             }

@@ -260,6 +260,21 @@ impl Pool {
         })
     }
 
+    /// Why no worker is up; `None`: one is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        if self.slots.iter().any(|slot| matches!(slot.state, State::Idle | State::Busy)) {
+            return None;
+        }
+        let slot = self.slots.first()?;
+        let last = slot.last_exit.as_ref().map(|how| format!(", its last worker: {how}")).unwrap_or_default();
+        let state = match slot.state {
+            State::Backoff => "in backoff",
+            other => other.word(),
+        };
+        Some(format!("{}#0 is {state}{last}", self.config.name))
+    }
+
     /// Starts every slot.
     pub fn start(&mut self, now: Instant) -> Vec<Order> {
         (0..self.slots.len()).filter_map(|number| self.spawn(now, number)).collect()
