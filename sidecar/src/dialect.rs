@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! One request per line. The first of the top-level keys `t` and `command` tells the dialect; a frame with
-//! neither is FLAT. Only the envelope is read: arguments are cut out and forwarded as the bytes that came.
+//! neither in its first 64 KiB is FLAT. Only the envelope is read: arguments are cut out and forwarded as the bytes that came.
 //!
 //! | | FLAT | TYPED |
 //! |---|---|---|
@@ -166,7 +166,8 @@ pub fn peek(bytes: &[u8]) -> Option<Dialect> {
 /// # Errors
 /// A [`Refusal`] to answer.
 pub fn parse(frame: &[u8]) -> Result<Request, Box<Refusal>> {
-    let dialect = peek(frame).unwrap_or(Dialect::Flat);
+    let head = frame.get(..FLAT_FRAME_BYTES).unwrap_or(frame);
+    let dialect = peek(head).unwrap_or(Dialect::Flat);
     let refuse =
         |id: &str, cause| Err(Box::new(Refusal { address: Address { dialect, id: id.to_owned() }, cause }));
     let limit = match dialect {
@@ -500,6 +501,9 @@ mod tests {
         assert!(parse(flat(FLAT_FRAME_BYTES).as_bytes()).is_ok());
         let refusal = parse(flat(FLAT_FRAME_BYTES + 1).as_bytes()).unwrap_err();
         assert_eq!(refusal.cause, Cause::FrameTooLarge);
+        let late = format!("{{\"args\":[\"{}\"],\"t\":\"req\"}}", "x".repeat(FLAT_FRAME_BYTES));
+        let refusal = parse(late.as_bytes()).unwrap_err();
+        assert_eq!((refusal.address.dialect, refusal.cause), (Dialect::Flat, Cause::FrameTooLarge));
         let nested = |levels: usize| {
             format!(
                 "{{\"id\":1,\"t\":\"req\",\"method\":\"m\",\"args\":{}{}}}",

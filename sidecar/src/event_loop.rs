@@ -21,6 +21,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustdaemon_core::sys;
 
 use crate::client::{Client, Fate};
 use crate::config::Config;
@@ -110,6 +111,9 @@ impl EventLoop {
             Signal::SIGUSR2,
         ] {
             mask.add(signal);
+        }
+        if sys::ignored_signals().contains(&libc::SIGHUP) {
+            mask.remove(Signal::SIGHUP); // nohup: it stays ignored
         }
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
