@@ -12,13 +12,14 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::AssertUnwindSafe;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
+use ext_php_rs::args::ArgInfoTables;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
-use ext_php_rs::zend::{ClassEntry, ExecuteData, Function, ZendObjectHandlers, ce, run_handler};
+use ext_php_rs::zend::{ClassEntry, ExecuteData, ZendObjectHandlers, ce, run_handler};
 
 /// `zend_fcall_info`. A null `params` with all arguments in `named_params`, those with integer keys first.
 #[repr(C)]
@@ -448,6 +449,17 @@ pub fn invalid_argument_exception() -> &'static ClassEntry {
     unsafe { &*spl_ce_InvalidArgumentException }
 }
 
+/// Keeps the parameter tables of a class for the life of the process: the engine goes on pointing into them.
+pub fn keep_parameters(tables: ArgInfoTables) {
+    struct Kept(#[allow(dead_code, reason = "kept, never read")] ArgInfoTables);
+    // SAFETY: plain data behind pointers, never touched again.
+    unsafe impl Send for Kept {}
+    static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+    if let Ok(mut kept) = KEPT.lock() {
+        kept.push(Kept(tables));
+    }
+}
+
 /// The type of a property.
 #[derive(Clone, Copy)]
 pub enum PropertyType {
@@ -706,8 +718,12 @@ impl RawCallable {
     pub fn signature(&self) -> Option<Signature> {
         // SAFETY: the function of a live callable; user and internal functions differ in the type of the names.
         unsafe {
-            let function = self.cache.function_handler.as_ref()?;
-            let common = &function.common;
+            // No reference to the whole union: an internal function is shorter than it.
+            let function = self.cache.function_handler;
+            if function.is_null() {
+                return None;
+            }
+            let common = &(*function).common;
             let internal = u32::from(common.type_) == ffi::ZEND_INTERNAL_FUNCTION;
             let mut name = Vec::new();
             if let Some(scope) = common.scope.as_ref() {
@@ -717,7 +733,7 @@ impl RawCallable {
             name.extend_from_slice(common.function_name.as_ref()?.as_bytes());
             let parameter = |index: usize| {
                 if internal {
-                    let name = (*function.internal_function.arg_info.add(index)).name;
+                    let name = (*(*function).internal_function.arg_info.add(index)).name;
                     CStr::from_ptr(name).to_bytes().to_vec()
                 } else {
                     (*(*common.arg_info.add(index)).name).as_bytes().to_vec()
@@ -846,8 +862,28 @@ fn json_error_number() -> Option<i64> {
     call_internal("json_last_error").and_then(|number| number.long())
 }
 
+/// Calls a function of PHP's own that takes no arguments and runs no PHP code. Not `Function::try_from_function`:
+/// ext-php-rs 0.16.4 copies a whole op array from an internal function, past its end.
 fn call_internal(function: &str) -> Option<Zval> {
-    Function::try_from_function(function)?.try_call(vec![]).ok()
+    let mut result = Zval::new();
+    // SAFETY: null or a function of the function table; nothing is bound, and the result is a live value.
+    unsafe {
+        let function = ffi::zend_fetch_function_str(function.as_ptr().cast(), function.len());
+        if function.is_null() || u32::from((*function).common.type_) != ffi::ZEND_INTERNAL_FUNCTION {
+            return None;
+        }
+        let (object, scope, named) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+        ffi::zend_call_known_function(
+            function,
+            object,
+            scope,
+            &raw mut result,
+            0,
+            std::ptr::null_mut(),
+            named,
+        );
+    }
+    Some(result)
 }
 
 fn c_string(bytes: &[u8]) -> CString {

@@ -73,7 +73,7 @@ fn daemon_exception() -> &'static ClassEntry {
 /// Registers the tree. MINIT only.
 pub fn register() -> Result<()> {
     let remember = |class: &'static mut ClassEntry, arguments: ArgInfoTables| {
-        std::mem::forget(arguments); // the engine keeps pointing into it
+        engine::keep_parameters(arguments);
         LAST.store(class, Ordering::Relaxed);
     };
     ClassBuilder::new(INTERFACE)

@@ -18,8 +18,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustdaemon_core::link::{self, Ends, Frame, Go, Hello, Kind};
-use rustdaemon_core::rung::{self, Arguments, DEFAULT_MODE, DEFAULT_NAME, Mode, Rung};
+use rustdaemon_core::rung::{self, Arguments, Mode, Rung};
 use rustdaemon_core::self_start;
+use rustdaemon_core::settings::{DEFAULT_MODE, DEFAULT_NAME};
 
 use crate::engine::{self, InstallCall, IntOrString, Pending};
 use crate::error::{Cause, Refusal};

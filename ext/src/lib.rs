@@ -15,6 +15,8 @@
 //! MINIT: refuse `dl()`, ini, exceptions, classes, and under php-cli how the process was started. RSHUTDOWN: signals,
 //! link and handlers are given back. MSHUTDOWN: ini. Nothing happens in RINIT, and nothing at all in another SAPI.
 
+#![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
+
 mod codec;
 mod engine;
 mod error;

@@ -48,7 +48,11 @@ pub fn serve(frame: Frame) -> bool {
     result.free();
     arguments.free();
     supervision::with(|state| state.busy = false);
-    clear("after a request")
+    let lives = clear("after a request");
+    if !lives {
+        supervision::with(|state| state.leave());
+    }
+    lives
 }
 
 fn take(mut frame: Frame) -> Result<Taken, LinkError> {

@@ -12,7 +12,8 @@
 //! A request that arrives after the stop was seen: the sidecar sees this process end and answers for it.
 //!
 //! # Rules
-//! What runs inside [`with`] never calls PHP and never waits for long, so the state is never borrowed twice.
+//! What runs inside [`with`] never calls PHP, so the state is never borrowed twice; it may wait, because signal
+//! handlers do not touch the state.
 //! A process that PHP code has forked off (pcntl_fork) gives its copies up at its first call: it is unsupervised.
 //! Sources: poll(2), pipe(7), eventfd(2).
 
@@ -95,6 +96,7 @@ pub struct State {
     draining: bool,
     gone: bool,
     looked: bool,
+    leaving: bool,
 }
 
 thread_local! {
@@ -163,7 +165,16 @@ impl State {
 
     /// Whether to stop: a signal, a `Drain`, or the sidecar's end.
     pub fn stopping(&self) -> bool {
-        self.draining || self.gone || self.capture.as_ref().is_some_and(|c| c.stop_signal().is_some())
+        self.draining
+            || self.gone
+            || self.leaving
+            || self.capture.as_ref().is_some_and(|c| c.stop_signal().is_some())
+    }
+
+    /// A handler has ended the script: no further request is served, from a shutdown function for instance.
+    pub fn leave(&mut self) {
+        self.leaving = true;
+        self.looked = true;
     }
 
     /// Tells the sidecar what this worker offers, when it does not know yet.
@@ -177,12 +188,15 @@ impl State {
 
     /// The next frame that has been read.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        if self.leaving {
+            return None;
+        }
         self.link.as_mut()?.inbox.pop_front()
     }
 
     /// Whether a frame waits to be looked at.
     pub fn has_frame(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| !link.inbox.is_empty())
+        !self.leaving && self.link.as_ref().is_some_and(|link| !link.inbox.is_empty())
     }
 
     /// Whether the sidecar has yet to answer the hello.

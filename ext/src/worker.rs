@@ -18,14 +18,14 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::link::{Kind, Method};
-use rustdaemon_core::rung::{self, DEFAULT_MODE};
+use rustdaemon_core::settings::{self, DEFAULT_MODE};
 use rustdaemon_core::sys;
 
 use crate::engine::{self, ExposeCall, Pending, PropertyType};
 use crate::error::{self, Cause, Refusal};
 use crate::gate::{self, Place};
 use crate::request;
-use crate::supervision::{self, Exposed, Woken};
+use crate::supervision::{self, Exposed, State, Woken};
 
 const CLASS: &str = "RustDaemon\\Worker";
 
@@ -89,7 +89,7 @@ pub fn register() -> Result<()> {
             MethodFlags::Public,
         )
         .registration(|class, arguments| {
-            std::mem::forget(arguments); // the engine keeps pointing into it
+            engine::keep_parameters(arguments);
             engine::make_int_or_string(class, "install", 2);
             engine::declare_readonly(class, "name", PropertyType::String);
             engine::declare_readonly(class, "slot", PropertyType::Int);
@@ -201,18 +201,19 @@ extern "C" fn expose(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
-    let name = rung::method_name(call.method)
+    let name = settings::method_name(call.method)
         .map_err(|sentence| Cause::InvalidArgument.because(format!("method: {sentence}")))?;
     let description = call.description.map(|text| String::from_utf8_lossy(text).into_owned());
     let method = Method { name, description, idempotent: call.idempotent };
-    supervision::with(|state| {
-        if state.methods.iter().any(|exposed| exposed.method.name == method.name) {
-            let name = &method.name;
-            return Err(Cause::InvalidArgument.because(format!("method: \"{name}\" is exposed already")));
-        }
-        state.methods.push(Exposed { method, handler: call.handler });
-        Ok(())
-    })
+    let taken = |state: &mut State| state.methods.iter().any(|exposed| exposed.method.name == method.name);
+    if supervision::with(taken) {
+        let name = &method.name;
+        return Err(Cause::InvalidArgument.because(format!("method: \"{name}\" is exposed already")));
+    }
+    // Moved in, not dropped there: freeing a handler may run destructors.
+    let exposed = Exposed { method, handler: call.handler };
+    supervision::with(|state| state.methods.push(exposed));
+    Ok(())
 }
 
 /// Serves requests until told to stop: SIGTERM, SIGINT, the sidecar's order or its end.

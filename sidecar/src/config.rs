@@ -1,15 +1,14 @@
 //! What a sidecar was told to do: every value validated once, with its default, unit and limits.
 //!
 //! # Rules
-//! Pure. An error is one sentence: what was wrong, what is allowed.
-//! Sources: unix(7) (107 bytes), chmod(2).
+//! Pure, but for the working directory that a relative path is relative to. An error is one sentence: what was wrong,
+//! what is allowed.
 
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longest socket path in bytes: `sun_path` is 108 with its NUL. Source: unix(7).
-pub const MAX_SOCKET_PATH_BYTES: usize = 107;
+use rustdaemon_core::settings;
 
 /// All of a sidecar's settings.
 #[derive(Clone, Debug)]
@@ -69,58 +68,28 @@ impl PoolConfig {
     }
 }
 
-/// A socket's path: absolute (against `here`), with a file name, at most 107 bytes.
+/// `--socket`, absolute.
 ///
 /// # Errors
 /// One sentence.
-pub fn socket_path(text: &str, here: &Path) -> Result<PathBuf, String> {
-    if text.is_empty() || text.contains('\0') {
-        return Err("the socket's path is empty or holds a NUL byte; give a path such as \
-                    /run/app/sessions.sock"
-            .into());
-    }
-    let path = here.join(text);
-    if !matches!(path.components().next_back(), Some(Component::Normal(_))) || text.ends_with('/') {
-        return Err(format!(
-            "the socket's path \"{text}\" names no file; give one such as /run/app/sessions.sock"
-        ));
-    }
-    let bytes = path.as_os_str().len();
-    if bytes > MAX_SOCKET_PATH_BYTES {
-        return Err(format!(
-            "the socket's path is {bytes} bytes long, {MAX_SOCKET_PATH_BYTES} are allowed; \
-             choose a shorter one such as /run/app/sessions.sock: {}",
-            path.display()
-        ));
-    }
-    Ok(path)
+pub fn socket_path(text: &str) -> Result<PathBuf, String> {
+    settings::socket_path(text.as_bytes(), std::env::current_dir)
 }
 
-/// Permission bits in octal: `0660`, `660` or `0o660`.
+/// `--socket-mode`.
 ///
 /// # Errors
 /// One sentence.
 pub fn socket_mode(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    let octal = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let mode = octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| {
-        format!("\"{text}\" is not a mode; give octal permission bits from 0000 to 0777, such as 0660")
-    })
+    settings::octal_mode(text.as_bytes())
 }
 
-/// A pool's name.
+/// `--name`.
 ///
 /// # Errors
 /// One sentence.
 pub fn pool_name(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
-        return Err(format!(
-            "\"{text}\" is not a name; use 1 to 64 letters, digits, dots, underscores and hyphens"
-        ));
-    }
-    Ok(text.to_owned())
+    settings::pool_name(text.as_bytes())
 }
 
 /// A duration with its unit: `500ms`, `8s`, `1.5s`, `5m`, `1h`; at most 366 days.
@@ -149,43 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_path_is_absolute_short_and_names_a_file() {
-        let here = Path::new("/srv/app");
-        assert_eq!(socket_path("x.sock", here).unwrap(), Path::new("/srv/app/x.sock"));
-        assert_eq!(socket_path("/run/x.sock", here).unwrap(), Path::new("/run/x.sock"));
-        assert!(socket_path(&format!("/{}", "x".repeat(106)), here).is_ok());
-        let error = socket_path(&format!("/{}", "x".repeat(107)), here).unwrap_err();
-        assert!(error.contains("108 bytes long, 107 are allowed"), "{error}");
-        for bad in ["", "/", "/run/", "/run/..", "a\0b"] {
-            assert!(socket_path(bad, here).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_mode_is_octal() {
-        for (text, mode) in [("0660", 0o660), ("660", 0o660), ("0o600", 0o600), ("0", 0), ("0777", 0o777)] {
-            assert_eq!(socket_mode(text), Ok(mode), "{text}");
-        }
-        for bad in ["", "0o", "rw", "0888", "1777", "-660", "+660", "0x1ff", "00660"] {
-            assert!(socket_mode(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn a_duration_has_a_unit() {
         for (text, ms) in [("500ms", 500), ("8s", 8000), ("1.5s", 1500), ("5m", 300_000), ("1h", 3_600_000)] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         for bad in ["", "8", "s", "-1s", "8 s", "1e9s", "..s", "9999999h", "8sec"] {
             assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_short_and_plain() {
-        assert!(pool_name("opcua-2.line_1").is_ok());
-        for bad in ["", "a b", "a#0", "é", &"x".repeat(65)] {
-            assert!(pool_name(bad).is_err(), "{bad}");
         }
     }
 }

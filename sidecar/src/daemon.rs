@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use rustdaemon_core::link::{self, Fault, Hello, Method};
+use rustdaemon_core::settings;
 use rustdaemon_core::sys::ExitStatus;
 
 use crate::config::Config;
@@ -229,7 +230,7 @@ impl Daemon {
             }
             None => {}
         }
-        let offer = match verbs::is_reserved(&request.method) {
+        let offer = match settings::is_reserved(&request.method) {
             true => Offer::No,
             false => self.pool.offer(&request.method),
         };

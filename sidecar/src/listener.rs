@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn the_longest_path_can_be_bound() {
         let directory = Directory::new("long");
-        let name = "s".repeat(crate::config::MAX_SOCKET_PATH_BYTES - directory.0.as_os_str().len() - 1);
+        let name =
+            "s".repeat(rustdaemon_core::settings::MAX_SOCKET_PATH_BYTES - directory.0.as_os_str().len() - 1);
         let path = directory.0.join(name);
         let _listener = Listener::bind(&path, 0o600, "run").unwrap();
         UnixStream::connect(&path).unwrap();

@@ -31,13 +31,6 @@ impl Verb {
     }
 }
 
-/// Whether a name is kept for built-in methods, those still to come included.
-#[must_use]
-pub fn is_reserved(method: &str) -> bool {
-    let family = ["daemon.", "worker.", "farm.", "system."];
-    method == "ping" || family.iter().any(|prefix| method.starts_with(prefix))
-}
-
 /// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form.
 #[must_use]
 pub fn ping(sessions: usize, time: f64) -> String {
@@ -173,6 +166,5 @@ mod tests {
         assert_eq!(Verb::of(Dialect::Flat, "daemon.status"), None);
         assert_eq!(Verb::of(Dialect::Typed, "daemon.status"), Some(Verb::Status));
         assert_eq!(Verb::of(Dialect::Typed, "daemon.reload"), None);
-        assert!(is_reserved("worker.pause") && is_reserved("ping") && !is_reserved("pinger"));
     }
 }

@@ -1,1 +1,36 @@
 //! The extension in a real PHP, under a real sidecar.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like the tests"
+)]
+
+// `install()` in scripts that something else started: a worker, a wrapper, nobody.
+mod gate;
+// Handlers: arguments in, results and exceptions out.
+mod handlers;
+// A script becomes its own sidecar.
+mod self_start;
+// TERM for one worker, TERM for all, kill -9.
+mod stop;
+
+use rustdaemon_tests::{Php, Sidecar};
+use serde_json::Value;
+
+/// A script of `e2e/php`, with JSON for its one argument.
+fn script(name: &str, argument: &Value) -> Php {
+    let script = Php::script(&format!("{}/e2e/php/{name}.php", env!("CARGO_MANIFEST_DIR")));
+    script.arg(argument)
+}
+
+/// `rustdaemon run -- php worker.php`, idle.
+#[track_caller]
+fn worker(flags: &str) -> Sidecar {
+    let words = script("worker", &serde_json::json!({})).words();
+    let sidecar = Sidecar::builder().flags(flags).command(words).start();
+    sidecar.wait_state(0, "idle");
+    sidecar
+}

@@ -14,16 +14,18 @@ $sidecar = Sidecar::serve(<<<'PHP'
     });
     register_shutdown_function(fn () => print "shutdown\n");
     var_dump($worker->tick(null), $worker->shouldStop());
+    $worker->expose('ready', fn () => 'again');
     $worker->run();
     PHP);
 $sidecar->ready();
 $sidecar->signal(15);
+$sidecar->ready();
 $sidecar->signal(2);
 $sidecar->end();
 ?>
 --EXPECT--
 out: TERM is mine
 out: bool(true)
-out: bool(true)
+out: bool(false)
 out: shutdown
 exit 0

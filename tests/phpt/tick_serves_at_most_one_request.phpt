@@ -13,23 +13,26 @@ $sidecar = Sidecar::serve(<<<'PHP'
         $served[] = $x;
     });
     var_dump($worker->tick(0.0), $served);
+    $worker->expose('other', fn () => 0); // announced by the next tick()
     while ($worker->tick(10.0)) {
         echo json_encode($served), "\n";
     }
     PHP);
 $sidecar->ready();
-$first = $sidecar->request('note', '[1]');
-$second = $sidecar->request('note', '[2]');
-echo $sidecar->reply($first), ' ', $sidecar->reply($second), "\n";
+$sidecar->ready();
+$sidecar->together(function (Sidecar $sidecar): void {
+    $sidecar->request('note', '[1]');
+    $sidecar->request('note', '[2]');
+});
+echo $sidecar->reply(1), ' ', $sidecar->reply(2), "\n";
 $sidecar->drain();
 $sidecar->end();
 ?>
 --EXPECT--
 data null data null
 out: bool(true)
-out: array(1) {
-out:   [0]=>
-out:   int(1)
+out: array(0) {
 out: }
+out: [1]
 out: [1,2]
 exit 0

@@ -117,6 +117,23 @@ fn a_typed_frame_may_be_16_mib_and_not_more() {
 }
 
 #[test]
+fn what_shows_no_dialect_within_64_kib_is_flat() {
+    let sidecar = idle();
+    for bytes in [70_000, 2_000_000] {
+        let args = "x".repeat(bytes);
+        let answer = sidecar.flat(&format!(r#"{{"args":["{args}"],"id":1,"method":"echo","t":"req"}}"#));
+        let expected = if bytes > 1_048_576 { BUFFER_TOO_LARGE } else { FRAME_TOO_LARGE };
+        assert_eq!(answer, expected, "{bytes} bytes before \"t\"");
+    }
+    let args = "x".repeat(65_000);
+    let answer = sidecar.flat(&format!(r#"{{"command":"echo","id":1,"t":"{args}"}}"#));
+    assert!(
+        answer.starts_with(r#"{"success":true,"data":{"id":1,"t":"xxx"#),
+        "the first key decides: {answer:.80}"
+    );
+}
+
+#[test]
 fn nesting_is_limited_by_dialect() {
     let sidecar = idle();
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));

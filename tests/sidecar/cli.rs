@@ -40,12 +40,12 @@ fn an_unknown_flag_is_named() {
 
 #[test]
 fn a_value_that_does_not_fit_is_named_with_what_does() {
-    assert_refused(&fake("").flags("--socket-mode=0888").refused(), 100, "from 0000 to 0777");
-    assert_refused(&fake("").flags("--socket-mode rw").refused(), 100, "\"rw\" is not a mode");
+    assert_refused(&fake("").flags("--socket-mode=0888").refused(), 100, "from 0 to 0777");
+    assert_refused(&fake("").flags("--socket-mode rw").refused(), 100, "\"rw\" is not an octal number");
     assert_refused(&fake("").flags("--stop-timeout 8").refused(), 100, "\"8\" is not a duration");
     assert_refused(&fake("").flags("--workers 0").refused(), 100, "--workers");
     assert_refused(&fake("").flags("--workers many").refused(), 100, "many");
-    assert_refused(&fake("").flags("--name a#b").refused(), 100, "\"a#b\" is not a name");
+    assert_refused(&fake("").flags("--name a#b").refused(), 100, "\"a#b\" is not a pool");
 }
 
 #[test]

@@ -97,6 +97,17 @@ fn requests_wait_while_a_worker_is_in_backoff() {
 }
 
 #[test]
+fn a_request_that_met_only_crashes_is_told_so() {
+    let sidecar = fake("--exit-at-once 3").flags("--request-timeout 300ms --backoff-max 1h").start();
+    sidecar.wait_logged("next start in", 8);
+    let fault = sidecar.call("echo", json!([])).unwrap_err();
+    assert_eq!(fault.class, "deadline_exceeded");
+    for says in ["main#0", "exit 3", "not started"] {
+        assert!(fault.message.contains(says), "{says}: {fault:?}");
+    }
+}
+
+#[test]
 fn a_command_that_never_calls_install_is_told_of_no_link() {
     let sidecar = Sidecar::builder().flags("--ready-timeout 100ms").command(["sleep", "60"]).start();
     sidecar.wait_logged("--no-link", 1);

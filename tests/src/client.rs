@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustdaemon_core::link::Fault;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::wait::PATIENCE;
 
@@ -52,16 +52,17 @@ impl Client {
     #[track_caller]
     pub fn send(&mut self, method: &str, args: Value) -> u64 {
         self.last_id += 1;
-        let request = json!({"id": self.last_id, "t": "req", "method": method, "args": args});
-        self.raw(format!("{request}\n"));
-        self.last_id
+        let (id, method) = (self.last_id, Value::from(method));
+        // "t" first: only within the first 64 KiB it raises the limit.
+        self.raw(format!("{{\"id\":{id},\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n"));
+        id
     }
 
     /// The next TYPED answer: its id, and what it says.
     #[track_caller]
     pub fn receive(&mut self) -> (u64, Reply) {
         let line = self.read_line();
-        read_typed(&line).unwrap_or_else(|| panic!("no TYPED answer: {line:?}"))
+        read_typed(&line).unwrap_or_else(|| panic!("no TYPED answer: {line:.500}"))
     }
 
     /// Asks in FLAT; every byte that comes until the end of the connection.
@@ -83,7 +84,7 @@ impl Client {
         let mut line = String::new();
         self.stream
             .read_line(&mut line)
-            .unwrap_or_else(|error| panic!("no answer: {error}; so far {line:?}"));
+            .unwrap_or_else(|error| panic!("no answer: {error}; so far {line:.500}"));
         line.trim_end_matches('\n').to_owned()
     }
 
@@ -93,7 +94,7 @@ impl Client {
         let mut all = String::new();
         self.stream
             .read_to_string(&mut all)
-            .unwrap_or_else(|error| panic!("the connection does not end: {error}; so far {all:?}"));
+            .unwrap_or_else(|error| panic!("the connection does not end: {error}; so far {all:.500}"));
         all
     }
 

@@ -5,29 +5,22 @@ use std::process::Command;
 
 use crate::sidecar::{built, outside_any_sidecar, sidecar_binary};
 
-/// A command line of PHP.
+/// A command line of PHP: `php -n -d extension=<the fresh .so> ... SCRIPT ARGUMENTS`.
 #[derive(Debug, Clone)]
 pub struct Php {
-    words: Vec<String>,
+    settings: Vec<(String, String)>,
+    script: Vec<String>,
 }
 
 impl Php {
-    /// `php -n -d extension=<the fresh .so> ... script`.
+    /// With the sidecar's path set, and errors on stderr.
     #[must_use]
     pub fn script(path: &str) -> Self {
-        let so = Self::extension();
-        let sidecar = sidecar_binary();
-        let mut words: Vec<String> = vec!["/usr/bin/php".into(), "-n".into()];
-        for setting in [
-            format!("extension={}", so.display()),
-            format!("rustdaemon.sidecar={}", sidecar.display()),
-            "display_errors=stderr".into(),
-            "log_errors=0".into(),
-        ] {
-            words.extend(["-d".into(), setting]);
-        }
-        words.push(path.into());
-        Self { words }
+        let php = Self { settings: Vec::new(), script: vec![path.into()] };
+        php.ini("extension", &Self::extension().to_string_lossy())
+            .ini("rustdaemon.sidecar", &sidecar_binary().to_string_lossy())
+            .ini("display_errors", "stderr")
+            .ini("log_errors", "0")
     }
 
     /// The extension: `$RUSTDAEMON_SO`, else `target/php/rustdaemon.so`.
@@ -36,24 +29,36 @@ impl Php {
         built("RUSTDAEMON_SO", "rustdaemon.so")
     }
 
-    /// One more argument of the script.
+    /// Sets an ini entry, in place of what it was.
     #[must_use]
-    pub fn arg(mut self, word: &str) -> Self {
-        self.words.push(word.into());
+    pub fn ini(mut self, name: &str, value: &str) -> Self {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.into(), value.into()));
         self
     }
 
-    /// The words, for a sidecar's command.
+    /// One more argument of the script.
     #[must_use]
-    pub fn words(&self) -> &[String] {
-        &self.words
+    pub fn arg(mut self, word: impl ToString) -> Self {
+        self.script.push(word.to_string());
+        self
     }
 
-    /// As a command of its own.
+    /// The words, for a sidecar's command or a shell.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let settings =
+            self.settings.iter().flat_map(|(name, value)| ["-d".into(), format!("{name}={value}")]);
+        let words = ["/usr/bin/php".into(), "-n".into()].into_iter().chain(settings);
+        words.chain(self.script.iter().cloned()).collect()
+    }
+
+    /// As a command of its own, outside any sidecar.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]);
+        let words = self.words();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         outside_any_sidecar(command, &[])
     }
 }

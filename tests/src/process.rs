@@ -176,7 +176,7 @@ fn carries(pid: i32, wanted: &[u8]) -> bool {
         .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|pair| pair == wanted))
 }
 
-/// Kills the processes of [`those_with`] and waits until there are none: what a killed sidecar has left behind.
+/// Kills the processes that carry `variable=value` in their environment and waits until there are none: what a killed sidecar has left behind.
 pub fn end_those_with(variable: &str, value: &str) {
     let wanted = format!("{variable}={value}").into_bytes();
     let deadline = Instant::now() + PATIENCE;

@@ -7,12 +7,14 @@
 //! F2 `slot`    one worker's page on the scoreboard
 //! F1 `link`    frames between sidecar and worker
 //! F1 `signal`  async-signal-safe capture
+//! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
 pub mod fault;
 pub mod link;
 pub mod rung;
 pub mod self_start;
+pub mod settings;
 pub mod signal;
 pub mod slot;
 pub mod sys;

@@ -1,4 +1,4 @@
-//! What `install()` and `expose()` were given, and on which rung a script stands.
+//! What `install()` was given, and on which rung a script stands.
 //!
 //! # How it works
 //! Arguments are checked first, each with one sentence of its own; then [`decide`] looks at the environment that the
@@ -16,20 +16,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::link::{LINK_VARIABLE, RUN_VARIABLE};
+use crate::settings::{self, DEFAULT_MODE, MAX_WORKERS, quoted};
 
 /// The environment variable that keeps a script from starting a sidecar: `off`.
 pub const SWITCH_VARIABLE: &str = "RUSTDAEMON";
-/// The name of a pool that was given none.
-pub const DEFAULT_NAME: &str = "main";
-/// The socket's permission bits when none are given.
-pub const DEFAULT_MODE: u32 = 0o600;
-/// The most workers that one pool may have.
-pub const MAX_WORKERS: u32 = 1024;
-/// The longest path of a Unix socket in bytes: `sun_path` without its NUL. Source: unix(7).
-pub const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// Where a script finds itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,9 +96,11 @@ impl Arguments {
         workers: i64,
         directory: impl FnOnce() -> std::io::Result<PathBuf>,
     ) -> Result<Self, String> {
-        let name = name.map(pool_name).transpose()?;
-        let socket = socket.map(|path| socket_path(path, directory)).transpose()?;
-        let mode = permission_bits(mode)?;
+        let about = |argument: &'static str| move |sentence: String| format!("{argument}: {sentence}");
+        let name = name.map(settings::pool_name).transpose().map_err(about("name"))?;
+        let socket = socket.map(|path| settings::socket_path(path, directory)).transpose();
+        let socket = socket.map_err(about("socket"))?;
+        let mode = permission_bits(mode).map_err(about("mode"))?;
         if token {
             return Err("token: comes with a later release; until then who may connect is decided by mode: \
                         and by the directory of the socket"
@@ -131,109 +126,17 @@ impl Arguments {
     }
 }
 
-fn pool_name(name: &[u8]) -> Result<String, String> {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    match std::str::from_utf8(name) {
-        Ok(text) if (1..=64).contains(&name.len()) && name.iter().all(fits) => Ok(text.to_owned()),
-        _ => Err(format!(
-            "name: {} is not a pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -",
-            quoted(name)
-        )),
-    }
-}
-
-fn socket_path(path: &[u8], directory: impl FnOnce() -> std::io::Result<PathBuf>) -> Result<PathBuf, String> {
-    if path.is_empty() {
-        return Err("socket: is an empty string; give a path, or null for none".into());
-    }
-    if path.contains(&0) {
-        return Err(format!("socket: {} contains a NUL byte", quoted(path)));
-    }
-    if path.windows(3).any(|three| three == b"://") {
-        return Err(format!("socket: {} is a URL; give the path of a Unix socket", quoted(path)));
-    }
-    if path.ends_with(b"/") {
-        return Err(format!("socket: {} is a directory; give the path of a Unix socket", quoted(path)));
-    }
-    let path = Path::new(OsStr::from_bytes(path));
-    let path = if path.is_absolute() {
-        path.to_owned()
-    } else {
-        let base = directory().map_err(|error| {
-            let path = quoted(path.as_os_str().as_bytes());
-            format!("socket: {path} is relative, and the working directory is gone ({error})")
-        })?;
-        base.join(path.strip_prefix("./").unwrap_or(path))
-    };
-    let bytes = path.as_os_str().len();
-    if bytes > MAX_SOCKET_PATH_BYTES {
-        return Err(format!(
-            "socket: {} has {bytes} bytes; the path of a Unix socket has at most {MAX_SOCKET_PATH_BYTES}",
-            quoted(path.as_os_str().as_bytes())
-        ));
-    }
-    Ok(path)
-}
-
 fn permission_bits(mode: Mode<'_>) -> Result<u32, String> {
     match mode {
         Mode::Number(number) => {
             let bits = u32::try_from(number).ok().filter(|bits| *bits <= 0o777);
-            bits.ok_or_else(|| {
-                let octal = u32::from_str_radix(&number.to_string(), 8).ok().filter(|bits| *bits <= 0o777);
-                match octal {
-                    Some(_) => format!("mode: {number} is decimal; octal is written with a zero: 0{number}"),
-                    None => format!("mode: {number} is not possible: permission bits are 0 to 0777"),
-                }
+            bits.ok_or_else(|| match settings::octal_mode(number.to_string().as_bytes()) {
+                Ok(_) => format!("{number} is decimal; octal is written with a zero: 0{number}"),
+                Err(_) => format!("{number} is not possible: permission bits are 0 to 0777"),
             })
         }
-        Mode::Text(text) => {
-            let digits = text.strip_prefix(b"0o").or_else(|| text.strip_prefix(b"0O")).unwrap_or(text);
-            let octal = !digits.is_empty() && digits.iter().all(|byte| (b'0'..=b'7').contains(byte));
-            let bits = std::str::from_utf8(digits).ok().filter(|_| octal);
-            let bits = bits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
-            bits.filter(|bits| *bits <= 0o777).ok_or_else(|| {
-                let text = quoted(text);
-                format!("mode: {text} is not an octal number from 0 to 0777, such as \"0660\"")
-            })
-        }
+        Mode::Text(text) => settings::octal_mode(text),
     }
-}
-
-/// Checks the name under which `expose()` is to offer a method.
-///
-/// # Errors
-/// One sentence: what is wrong with it.
-pub fn method_name(name: &[u8]) -> Result<String, String> {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:/-".contains(byte);
-    let text = match std::str::from_utf8(name) {
-        Ok(text) if (1..=128).contains(&name.len()) && name.iter().all(fits) => text,
-        _ => {
-            return Err(format!(
-                "{} is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -",
-                quoted(name)
-            ));
-        }
-    };
-    let reserved = ["daemon.", "worker.", "farm.", "system."];
-    if text == "ping" || reserved.iter().any(|prefix| text.starts_with(prefix)) {
-        return Err(format!(
-            "\"{text}\" is reserved: ping and all names that begin with {} belong to the daemon",
-            reserved.join(" ")
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// `bytes` in double quotes, fit for a sentence: at most 200 bytes of it, no control characters.
-fn quoted(bytes: &[u8]) -> String {
-    let shown = bytes.get(..200).unwrap_or(bytes);
-    let more = if shown.len() < bytes.len() { "..." } else { "" };
-    let text: String = String::from_utf8_lossy(shown)
-        .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    format!("\"{text}{more}\"")
 }
 
 /// The bytes of an environment entry's value, when the entry is `name=...`.
@@ -301,41 +204,10 @@ mod tests {
         }
         assert_eq!(permission_bits(Mode::Number(0o660)), Ok(0o660));
         let decimal = permission_bits(Mode::Number(660)).unwrap_err();
-        assert_eq!(decimal, "mode: 660 is decimal; octal is written with a zero: 0660");
+        assert_eq!(decimal, "660 is decimal; octal is written with a zero: 0660");
         let negative = permission_bits(Mode::Number(-1)).unwrap_err();
-        assert_eq!(negative, "mode: -1 is not possible: permission bits are 0 to 0777");
+        assert_eq!(negative, "-1 is not possible: permission bits are 0 to 0777");
         assert!(permission_bits(Mode::Number(999)).unwrap_err().contains("not possible"));
-    }
-
-    #[test]
-    fn socket_paths_become_absolute_and_are_measured() {
-        let directory = || Ok(PathBuf::from("/srv/app"));
-        assert_eq!(socket_path(b"./run/x.sock", directory), Ok("/srv/app/run/x.sock".into()));
-        assert_eq!(socket_path(b"/x.sock", || panic!("not asked")), Ok("/x.sock".into()));
-        assert!(socket_path(b"", directory).unwrap_err().contains("empty"));
-        assert!(socket_path(b"a\0b", directory).unwrap_err().contains("NUL"));
-        assert!(socket_path(b"/run/", directory).unwrap_err().contains("directory"));
-        assert!(socket_path(b"unix:///run/x", directory).unwrap_err().contains("URL"));
-        assert!(socket_path(b"x", || Err(std::io::ErrorKind::NotFound.into())).unwrap_err().contains("gone"));
-        let longest = format!("/{}", "x".repeat(106));
-        assert!(socket_path(longest.as_bytes(), directory).is_ok());
-        let error = socket_path(format!("{longest}y").as_bytes(), directory).unwrap_err();
-        assert!(error.contains("has 108 bytes") && error.contains("at most 107"), "{error}");
-    }
-
-    #[test]
-    fn names_are_checked() {
-        assert_eq!(pool_name(b"opcua-1.a_B"), Ok("opcua-1.a_B".into()));
-        let long = "x".repeat(65);
-        for bad in ["", "a b", "a#0", "\u{e9}", &long] {
-            assert!(pool_name(bad.as_bytes()).is_err(), "{bad}");
-        }
-        assert!(pool_name(b"a\x80").is_err());
-        assert_eq!(method_name(b"plc.read:v1/a-b_C"), Ok("plc.read:v1/a-b_C".into()));
-        assert_eq!(method_name(b"pinger"), Ok("pinger".into()));
-        for bad in ["", "a b", "ping", "daemon.x", "worker.", "farm.list", "system.listMethods"] {
-            assert!(method_name(bad.as_bytes()).is_err(), "{bad}");
-        }
     }
 
     #[test]

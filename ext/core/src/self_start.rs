@@ -2,7 +2,7 @@
 //!
 //! # Correct order
 //! [`Origin::capture`] while the process is young (the command line, the environment and the working directory are
-//! changed by the script later); [`find_sidecar`]; [`Origin::execute`]: working directory, close-on-exec, signal
+//! changed by the script later); [`Origin::find_sidecar`]; [`Origin::execute`]: working directory, close-on-exec, signal
 //! dispositions, signal mask, execve.
 //!
 //! # What may be lost

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use rustdaemon_core::settings;
 
 use super::{DONE, Failure, Outcome, SYSTEM, USAGE};
 use crate::config::{self, Config, PoolConfig};
@@ -19,16 +21,16 @@ use crate::process;
 #[derive(Args)]
 pub struct Run {
     /// Path of the socket, at most 107 bytes.
-    #[arg(long, value_name = "PATH")]
-    socket: String,
+    #[arg(long, value_name = "PATH", value_parser = config::socket_path)]
+    socket: PathBuf,
     /// Permission bits of the socket, in octal.
     #[arg(long, value_name = "OCTAL", default_value = "0600", value_parser = config::socket_mode)]
     socket_mode: u32,
     /// Name of the pool; a worker is NAME#SLOT.
-    #[arg(long, value_name = "NAME", default_value = "main", value_parser = config::pool_name)]
+    #[arg(long, value_name = "NAME", default_value = settings::DEFAULT_NAME, value_parser = config::pool_name)]
     name: String,
     /// Number of workers.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(settings::MAX_WORKERS)))]
     workers: u32,
     /// For a command that never calls RustDaemon\Worker::install(): keep it alive, route no request to it.
     #[arg(long)]
@@ -62,7 +64,6 @@ impl Run {
         start_log();
         let usage = |sentence: String| Failure::new(USAGE, sentence);
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
-        let here = std::env::current_dir().map_err(|failed| system("working directory", failed))?;
         let pool = PoolConfig {
             workers: self.workers,
             link: !self.no_link,
@@ -74,11 +75,7 @@ impl Run {
             queue: self.queue as usize,
             ..PoolConfig::new(&self.name, self.command)
         };
-        let config = Config {
-            socket: config::socket_path(&self.socket, &here).map_err(usage)?,
-            socket_mode: self.socket_mode,
-            pool,
-        };
+        let config = Config { socket: self.socket, socket_mode: self.socket_mode, pool };
         let program = config.pool.command.first().map(OsString::as_os_str).unwrap_or_default();
         process::find_program(program, std::env::var_os("PATH").as_deref()).map_err(usage)?;
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -46,8 +45,8 @@ impl Session {
         let socket = named.ok_or_else(|| {
             Failure::new(USAGE, format!("which sidecar? Give --socket PATH, or set {SOCKET_VARIABLE}"))
         })?;
-        let path =
-            config::socket_path(&socket, Path::new("")).map_err(|sentence| Failure::new(USAGE, sentence))?;
+        let path = config::socket_path(&socket)
+            .map_err(|sentence| Failure::new(USAGE, format!("--socket: {sentence}")))?;
         let system = |sentence: String| Failure::new(SYSTEM, sentence);
         let stream = UnixStream::connect(&path).map_err(|failed| {
             system(match failed.kind() {

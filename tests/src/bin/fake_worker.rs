@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{SigHandler, Signal, raise, signal};
 use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Go, Hello, Kind, LINK_VARIABLE, Method, RUN_VARIABLE, Ready, SOCKET_VARIABLE,
 };
@@ -166,7 +166,10 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
     }
     let stop = StopCapture::install()?;
     if arguments.ignore_term {
-        sys::set_ignored(&[libc::SIGTERM, libc::SIGINT], true);
+        for number in [Signal::SIGTERM, Signal::SIGINT] {
+            // SAFETY: SIG_IGN is a valid disposition.
+            unsafe { signal(number, SigHandler::SigIgn) }?;
+        }
     }
     let variable = std::env::var(LINK_VARIABLE).map_err(io::Error::other)?;
     // SAFETY: called once; nothing else in this process knows these descriptors.

@@ -102,14 +102,10 @@ impl For {
         let mut needs = vec![&COMPILER, &LIBCLANG, &PHP, &PHP_HEADERS];
         match self {
             For::Lint => {}
-            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &LARAVEL, &PYTHON]),
+            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT]),
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
         }
         needs
-    }
-
-    fn wants_venv(self) -> bool {
-        matches!(self, For::Test | For::Demo)
     }
 }
 
@@ -122,7 +118,7 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
         toolchain_components()?;
     }
     let missing = missing(verb);
-    let modules = if verb.wants_venv() { missing_modules(repo)? } else { Vec::new() };
+    let modules = if verb == For::Demo { missing_modules(repo)? } else { Vec::new() };
     for need in &missing {
         println!("missing: {} ({}): Debian package {}", need.what, need.why, need.packages[0]);
     }

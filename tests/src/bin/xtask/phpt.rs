@@ -53,7 +53,6 @@ pub fn phpt(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
         "-n", "-d", &extension, "-W", &results_arg, "-r", &list,
     ]);
     command.env("TEST_PHP_EXECUTABLE", &php).env("TEST_PHP_SRCDIR", repo.path(""));
-    command.env("RUSTDAEMON_SO", repo.so()).env("RUSTDAEMON_BIN", repo.sidecar());
     let (status, output) = run::run_collecting(command)?;
 
     let written = fs::read_to_string(&results).unwrap_or_default();
