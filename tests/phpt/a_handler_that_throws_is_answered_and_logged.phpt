@@ -37,9 +37,9 @@ echo $sidecar->call('anonymous', '[]'), "\n";
 echo $sidecar->call('error', '[]'), "\n";
 echo $sidecar->call('finally', '[]'), "\n";
 echo $sidecar->call('fine', '[]'), "\n";
-echo json_encode($sidecar->page()), "\n";
 $sidecar->drain();
 $sidecar->end();
+echo json_encode($sidecar->page()), "\n";
 ?>
 --EXPECT--
 fault {"class":"ConnectionLost","message":"cannot read [path] from [url]"}
@@ -49,7 +49,6 @@ fault {"class":"Exception@anonymous","message":"from nowhere"}
 fault {"class":"DivisionByZeroError","message":"Division by zero"}
 fault {"class":"DomainException","message":"second\nline"}
 data "still here"
-{"request":0,"served":7}
 out: freed
 out: freed
 out: freed
@@ -60,3 +59,4 @@ err: rustdaemon: anonymous threw Exception@anonymous: from nowhere in SCRIPT:12
 err: rustdaemon: error threw DivisionByZeroError: Division by zero in SCRIPT:13
 err: rustdaemon: finally threw DomainException: second line in SCRIPT:19
 exit 0
+{"request":0,"served":7}

@@ -17,8 +17,10 @@ $sidecar = Sidecar::serve(<<<'PHP'
     PHP);
 $sidecar->ready();
 echo $sidecar->call('echo', '["a"]'), "\n";
-$sidecar->request('echo', '["b"]');
-$sidecar->drain();
+$sidecar->together(function (Sidecar $sidecar): void {
+    $sidecar->request('echo', '["b"]');
+    $sidecar->drain();
+});
 echo $sidecar->reply(), "\n";
 $sidecar->end();
 ?>

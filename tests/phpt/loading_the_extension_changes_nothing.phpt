@@ -5,7 +5,7 @@ rustdaemon
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';
-$code = 'echo json_encode([array_values(preg_grep("/^Sig/", file("/proc/self/status"))), count(scandir("/proc/self/fd"))]);';
+$code = 'echo json_encode([array_values(preg_grep("/^Sig[BIC]/", file("/proc/self/status"))), count(scandir("/proc/self/fd"))]);';
 ob_start();
 run_command([PHP_BINARY, '-n', '-r', $code]);
 $without = ob_get_clean();

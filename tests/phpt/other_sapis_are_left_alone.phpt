@@ -11,7 +11,7 @@ $cgi = getenv('TEST_PHP_CGI_EXECUTABLE') ?: '/usr/bin/php-cgi8.2';
 $directory = own_directory();
 file_put_contents("$directory/script.php", <<<'PHP'
     <?php
-    $status = fn () => preg_grep('/^Sig/', file('/proc/self/status'));
+    $status = fn () => preg_grep('/^Sig[BIC]/', file('/proc/self/status'));
     $before = [scandir('/proc/self/fd'), $status()];
     foreach ([['socket' => '/run/x.sock'], ['mode' => 'nonsense'], []] as $arguments) {
         try {

@@ -28,8 +28,8 @@ self_start($script, options: ['-d', 'extension=ffi'], show: ['sig'], wrapper: 't
 fd 0 FILE
 fd 1 pipe
 fd 2 pipe
-sig Blk 0000000000000000
-sig Ign 0000000000000000
+sig SigBlk: 0000000000000000
+sig SigIgn: 0000000000000000
 exit 0
 -- LISTEN_FDS
 fd 0 FILE
@@ -39,6 +39,6 @@ fd 3 FILE
 fd 4 FILE
 exit 0
 -- nohup
-sig Blk 0000000000000000
-sig Ign 0000000000000001
+sig SigBlk: 0000000000000000
+sig SigIgn: 0000000000000001
 exit 0

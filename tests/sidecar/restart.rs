@@ -99,7 +99,7 @@ fn requests_wait_while_a_worker_is_in_backoff() {
 #[test]
 fn a_request_that_met_only_crashes_is_told_so() {
     let sidecar = fake("--exit-at-once 3").flags("--request-timeout 300ms --backoff-max 1h").start();
-    sidecar.wait_logged("next start in", 8);
+    sidecar.wait_logged("next start in", 3);
     let fault = sidecar.call("echo", json!([])).unwrap_err();
     assert_eq!(fault.class, "deadline_exceeded");
     for says in ["main#0", "exit 3", "not started"] {

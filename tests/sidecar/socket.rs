@@ -87,7 +87,11 @@ fn a_path_of_107_bytes_works_and_one_of_108_is_refused() {
     assert_eq!(running.wait().code(), 0);
     let refused = run_on(&long(108)).wait();
     assert_eq!(refused.code(), 100);
-    assert!(refused.stderr.contains("has 108 bytes; the path of a Unix socket has at most 107"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("has 108 bytes; the path of a Unix socket has at most 107"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

@@ -12,7 +12,10 @@ function fake_sidecar(string $directory): string
         echo "cwd $(pwd)"
         tr '\0' '\n' < /proc/$$/environ | sed 's/^/env /'
         ls -l /proc/$$/fd
-        sed -n 's/^Sig\(Blk\|Ign\):\t/sig \1 /p' /proc/$$/status
+        # No child for this: the shell blocks signals while it makes one.
+        while read -r name value; do
+            case "$name" in SigBlk:|SigIgn:) echo "sig $name $value" ;; esac
+        done < /proc/$$/status
         SH);
     chmod("$directory/rustdaemon", 0755);
     return "$directory/rustdaemon";

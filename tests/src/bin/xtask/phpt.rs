@@ -1,8 +1,8 @@
 //! The phpt suite: PHP's own run-tests.php over tests/phpt, with the fresh extension and no php.ini.
 //!
-//! run-tests.php writes beside itself, so it runs as a copy in target/phpt, where it also leaves what failing tests
-//! have printed. The verdicts come from the file it writes
-//! for machines (`-W`), the reasons of skips from its output.
+//! run-tests.php writes beside itself and beside each test, so it runs over copies in target/phpt/PID: two runs at once
+//! leave each other alone, and the checkout stays clean. What failing tests have printed stays there until the next run.
+//! The verdicts come from the file that it writes for machines (`-W`), the reasons of skips from its output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,40 +16,32 @@ use crate::tally::Tally;
 const TESTS: &str = "tests/phpt";
 
 pub fn phpt(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
-    let all = tests(&repo.path(TESTS))?;
-    let chosen: Vec<&PathBuf> = match filter {
-        None => all.iter().collect(),
-        Some(filter) => all.iter().filter(|path| repo.shown(path).to_string().contains(filter)).collect(),
-    };
+    let directory = directory_of_this_run(repo)?;
+    let copies = directory.join(TESTS);
+    copy_tree(&repo.path(TESTS), &copies)?;
+    let mut chosen = tests(&copies)?;
+    let is_chosen = |path: &PathBuf| filter.is_none_or(|filter| path.to_string_lossy().contains(filter));
+    chosen.retain(is_chosen);
     if chosen.is_empty() {
-        return Ok(if filter.is_some() {
-            Tally::default()
-        } else {
-            Tally::broken("phpt: no test in tests/phpt")
+        return Ok(match filter {
+            Some(_) => Tally::default(),
+            None => Tally::broken("phpt: no test in tests/phpt"),
         });
     }
 
-    let directory = repo.path("target/phpt");
-    let left = directory.join("failed");
-    let _ = fs::remove_dir_all(&left);
-    fs::create_dir_all(&left).context("make target/phpt")?;
     let runner = directory.join("run-tests.php");
     fs::copy(repo::run_tests_php().ok_or("no run-tests.php")?, &runner).context("copy run-tests.php")?;
-    let [list, results] = ["tests", "results"].map(|name| directory.join(name));
+    let [list, results] = ["list", "results"].map(|name| directory.join(name));
     let names: Vec<String> = chosen.iter().map(|path| path.display().to_string()).collect();
-    fs::write(&list, names.join("\n") + "\n").context("write target/phpt/tests")?;
-    let _ = fs::remove_file(&results);
+    fs::write(&list, names.join("\n") + "\n").context(list.display())?;
 
     let php = repo::php().ok_or("no php in PATH")?;
     let parallel = format!("-j{}", thread::available_parallelism().map_or(1, usize::from));
     let extension = format!("extension={}", repo.so().display());
-    let source = repo.path(TESTS);
-    let [runner, list, results_arg, source, target] =
-        [&runner, &list, &results, &source, &left].map(|path| path.display().to_string());
+    let [runner, list, results_arg] = [&runner, &list, &results].map(|path| path.display().to_string());
     #[rustfmt::skip]
     let mut command = repo.command(&php.to_string_lossy(), [
         "-n", &runner, "-q", "--no-color", "--no-progress", &parallel,
-        "--temp-source", &source, "--temp-target", &target,
         "-n", "-d", &extension, "-W", &results_arg, "-r", &list,
     ]);
     command.env("TEST_PHP_EXECUTABLE", &php).env("TEST_PHP_SRCDIR", repo.path(""));
@@ -60,10 +52,13 @@ pub fn phpt(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
     for failed in
         written.lines().filter_map(|line| line.split_once('\t')).filter(|(verdict, _)| is_failure(verdict))
     {
-        show_diff(repo, &left, Path::new(failed.1));
+        show_diff(repo, Path::new(failed.1));
     }
     if !status.success() && tally.failed == 0 {
         return Ok(Tally::broken(format!("phpt: run-tests.php: {}", run::ending(status))));
+    }
+    if tally.failed == 0 {
+        fs::remove_dir_all(&directory).context(directory.display())?;
     }
     Ok(tally)
 }
@@ -95,14 +90,40 @@ fn skip_reason<'a>(name: &str, output: &'a [String]) -> &'a str {
     line.and_then(|line| line.split_once("] reason: ")).map_or("no reason given", |(_, reason)| reason.trim())
 }
 
-fn show_diff(repo: &Repo, left: &Path, test: &Path) {
-    let tests = repo.path(TESTS);
-    let diff = left.join(test.strip_prefix(tests).unwrap_or(test)).with_extension("diff");
+fn show_diff(repo: &Repo, test: &Path) {
+    let diff = test.with_extension("diff");
     println!("---- {}", repo.shown(&diff));
     match fs::read_to_string(&diff) {
         Ok(text) => println!("{}", text.trim_end()),
         Err(why) => println!("{why}"),
     }
+}
+
+/// target/phpt/PID, new; those of runs that have ended are removed.
+fn directory_of_this_run(repo: &Repo) -> Result<PathBuf> {
+    let all = repo.path("target/phpt");
+    fs::create_dir_all(&all).context(all.display())?;
+    for entry in fs::read_dir(&all).context(all.display())? {
+        let path = entry.context(all.display())?.path();
+        let pid = path.file_name().unwrap_or_default();
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+    Ok(all.join(std::process::id().to_string()))
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).context(to.display())?;
+    for entry in fs::read_dir(from).context(from.display())? {
+        let path = entry.context(from.display())?.path();
+        let copy = to.join(path.file_name().unwrap_or_default());
+        match path.is_dir() {
+            true => copy_tree(&path, &copy)?,
+            false => drop(fs::copy(&path, &copy).context(path.display())?),
+        }
+    }
+    Ok(())
 }
 
 /// All .phpt files below a directory, sorted.
