@@ -9,7 +9,8 @@
 //! a PHP signal handler (pcntl) that becomes due just before the wait is not slept over.
 //!
 //! # What may be lost
-//! A request that arrives after the stop was seen: the sidecar sees this process end and answers for it.
+//! Nothing. A request that arrives after the stop was seen is not begun here: by the slot page the sidecar knows, and
+//! gives it to another worker.
 //!
 //! # Rules
 //! What runs inside [`with`] never calls PHP, so the state is never borrowed twice; it may wait, because signal

@@ -77,6 +77,8 @@ pub enum Event {
         worker: WorkerId,
         /// How.
         status: ExitStatus,
+        /// The request that it had begun last, by its page.
+        begun: u64,
     },
     /// A client asks.
     Request {
@@ -162,11 +164,17 @@ impl Daemon {
                 self.reply(&mut out, now, worker, sequence, outcome);
             }
             Event::LinkBroken { worker, why } => orders(&mut out, self.pool.broke_link(worker, &why)),
-            Event::Exited { worker, status } => {
+            Event::Exited { worker, status, begun } => {
                 self.in_hand.remove(&worker);
                 let cause = Cause::WorkerDied(status.to_string());
-                refuse(&mut out, self.router.worker_ended(worker), |_| cause.clone());
+                refuse(&mut out, self.router.worker_ended(worker, begun), |_| cause.clone());
                 orders(&mut out, self.pool.exited(now, worker, status));
+                if self.pool.is_stopping() {
+                    refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
+                }
+                for worker in self.pool.idle_workers() {
+                    self.serve(&mut out, now, worker);
+                }
             }
             Event::Request { client, request, unix_time } => {
                 self.request(&mut out, now, client, request, unix_time);
@@ -452,9 +460,15 @@ mod tests {
             self.on(Event::Reply { worker: WorkerId(worker), sequence, outcome: Ok(b"42".to_vec()) })
         }
 
+        /// The end of a worker that had begun all that it was sent.
         fn exit(&mut self, worker: u64) -> String {
+            let begun = self.daemon.in_hand.get(&WorkerId(worker)).copied().unwrap_or(0);
+            self.exit_having_begun(worker, begun)
+        }
+
+        fn exit_having_begun(&mut self, worker: u64, begun: u64) -> String {
             let status = ExitStatus::Signal { number: 9, core: false };
-            self.on(Event::Exited { worker: WorkerId(worker), status })
+            self.on(Event::Exited { worker: WorkerId(worker), status, begun })
         }
     }
 
@@ -521,6 +535,22 @@ mod tests {
         assert_eq!(died.matches("ok").count(), 1, "the waiting one has no answer yet: {died}");
         assert_eq!(scene.make_ready(WorkerId(2)), "send 2");
         assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#);
+    }
+
+    #[test]
+    fn what_was_sent_to_a_leaving_worker_and_not_begun_moves() {
+        let mut scene = Scene::ready(|config| config.workers = 2);
+        scene.call("m");
+        scene.reply(1, 1);
+        assert_eq!(scene.call("m"), "send 1", "it has ended already, but nobody knows yet");
+        assert_eq!(scene.exit_having_begun(1, 1), "spawn", "no answer yet");
+        assert_eq!(scene.make_ready(WorkerId(2)), "send 2");
+        assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#);
+        assert_eq!(scene.call("m"), "send 2");
+        assert_eq!(scene.make_ready(WorkerId(3)), "");
+        assert_eq!(scene.exit_having_begun(2, 2), "spawn; send 3", "an idle one takes it at once");
+        scene.on(Event::Stop);
+        assert!(scene.exit_having_begun(3, 0).contains("shutting_down"), "a stop answers it");
     }
 
     #[test]

@@ -224,6 +224,8 @@ impl EventLoop {
                         status.pid = std::process::id();
                         let workers = self.daemon.workers_by_slot();
                         for (entry, worker) in status.workers.iter_mut().zip(workers) {
+                            let worker =
+                                worker.filter(|_| ["busy", "draining"].contains(&entry.state.as_str()));
                             let worker = worker.and_then(|worker| self.workers.get(&worker));
                             entry.request_age =
                                 worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
@@ -336,7 +338,9 @@ impl EventLoop {
             Some(Ok(None)) | None => return,
         };
         self.read_worker(id);
+        let mut begun = 0;
         if let Some(worker) = self.workers.remove(&id) {
+            begun = worker.begun();
             let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
             for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
                 if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
@@ -344,7 +348,7 @@ impl EventLoop {
                 }
             }
         }
-        self.feed(Event::Exited { worker: id, status });
+        self.feed(Event::Exited { worker: id, status, begun });
     }
 
     fn take_signals(&mut self) {

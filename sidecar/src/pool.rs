@@ -250,6 +250,13 @@ impl Pool {
         offering.min_by_key(|slot| slot.since).and_then(|slot| slot.worker)
     }
 
+    /// All idle workers.
+    #[must_use]
+    pub fn idle_workers(&self) -> Vec<WorkerId> {
+        let idle = self.slots.iter().filter(|slot| slot.state == State::Idle);
+        idle.filter_map(|slot| slot.worker).collect()
+    }
+
     /// Whether an idle worker offers `method`.
     #[must_use]
     pub fn serves(&self, worker: WorkerId, method: &str) -> bool {

@@ -113,9 +113,18 @@ impl Router {
         }
     }
 
-    /// Takes out what an ended worker had in hand.
-    pub fn worker_ended(&mut self, worker: WorkerId) -> Vec<Entry> {
-        self.take_all(|entry| entry.worker == Some(worker))
+    /// Takes out what an ended worker had begun; what it had been sent and had not `begun` waits again, before all
+    /// others.
+    pub fn worker_ended(&mut self, worker: WorkerId, begun: u64) -> Vec<Entry> {
+        let sent = self.entries.iter_mut().filter(|(_, entry)| entry.worker == Some(worker));
+        for (sequence, entry) in sent.filter(|(sequence, _)| **sequence != begun) {
+            entry.worker = None;
+            self.queue.push_front(*sequence);
+        }
+        match self.entries.get(&begun).is_some_and(|entry| entry.worker == Some(worker)) {
+            true => self.take(begun).into_iter().collect(),
+            false => Vec::new(),
+        }
     }
 
     /// Takes out everything that workers have in hand.
@@ -221,7 +230,7 @@ mod tests {
         assert_eq!(router.replied(WorkerId(2), sequence), None, "another worker's reply");
         assert!(router.replied(WORKER, sequence).is_some());
         assert_eq!(router.replied(WORKER, sequence), None, "a second reply");
-        assert_eq!(router.worker_ended(WORKER), []);
+        assert_eq!(router.worker_ended(WORKER, sequence), []);
         assert_eq!(router.expired(now + TIMEOUT), []);
         assert_eq!(router.late, 2);
     }
@@ -229,10 +238,20 @@ mod tests {
     #[test]
     fn a_workers_end_takes_only_what_it_had() {
         let (mut router, now) = router(&["a"]);
-        router.accept(now, ClientId(2), request("b"), TIMEOUT, Some(WORKER)).unwrap();
-        let ended = router.worker_ended(WORKER);
+        let begun = router.accept(now, ClientId(2), request("b"), TIMEOUT, Some(WORKER)).unwrap();
+        let ended = router.worker_ended(WORKER, begun);
         assert_eq!(ended.iter().map(|entry| entry.client).collect::<Vec<_>>(), [ClientId(2)]);
         assert_eq!((router.waiting(), router.in_flight()), (1, 0));
+    }
+
+    #[test]
+    fn what_an_ended_worker_had_not_begun_waits_again_before_all_others() {
+        let (mut router, now) = router(&["a"]);
+        let sent = router.accept(now, ClientId(2), request("b"), TIMEOUT, Some(WORKER)).unwrap();
+        assert_eq!(router.worker_ended(WORKER, sent - 1), []);
+        assert_eq!((router.waiting(), router.in_flight()), (2, 0));
+        assert_eq!(router.assign(WorkerId(2), |_| true).unwrap().0, sent);
+        assert_eq!(router.replied(WORKER, sent), None, "it is no longer the first one's");
     }
 
     #[test]

@@ -97,8 +97,14 @@ impl Worker {
     /// How long the request in hand has been running, as the worker's page has it.
     #[must_use]
     pub fn request_age(&self) -> Option<Duration> {
-        let (_, started) = self.link.as_ref()?.page.observe().request?;
-        Some(sys::monotonic().saturating_sub(started))
+        let since = self.link.as_ref()?.page.observe().in_hand_since?;
+        Some(sys::monotonic().saturating_sub(since))
+    }
+
+    /// The request that the worker has begun last, 0: none. A fact only once it has ended.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.page.observe().begun)
     }
 
     /// Lets it pass the gate.

@@ -29,6 +29,30 @@ fn term_for_a_worker_in_a_request_lets_it_reply_and_replaces_it() {
 }
 
 #[test]
+fn a_request_sent_to_a_leaving_worker_is_served_by_its_replacement() {
+    // It was answered worker_died: the reply made the slot idle, and the next request met a process on its way out.
+    let sidecar = worker("");
+    for round in 1..=5 {
+        let gate = sidecar.gate(&format!("gate{round}"));
+        let mut client = sidecar.client();
+        let held_request = client.send("hold", json!([gate.path()]));
+        let held = gate.arrived();
+        let waiting: Vec<_> = (0..6).map(|number| client.send("echo", json!([number]))).collect();
+        sidecar.signal_worker(0, Signal::SIGTERM);
+        drop(held);
+        assert_eq!(client.receive(), (held_request, Ok(json!("held"))));
+        for (number, id) in waiting.into_iter().enumerate() {
+            assert_eq!(client.receive(), (id, Ok(json!([number]))), "round {round}");
+        }
+        eventually("the worker is replaced", || match sidecar.worker(0)["restarts"].as_u64() {
+            Some(restarts) if restarts == round => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        sidecar.wait_state(0, "idle");
+    }
+}
+
+#[test]
 fn term_for_an_idle_worker_replaces_it() {
     let sidecar = worker("");
     let pid = sidecar.worker_pid(0);

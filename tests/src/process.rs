@@ -195,3 +195,59 @@ pub fn end_those_with(variable: &str, value: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait::eventually;
+
+    fn shell(script: &str) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Process::start(command)
+    }
+
+    #[test]
+    fn what_a_program_wrote_and_how_it_ended() {
+        let ended = shell("echo out; echo err >&2; exit 7").wait();
+        assert_eq!((ended.code(), ended.stdout.as_str(), ended.stderr.as_str()), (7, "out\n", "err\n"));
+    }
+
+    #[test]
+    fn nothing_of_its_group_outlives_the_handle() {
+        let process = shell("sleep 60 & echo $!; wait");
+        let child = eventually("the child is there", || match process.stdout().trim().parse::<i32>() {
+            Ok(child) => Ok(child),
+            Err(error) => Err(error.to_string()),
+        });
+        let [parent, child] = [process.pid(), child].map(|pid| sys::pidfd_open(pid).unwrap());
+        drop(process);
+        assert!(has_ended(parent.as_fd(), Duration::ZERO), "killed and waited for");
+        assert!(has_ended(child.as_fd(), PATIENCE), "killed with its group");
+    }
+
+    #[test]
+    fn what_a_program_left_behind_is_found_by_its_environment() {
+        let mark = format!("{}", std::process::id());
+        let mut command = Command::new("setsid");
+        command.args(["sleep", "60"]).env("RUSTDAEMON_TEST_MARK", &mark);
+        // Its child has another session, another group and soon no parent.
+        assert_eq!(Process::start(command).wait().code(), 0);
+        let left = eventually("it is found", || match those_with("RUSTDAEMON_TEST_MARK", &mark).as_slice() {
+            [pid] => sys::pidfd_open(*pid).map_err(|error| error.to_string()),
+            other => Err(format!("{other:?}")), // in the middle of its execve it has no environment
+        });
+        end_those_with("RUSTDAEMON_TEST_MARK", &mark);
+        assert!(has_ended(left.as_fd(), Duration::ZERO), "killed and waited for");
+    }
+
+    #[test]
+    fn the_watchdog_barks_and_the_waiting_go_on() {
+        let (bark, barked) = std::sync::mpsc::channel();
+        let dog = watchdog(Duration::from_millis(1), "a test of the watchdog".into(), move || {
+            bark.send(()).unwrap();
+        });
+        barked.recv_timeout(PATIENCE).unwrap();
+        drop(dog);
+    }
+}

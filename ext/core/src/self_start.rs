@@ -235,20 +235,7 @@ struct DescriptorGuard(Vec<RawFd>);
 
 impl DescriptorGuard {
     fn close_above_2(kept: &std::ops::Range<RawFd>) -> io::Result<Self> {
-        let mut guard = Self(Vec::new());
-        let mut open = Vec::new();
-        for entry in std::fs::read_dir("/proc/self/fd")? {
-            open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
-        }
-        for number in open.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
-            // SAFETY: asked for its flags and given one; a number that was closed meanwhile gives EBADF.
-            let fd = unsafe { BorrowedFd::borrow_raw(number) };
-            if sys::is_close_on_exec(fd).is_ok_and(|on| !on) {
-                sys::set_close_on_exec(fd, true)?;
-                guard.0.push(number);
-            }
-        }
-        Ok(guard)
+        sys::close_on_exec_above_2(kept).map(Self)
     }
 }
 

@@ -9,14 +9,19 @@
 //! offset  bytes  field            written by
 //!      0      4  magic "RDSL"     sidecar, before the spawn
 //!      4      4  version          sidecar, before the spawn
-//!      8      8  request          worker: sequence of the request in hand, 0 = none
-//!     16      8  request_started  worker: CLOCK_MONOTONIC in nanoseconds
-//!     24      8  served           worker: requests answered since it booted
-//!     32   4064  zero, for later versions
+//!      8      8  begun            worker: sequence of the request begun last, 0 = none yet
+//!     16      8  begun_at         worker: when, CLOCK_MONOTONIC in nanoseconds
+//!     24      8  answered         worker: sequence of the request answered last; not `begun`: one is in hand
+//!     32      8  served           worker: requests answered since it booted
+//!     40   4056  zero, for later versions
+//!
+//! `begun` is stored before any of the handler runs: after the worker's death a request that it had been sent and that
+//! is not `begun` was certainly not started, and may be given to another worker.
 //! ```
 //!
 //! # What may be lost
-//! A reader may see a new `request` with the older start, or the reverse: figures for people, never a decision.
+//! While the worker lives, a reader may see a new `begun` with an older `begun_at`: figures for people. After its death
+//! the page is at rest.
 //!
 //! # Rules
 //! The sidecar trusts nothing in here: a worker can write any bits. The size is sealed, so it cannot fault.
@@ -40,12 +45,13 @@ pub const VERSION: u32 = 1;
 struct Layout {
     magic: AtomicU32,
     version: AtomicU32,
-    request: AtomicU64,
-    request_started: AtomicU64,
+    begun: AtomicU64,
+    begun_at: AtomicU64,
+    answered: AtomicU64,
     served: AtomicU64,
 }
 
-const _: () = assert!(size_of::<Layout>() == 32 && size_of::<Layout>() <= PAGE_BYTES);
+const _: () = assert!(size_of::<Layout>() == 40 && size_of::<Layout>() <= PAGE_BYTES);
 const _: () = assert!(align_of::<Layout>() == 8);
 
 /// A mapped slot page.
@@ -57,8 +63,10 @@ pub struct SlotPage {
 /// What a page says at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
-    /// The request in hand and when it was started, on `CLOCK_MONOTONIC`.
-    pub request: Option<(u64, Duration)>,
+    /// The sequence of the request begun last, 0: none yet.
+    pub begun: u64,
+    /// When the request in hand was begun, on `CLOCK_MONOTONIC`; `None`: none is.
+    pub in_hand_since: Option<Duration>,
     /// Requests answered since the worker booted.
     pub served: u64,
 }
@@ -93,15 +101,16 @@ impl SlotPage {
     /// Worker: a request is in hand.
     pub fn begin(&self, sequence: u64, now: Duration) {
         let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        self.layout().request_started.store(nanoseconds, Ordering::Relaxed);
+        self.layout().begun_at.store(nanoseconds, Ordering::Relaxed);
         // SYNC: pairs with the Acquire in `observe`: who sees the number sees its start.
-        self.layout().request.store(sequence, Ordering::Release);
+        self.layout().begun.store(sequence, Ordering::Release);
     }
 
     /// Worker: that request is answered.
     pub fn end(&self) {
-        self.layout().served.fetch_add(1, Ordering::Relaxed);
-        self.layout().request.store(0, Ordering::Release);
+        let layout = self.layout();
+        layout.served.fetch_add(1, Ordering::Relaxed);
+        layout.answered.store(layout.begun.load(Ordering::Relaxed), Ordering::Release);
     }
 
     /// Sidecar: what the page says now.
@@ -109,10 +118,12 @@ impl SlotPage {
     pub fn observe(&self) -> Observation {
         let layout = self.layout();
         // SYNC: pairs with the Release in `begin`.
-        let request = layout.request.load(Ordering::Acquire);
-        let started = Duration::from_nanos(layout.request_started.load(Ordering::Relaxed));
+        let begun = layout.begun.load(Ordering::Acquire);
+        let begun_at = Duration::from_nanos(layout.begun_at.load(Ordering::Relaxed));
+        let in_hand = begun != layout.answered.load(Ordering::Acquire);
         Observation {
-            request: (request != 0).then_some((request, started)),
+            begun,
+            in_hand_since: in_hand.then_some(begun_at),
             served: layout.served.load(Ordering::Relaxed),
         }
     }
@@ -134,9 +145,10 @@ mod tests {
         let worker = SlotPage::attach(fd.as_fd()).unwrap();
         assert_eq!(sidecar.observe(), Observation::default());
         worker.begin(7, Duration::from_secs(3));
-        assert_eq!(sidecar.observe().request, Some((7, Duration::from_secs(3))));
+        let in_hand = Observation { begun: 7, in_hand_since: Some(Duration::from_secs(3)), served: 0 };
+        assert_eq!(sidecar.observe(), in_hand);
         worker.end();
-        assert_eq!(sidecar.observe(), Observation { request: None, served: 1 });
+        assert_eq!(sidecar.observe(), Observation { begun: 7, in_hand_since: None, served: 1 });
     }
 
     #[test]

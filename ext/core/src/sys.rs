@@ -8,6 +8,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -225,6 +226,27 @@ pub fn set_close_on_exec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 /// `EBADF`.
 pub fn is_close_on_exec(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(FdFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFD)?).contains(FdFlag::FD_CLOEXEC))
+}
+
+/// Makes every open descriptor above 2 close-on-exec, those in `kept` excepted. The ones that were not so before.
+///
+/// # Errors
+/// /proc is not mounted.
+pub fn close_on_exec_above_2(kept: &Range<RawFd>) -> io::Result<Vec<RawFd>> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    let mut changed = Vec::new();
+    for number in open.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
+        // SAFETY: asked for its flags and given one; a number that was closed meanwhile gives EBADF.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if is_close_on_exec(fd).is_ok_and(|on| !on) {
+            set_close_on_exec(fd, true)?;
+            changed.push(number);
+        }
+    }
+    Ok(changed)
 }
 
 /// Makes `fd` non-blocking. The flag belongs to the open description, not to the descriptor: a pipe's other end

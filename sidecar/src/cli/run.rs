@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rustdaemon_core::settings;
+use rustdaemon_core::{settings, sys};
 
 use super::{DONE, Failure, Outcome, SYSTEM, USAGE};
 use crate::config::{self, Config, PoolConfig};
@@ -78,6 +78,10 @@ impl Run {
         let config = Config { socket: self.socket, socket_mode: self.socket_mode, pool };
         let program = config.pool.command.first().map(OsString::as_os_str).unwrap_or_default();
         process::find_program(program, std::env::var_os("PATH").as_deref()).map_err(usage)?;
+        // What whoever started us left open is ours alone, not the workers'.
+        if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
+            log::warn!("inherited descriptors could not be looked at and reach the workers: {failed}");
+        }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
         let listener = Listener::bind(&config.socket, config.socket_mode, &run)
