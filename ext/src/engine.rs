@@ -113,6 +113,11 @@ fn globals() -> *mut ffi::zend_executor_globals {
 
 // ---- the process ----------------------------------------------------------------------------------------------
 
+/// Whether a module that starts with this kind (MINIT's first argument) was loaded by `dl()`: it ends with the request.
+pub fn is_loaded_by_dl(kind: c_int) -> bool {
+    u32::try_from(kind) == Ok(ffi::MODULE_TEMPORARY)
+}
+
 /// The SAPI's name, `cli` for instance.
 pub fn sapi_name() -> String {
     // SAFETY: set before any module starts; the name is a static C string.

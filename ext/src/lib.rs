@@ -25,7 +25,6 @@ mod request;
 mod supervision;
 mod worker;
 
-use ext_php_rs::ffi::MODULE_TEMPORARY;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::prelude::*;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
@@ -40,7 +39,7 @@ const SUCCESS: i32 = 0;
 const FAILURE: i32 = -1;
 
 extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
-    if u32::try_from(kind) == Ok(MODULE_TEMPORARY) {
+    if engine::is_loaded_by_dl(kind) {
         engine::warn(c"rustdaemon cannot be loaded with dl(): write extension=rustdaemon into php.ini");
         return FAILURE;
     }

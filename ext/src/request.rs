@@ -6,7 +6,7 @@
 //!
 //! # What may be lost
 //! The reply, when the handler calls `exit()` or dies: the sidecar answers for it. An exception is answered and
-//! logged, and the worker lives on.
+//! logged, and the worker lives on. A child that the handler forks off (pcntl_fork) never answers.
 //!
 //! # Rules
 //! Nothing that needs dropping is alive while PHP runs: the frame lies in [`supervision`], values in [`Slot`]s.
@@ -31,9 +31,11 @@ struct Taken {
     handler: Option<RawCallable>,
 }
 
-/// Calls PHP. Serves one request. False: `exit()` is under way, or memory is exhausted; return to PHP at once.
+/// Calls PHP. Serves one request. False: return to PHP at once, because `exit()` is under way, memory is exhausted, or
+/// this is a child that the handler forked off: the loop on its stack is the parent's.
 pub fn serve(frame: Frame) -> bool {
     let sequence = frame.sequence;
+    let process = std::process::id();
     let taken = match take(frame) {
         Ok(taken) => taken,
         Err(error) => {
@@ -48,6 +50,9 @@ pub fn serve(frame: Frame) -> bool {
     result.free();
     arguments.free();
     supervision::with(|state| state.busy = false);
+    if std::process::id() != process {
+        return false; // what the handler threw there leaves the loop as an exception
+    }
     let lives = clear("after a request");
     if !lives {
         supervision::with(|state| state.leave());
@@ -80,8 +85,10 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
         send_fault(taken.sequence, "InvalidArgument", sentence);
         return end();
     }
+    let process = std::process::id();
     handler.call(arguments.value(), result.value());
     match engine::pending() {
+        _ if std::process::id() != process => return,
         Pending::Leaving => return,
         Pending::Exception => {
             if !answer_exception(taken.sequence, handler) {

@@ -13,10 +13,12 @@
 //! F2 `worker`     the sidecar's end of one worker
 //! F2 `listener`   bind, owner lock
 //! F1 `process`    spawn, signal, reap
+//! F1 `backoff`    pure: when an ended worker is started again
 //! F1 `dialect`    FLAT and TYPED <-> Request, answers
 //! F1 `config`     flags -> validated Config
 //! F0 `ids`        numbers of workers and clients
 
+mod backoff;
 mod cli;
 mod client;
 mod config;

@@ -14,8 +14,7 @@
 //!    stop: draining, then end
 //! ```
 //!
-//! Restart: a run of `short_run` or longer, and the first shorter one in a row, is replaced at once; further short
-//! runs wait 100 ms, doubled each time, at most `backoff_max`, with full jitter.
+//! Restart: by [`Backoff`].
 //! Stop: workers that serve requests are told to drain, the others get TERM at once; TERM for all at 75 % of
 //! `stop_timeout`, KILL at 95 %; at 100 % the pool gives up on what is left and says so.
 //!
@@ -30,11 +29,10 @@ use log::Level;
 use rustdaemon_core::link::{self, Go, Hello, Method};
 use rustdaemon_core::sys::ExitStatus;
 
+use crate::backoff::{Backoff, Jitter};
 use crate::config::PoolConfig;
 use crate::ids::WorkerId;
 
-/// Wait before the second restart after short runs; doubled from there.
-const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 /// A parked slot is tried again after this long: never a permanent FATAL.
 const PARKED_RETRY: Duration = Duration::from_secs(300);
 
@@ -132,7 +130,7 @@ pub struct Slot {
     pub retry_at: Option<Instant>,
     methods: Vec<Method>,
     spawned_at: Instant,
-    short_runs: u32,
+    backoff: Backoff,
     said_hello: bool,
     was_ready: bool,
     refused: bool,
@@ -178,7 +176,7 @@ impl Pool {
             retry_at: None,
             methods: Vec::new(),
             spawned_at: now,
-            short_runs: 0,
+            backoff: Backoff::default(),
             said_hello: false,
             was_ready: false,
             refused: false,
@@ -195,7 +193,7 @@ impl Pool {
             offered: None,
             stop: None,
             warned: BTreeSet::new(),
-            jitter: Jitter(seed | 1),
+            jitter: Jitter::new(seed),
         }
     }
 
@@ -571,24 +569,17 @@ impl Pool {
             let line = format!("{told}; {name} is parked and tried again in 5 minutes");
             return vec![Order::Say(Level::Error, line)];
         }
-        slot.short_runs = if ran < short_run { slot.short_runs.saturating_add(1) } else { 0 };
-        let doublings = match slot.short_runs {
-            0 | 1 => {
-                let line = Order::Say(Level::Warn, format!("{told}; started again"));
-                return std::iter::once(line).chain(self.spawn(now, number)).collect();
-            }
-            more => (more - 2).min(20),
+        let Some(wait) = slot.backoff.wait_after(ran, short_run, backoff_max, jitter) else {
+            let line = Order::Say(Level::Warn, format!("{told}; started again"));
+            return std::iter::once(line).chain(self.spawn(now, number)).collect();
         };
-        let longest = BACKOFF_FIRST.saturating_mul(1 << doublings).min(backoff_max);
-        let wait = longest.mul_f64(jitter);
         slot.enter(State::Backoff, now);
         slot.retry_at = Some(now + wait);
-        let line = format!(
-            "{told}; short run {} in a row, next start in {:.1} s",
-            slot.short_runs,
-            wait.as_secs_f64()
-        );
-        vec![Order::Say(Level::Warn, line)]
+        let (runs, seconds) = (slot.backoff.short_runs(), wait.as_secs_f64());
+        vec![Order::Say(
+            Level::Warn,
+            format!("{told}; short run {runs} in a row, next start in {seconds:.1} s"),
+        )]
     }
 
     /// One line for each argument of `install()` that is not the sidecar's, once.
@@ -628,20 +619,6 @@ impl Slot {
     fn unready_at(&self, config: &PoolConfig) -> Option<Instant> {
         let waits = matches!(self.state, State::Starting | State::Booted) && !self.reported_unready;
         (config.link && waits).then(|| self.spawned_at + config.ready_timeout)
-    }
-}
-
-/// Uniform fractions for the jitter: xorshift64*, seeded once. Nothing here is secret.
-#[derive(Debug)]
-struct Jitter(u64);
-
-impl Jitter {
-    fn next_fraction(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        f64::from(u32::try_from(bits).unwrap_or(0)) / f64::from(u32::MAX)
     }
 }
 
@@ -762,17 +739,6 @@ mod tests {
         scene.now += 5 * SECOND;
         worker = Scene::spawn_of(&Scene::deeds(scene.exit(worker)));
         Scene::spawn_of(&Scene::deeds(scene.exit(worker)));
-    }
-
-    #[test]
-    fn full_jitter_spreads_over_the_whole_wait() {
-        let mut jitter = Jitter(1);
-        let fractions: Vec<f64> = (0..1000).map(|_| jitter.next_fraction()).collect();
-        assert!(fractions.iter().all(|fraction| (0.0..=1.0).contains(fraction)));
-        for tenth in 0..10 {
-            let hits = fractions.iter().filter(|fraction| (**fraction * 10.0) as usize == tenth).count();
-            assert!((50..200).contains(&hits), "{hits} in tenth {tenth}");
-        }
     }
 
     #[test]

@@ -196,9 +196,11 @@ final class Sidecar
     /** What the slot page says: request in hand, requests served. */
     public function page(): array
     {
-        $bytes = libc()->new('char[32]');
-        libc()->pread($this->slot, $bytes, 32, 0);
-        ['request' => $request, 'served' => $served] = unpack('Vm/Vv/Prequest/Pstarted/Pserved', FFI::string($bytes, 32));
+        $bytes = libc()->new('char[40]');
+        libc()->pread($this->slot, $bytes, 40, 0);
+        ['begun' => $begun, 'answered' => $answered, 'served' => $served] =
+            unpack('Vmagic/Vversion/Pbegun/Pat/Panswered/Pserved', FFI::string($bytes, 40));
+        $request = $begun === $answered ? 0 : $begun;
         return ['request' => $request, 'served' => $served];
     }
 

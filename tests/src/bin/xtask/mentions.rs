@@ -4,7 +4,7 @@ use crate::floors::{Finding, Source};
 use crate::tokens::{Kind, Path, Token, attributes, paths, tokens};
 
 /// Modules that decide and do nothing: `(now, event) -> actions`.
-const PURE: [&str; 7] = ["daemon", "pool", "router", "access", "verbs", "dialect", "config"];
+const PURE: [&str; 8] = ["daemon", "pool", "router", "access", "verbs", "backoff", "dialect", "config"];
 
 /// What a pure module may not reach for, and where it comes from instead.
 const IMPURE: [&[&str]; 4] = [&["std", "fs"], &["std", "net"], &["std", "os"], &["std", "process"]];
