@@ -82,6 +82,10 @@ impl Run {
         if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
             log::warn!("inherited descriptors could not be looked at and reach the workers: {failed}");
         }
+        if let Err(failed) = sys::pidfd_open(nix::unistd::getpid().as_raw()) {
+            let sentence = format!("this kernel has no pidfd ({failed}); Linux 5.4 or newer is needed");
+            return Err(Failure::new(SYSTEM, sentence));
+        }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
         let listener = Listener::bind(&config.socket, config.socket_mode, &run)
