@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::value::RawValue;
 
 use super::session::Session;
-use super::{BAD_NEWS, Failure, Outcome, USAGE, print};
+use super::{Failure, Outcome, USAGE, print};
 
 /// Call a method and print its data as JSON.
 #[derive(Args)]
@@ -19,7 +19,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Prints the answer's data; an error reply is [`BAD_NEWS`].
+    /// Prints the answer's data; an error reply is bad news.
     pub fn run(self) -> Outcome {
         let args = serde_json::from_str::<&RawValue>(&self.args).ok().map(RawValue::get);
         let Some(args) = args.filter(|args| args.starts_with(['[', '{'])) else {
@@ -33,9 +33,6 @@ impl Call {
         };
         // One request is one line: white space between tokens may hold newlines, strings may not.
         let args = args.replace(['\n', '\r'], " ");
-        match self.session.ask(&self.method, &args)? {
-            Ok(data) => print(data.get()),
-            Err(fault) => Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message))),
-        }
+        print(self.session.ask(&self.method, &args)?.get())
     }
 }

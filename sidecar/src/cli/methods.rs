@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::session::Session;
-use super::{BAD_NEWS, Failure, Outcome, SYSTEM, print, table};
+use super::{Failure, Outcome, SYSTEM, print, table};
 use crate::verbs::Methods;
 
 /// List the methods that can be called.
@@ -19,10 +19,7 @@ pub struct ShowMethods {
 impl ShowMethods {
     /// Prints a table, or JSON.
     pub fn run(self) -> Outcome {
-        let data = match self.session.ask("daemon.methods", "[]")? {
-            Ok(data) => data,
-            Err(fault) => return Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message))),
-        };
+        let data = self.session.ask("daemon.methods", "[]")?;
         if self.json {
             return print(data.get());
         }

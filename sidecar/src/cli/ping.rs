@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::session::Session;
-use super::{BAD_NEWS, Failure, Outcome, print};
+use super::{Outcome, print};
 
 /// Ask whether the sidecar lives.
 #[derive(Args)]
@@ -15,9 +15,6 @@ pub struct Ping {
 impl Ping {
     /// Prints the answer's data.
     pub fn run(self) -> Outcome {
-        match self.session.ask("ping", "[]")? {
-            Ok(data) => print(data.get()),
-            Err(fault) => Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message))),
-        }
+        print(self.session.ask("ping", "[]")?.get())
     }
 }

@@ -9,7 +9,7 @@ use rustdaemon_core::link::{Fault, SOCKET_VARIABLE};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Failure, SYSTEM, USAGE};
+use super::{BAD_NEWS, Failure, SYSTEM, USAGE};
 use crate::config;
 
 /// Where to ask, and for how long.
@@ -23,9 +23,6 @@ pub struct Session {
     timeout: Duration,
 }
 
-/// The data of an answer as raw JSON, or the daemon's own word why there is none.
-pub type Answer = Result<Box<RawValue>, Fault>;
-
 #[derive(Deserialize)]
 struct Response<'a> {
     ok: bool,
@@ -36,11 +33,11 @@ struct Response<'a> {
 }
 
 impl Session {
-    /// Asks `method` with `args` (raw JSON, array or object).
+    /// The data of `method`'s answer to `args` (raw JSON, array or object).
     ///
     /// # Errors
-    /// [`SYSTEM`]: nobody listens, or the answer did not come; [`USAGE`]: no socket was named.
-    pub fn ask(&self, method: &str, args: &str) -> Result<Answer, Failure> {
+    /// [`BAD_NEWS`]: the answer is a fault; [`SYSTEM`]: nobody listens, or no answer came; [`USAGE`]: no socket was named.
+    pub fn ask(&self, method: &str, args: &str) -> Result<Box<RawValue>, Failure> {
         let named = self.socket.clone().or_else(|| std::env::var(SOCKET_VARIABLE).ok());
         let socket = named.ok_or_else(|| {
             Failure::new(USAGE, format!("which sidecar? Give --socket PATH, or set {SOCKET_VARIABLE}"))
@@ -78,8 +75,10 @@ impl Session {
         }
         let response: Response<'_> = serde_json::from_str(&line).map_err(|_| strange())?;
         match response {
-            Response { ok: true, data, .. } => Ok(Ok(data.map_or_else(Box::default, ToOwned::to_owned))),
-            Response { error: Some(fault), .. } => Ok(Err(fault)),
+            Response { ok: true, data, .. } => Ok(data.map_or_else(Box::default, ToOwned::to_owned)),
+            Response { error: Some(fault), .. } => {
+                Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message)))
+            }
             Response { .. } => Err(strange()),
         }
     }

@@ -19,10 +19,7 @@ pub struct ShowStatus {
 impl ShowStatus {
     /// Prints a table, or JSON.
     pub fn run(self) -> Outcome {
-        let data = match self.session.ask("daemon.status", "[]")? {
-            Ok(data) => data,
-            Err(fault) => return Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message))),
-        };
+        let data = self.session.ask("daemon.status", "[]")?;
         let status: Status = serde_json::from_str(data.get())
             .map_err(|failed| Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}")))?;
         match self.json {

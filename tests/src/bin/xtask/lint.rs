@@ -2,12 +2,12 @@
 //! are shown; the verdict comes last.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::{Context, Failure, Result};
 use crate::floors::{self, Finding, Source};
 use crate::install::{self, For};
-use crate::repo::Repo;
+use crate::repo::{self, Repo};
 use crate::run::run;
 use crate::{mentions, stubs};
 
@@ -91,20 +91,10 @@ fn verdict(findings: &[Finding]) -> Result {
 
 /// All .rs files below a directory, in a fixed order.
 fn sources(directory: &Path) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(place) = waiting.pop() {
-        for entry in fs::read_dir(&place).context(place.display())? {
-            let path = entry.context(place.display())?.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).context(path.display())?;
-                let path = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
-                sources.push(Source { path, text });
-            }
-        }
-    }
-    sources.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(sources)
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).context(path.display())?;
+        let path = path.strip_prefix(directory).unwrap_or(&path).to_string_lossy().into_owned();
+        Ok(Source { path, text })
+    };
+    repo::files_below(directory, "rs")?.into_iter().map(read).collect()
 }

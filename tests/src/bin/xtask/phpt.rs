@@ -19,7 +19,7 @@ pub fn phpt(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
     let directory = directory_of_this_run(repo)?;
     let copies = directory.join(TESTS);
     copy_tree(&repo.path(TESTS), &copies)?;
-    let mut chosen = tests(&copies)?;
+    let mut chosen = repo::files_below(&copies, "phpt")?;
     let is_chosen = |path: &PathBuf| filter.is_none_or(|filter| path.to_string_lossy().contains(filter));
     chosen.retain(is_chosen);
     if chosen.is_empty() {
@@ -124,24 +124,6 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// All .phpt files below a directory, sorted.
-fn tests(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(place) = waiting.pop() {
-        for entry in fs::read_dir(&place).context(place.display())? {
-            let path = entry.context(place.display())?.path();
-            if path.is_dir() {
-                waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "phpt") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

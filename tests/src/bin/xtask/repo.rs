@@ -1,6 +1,7 @@
 //! Where things are: the checkout, what cargo builds, what xtask puts beside it.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,4 +98,22 @@ pub fn has_php_headers() -> bool {
     php_config()
         .and_then(|config| run::answer(config, &["--include-dir"]))
         .is_some_and(|directory| Path::new(&directory).join("main/php.h").is_file())
+}
+
+/// All files below a directory whose names end with `.ending`, sorted.
+pub fn files_below(directory: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(place) = waiting.pop() {
+        for entry in fs::read_dir(&place).context(place.display())? {
+            let path = entry.context(place.display())?.path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
