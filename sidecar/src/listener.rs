@@ -5,7 +5,7 @@
 //!    file at that path, else again. A live sidecar holds it: refused, and nothing of its is touched.
 //! 2. What stands at the socket's path: another program's live socket is refused, a stale one is taken over, any
 //!    other file is refused.
-//! 3. Bind under a temporary name, set the mode, listen, rename: there is no moment at which a client finds a socket
+//! 3. Bind under a temporary name of our own, set the mode, listen, rename: there is no moment at which a client finds a socket
 //!    that does not answer, or one with a wider mode.
 //!
 //! At the end the socket is unlinked only while it is still ours.
@@ -16,13 +16,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use rustdaemon_core::settings::MAX_SOCKET_PATH_BYTES;
 
 /// The bound socket; unlinked on drop while it is still ours.
 #[derive(Debug)]
@@ -133,40 +133,56 @@ fn make_way(path: &Path) -> Result<(), String> {
             path.display()
         )),
         Ok(_) => match UnixStream::connect(path) {
+            // Nobody listens there any more: stale; the rename replaces it.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // EACCES, EPROTOTYPE, ...: somebody's, and perhaps alive.
+            Err(error) => Err(format!(
+                "the socket {} is another program's ({error}); move it away, or give another --socket",
+                path.display()
+            )),
             Ok(_) => Err(format!(
                 "the socket {} is in use by another live program; stop that one first, or give another --socket",
                 path.display()
             )),
-            Err(_) => Ok(()), // stale: nobody listens; the rename replaces it
         },
     }
 }
 
 fn bound(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    let temporary = temporary(path);
-    if fs::symlink_metadata(&temporary).is_ok_and(|found| found.file_type().is_socket()) {
-        fs::remove_file(&temporary)?; // a sidecar was killed between bind and rename; the lock says it is gone
-    }
+    let temporary = Temporary::beside(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    bind(socket.as_raw_fd(), &UnixAddr::new(&temporary)?)?;
-    let ready = fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))
+    let _ = fs::remove_file(&temporary.path); // of a sidecar with our pid that was killed between bind and rename
+    bind(socket.as_raw_fd(), &UnixAddr::new(&temporary.path)?)?;
+    let ready = fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode))
         .and_then(|()| Ok(listen(&socket, Backlog::new(1024)?)?))
-        .and_then(|()| fs::rename(&temporary, path));
+        .and_then(|()| fs::rename(&temporary.path, path));
     if let Err(error) = ready {
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(&temporary.path);
         return Err(error);
     }
     Ok(UnixListener::from(socket))
 }
 
-/// A name in the same directory that is exactly as long, because the path may be as long as a path can be.
-fn temporary(path: &Path) -> PathBuf {
-    let mut bytes = path.as_os_str().as_bytes().to_vec();
-    let last = if bytes.last() == Some(&b'~') { b'%' } else { b'~' };
-    bytes.pop();
-    bytes.push(last);
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+/// A name in the socket's directory that no other process uses: `PATH.PID`; where that would be too long for a
+/// socket, a short name reached through the open directory.
+struct Temporary {
+    path: PathBuf,
+    _directory: File,
+}
+
+impl Temporary {
+    fn beside(path: &Path) -> io::Result<Self> {
+        let pid = std::process::id();
+        let directory = File::open(path.parent().unwrap_or(Path::new("/")))?;
+        let named = with_suffix(path, &format!(".{pid}"));
+        let path = match named.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
+            true => named,
+            false => PathBuf::from(format!("/proc/self/fd/{}/.rustdaemon.{pid}", directory.as_raw_fd())),
+        };
+        Ok(Self { path, _directory: directory })
+    }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -183,7 +199,9 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 fn words(error: &io::Error, path: &Path) -> String {
     let directory = path.parent().unwrap_or(Path::new("/")).display();
     match error.kind() {
-        io::ErrorKind::NotFound => format!("the directory {directory} does not exist; create it first"),
+        io::ErrorKind::NotFound if !path.parent().is_some_and(Path::is_dir) => {
+            format!("the directory {directory} does not exist; create it first")
+        }
         io::ErrorKind::PermissionDenied => {
             let (user, file) = (nix::unistd::geteuid(), path.display());
             format!("uid {user} may not; check owner and mode of {directory} and of {file}*")
@@ -242,7 +260,10 @@ mod tests {
     fn a_stale_socket_is_taken_over() {
         let directory = Directory::new("stale");
         drop(UnixListener::bind(directory.socket()).unwrap());
-        drop(UnixListener::bind(temporary(&directory.socket())).unwrap());
+        drop(
+            UnixListener::bind(with_suffix(&directory.socket(), &format!(".{}", std::process::id())))
+                .unwrap(),
+        );
         let _listener = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
         UnixStream::connect(directory.socket()).unwrap();
     }
@@ -254,6 +275,11 @@ mod tests {
         let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
         assert!(error.contains("another live program"), "{error}");
         drop(other);
+        fs::remove_file(directory.socket()).unwrap();
+        let datagrams = std::os::unix::net::UnixDatagram::bind(directory.socket()).unwrap();
+        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        assert!(error.contains("is another program's"), "of another type, and alive: {error}");
+        drop(datagrams);
         fs::remove_file(directory.socket()).unwrap();
         fs::write(directory.socket(), "mine").unwrap();
         let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
@@ -268,10 +294,17 @@ mod tests {
     }
 
     #[test]
+    fn paths_that_differ_in_one_byte_share_no_temporary_name() {
+        let directory = Directory::new("names");
+        let [one, two] =
+            ["app1", "app2"].map(|name| Temporary::beside(&directory.0.join(name)).unwrap().path);
+        assert_ne!(one, two);
+    }
+
+    #[test]
     fn the_longest_path_can_be_bound() {
         let directory = Directory::new("long");
-        let name =
-            "s".repeat(rustdaemon_core::settings::MAX_SOCKET_PATH_BYTES - directory.0.as_os_str().len() - 1);
+        let name = "s".repeat(MAX_SOCKET_PATH_BYTES - directory.0.as_os_str().len() - 1);
         let path = directory.0.join(name);
         let _listener = Listener::bind(&path, 0o600, "run").unwrap();
         UnixStream::connect(&path).unwrap();

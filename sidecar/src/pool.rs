@@ -224,7 +224,7 @@ impl Pool {
         )
     }
 
-    /// What the last ready worker offered.
+    /// What its workers offer, or offered when they were last ready.
     #[must_use]
     pub fn methods(&self) -> &[Method] {
         self.offered.as_deref().unwrap_or_default()
@@ -349,7 +349,10 @@ impl Pool {
                 slot.enter(State::Draining, now);
             }
         }
-        self.offered = Some(methods);
+        // What one worker of a generation offers, the pool does, whichever of them is up at the moment.
+        let offered = self.offered.get_or_insert_default();
+        offered.retain(|known| methods.iter().all(|method| method.name != known.name));
+        offered.extend(methods);
         orders
     }
 
