@@ -27,6 +27,12 @@ use crate::dialect::{self, Address, Cause, Request};
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at a time.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// Read in one turn of the loop, so that one client's flood leaves the others their turns.
+const TURN_BYTES: usize = 4 * CHUNK_BYTES;
+/// A client with more requests than this without an answer is read no further for now.
+const MAX_OUTSTANDING: usize = 1024;
+/// A client with more bytes of answers than this not taken is read no further for now.
+const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 
 /// A connection.
 #[derive(Debug)]
@@ -42,6 +48,17 @@ pub struct Client {
     reading: bool,
     peer_done: bool,
     linger_until: Option<Instant>,
+    /// There may be more to read, and no edge will tell of it.
+    unread: bool,
+}
+
+/// What one turn of reading gave.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// Whole requests, in order.
+    pub requests: Vec<Request>,
+    /// The connection is broken: there will be no more.
+    pub broken: Option<io::Error>,
 }
 
 /// What becomes of a connection.
@@ -68,6 +85,7 @@ impl Client {
             reading: true,
             peer_done: false,
             linger_until: None,
+            unread: false,
         }
     }
 
@@ -83,33 +101,55 @@ impl Client {
         self.written < self.output.len()
     }
 
+    /// Whether [`Client::read`] is to be called without an edge.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.unread && self.has_room()
+    }
+
+    /// Reads no further request; closes when all answers are written.
+    pub fn finish(&mut self) {
+        self.reading = false;
+    }
+
     /// When [`Client::advance`] has something to do of its own.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.linger_until
     }
 
-    /// Reads all that is there; the whole requests in it, in order. Refused frames are answered here.
-    ///
-    /// # Errors
-    /// The connection is broken.
-    pub fn read(&mut self) -> io::Result<Vec<Request>> {
-        let mut requests = Vec::new();
+    /// Reads what is there, up to a turn's share of it; the whole requests in it. Refused frames are answered here.
+    pub fn read(&mut self) -> Input {
+        let mut input = Input::default();
         let mut chunk = [0; CHUNK_BYTES];
-        while !self.peer_done {
+        let mut left = TURN_BYTES;
+        self.unread = true;
+        while !self.peer_done && left > 0 && self.has_room() {
             match self.stream.read(&mut chunk) {
                 Ok(0) => self.peer_done = true,
-                Ok(length) if self.reading => {
-                    self.input.extend_from_slice(chunk.get(..length).unwrap_or_default());
-                    self.cut(&mut requests);
+                Ok(length) => {
+                    left = left.saturating_sub(length);
+                    if self.reading {
+                        self.input.extend_from_slice(chunk.get(..length).unwrap_or_default());
+                        self.cut(&mut input.requests);
+                    } // else discarded
                 }
-                Ok(_) => {} // discarded
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.unread = false;
+                    input.broken = Some(error).filter(|error| error.kind() != io::ErrorKind::WouldBlock);
+                    return input;
+                }
             }
         }
-        Ok(requests)
+        self.unread = !self.peer_done;
+        input
+    }
+
+    /// Whether more may be taken in before some of what was taken has been answered and read.
+    fn has_room(&self) -> bool {
+        let output = self.output.len() - self.written;
+        !self.reading || (self.outstanding < MAX_OUTSTANDING && output < MAX_OUTPUT_BYTES)
     }
 
     /// Takes the answer to one of this connection's requests.
@@ -219,10 +259,13 @@ mod tests {
         let writer = std::thread::spawn(move || theirs.write_all(&bytes));
         let mut requests = Vec::new();
         while !writer.is_finished() {
-            requests.extend(client.read().unwrap());
+            requests.extend(client.read().requests);
         }
         writer.join().unwrap().unwrap();
-        requests.extend(client.read().unwrap());
+        requests.extend(client.read().requests);
+        while client.is_readable() {
+            requests.extend(client.read().requests);
+        }
         (reader, client, requests)
     }
 
@@ -249,7 +292,7 @@ mod tests {
         let mut requests = Vec::new();
         for byte in TYPED {
             theirs.write_all(&[*byte]).unwrap();
-            requests.extend(client.read().unwrap());
+            requests.extend(client.read().requests);
         }
         assert_eq!(requests.len(), 1);
     }
@@ -262,7 +305,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(client.advance(now).unwrap(), Fate::Open, "the client may still be sending");
         assert_eq!(all(theirs), "done\n", "but it sees the end");
-        client.read().unwrap();
+        client.read();
         assert_eq!(client.advance(now).unwrap(), Fate::Closed);
     }
 
@@ -290,7 +333,7 @@ mod tests {
     fn a_half_closed_client_gets_its_answer_and_then_the_end() {
         let (theirs, mut client, requests) = feed(TYPED.to_vec());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(client.read().unwrap().is_empty());
+        assert!(client.read().requests.is_empty());
         assert_eq!((requests.len(), client.advance(Instant::now()).unwrap()), (1, Fate::Open));
         client.answer(b"done\n");
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
@@ -302,7 +345,7 @@ mod tests {
     fn an_end_without_a_newline_is_no_request() {
         let (theirs, mut client, requests) = feed(b"{\"command\":\"a\"}".to_vec());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(requests.is_empty() && client.read().unwrap().is_empty());
+        assert!(requests.is_empty() && client.read().requests.is_empty());
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
     }
 
@@ -350,10 +393,54 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_is_read_in_turns_and_only_as_far_as_it_is_answered() {
+        let (mut theirs, mut client) = pair();
+        let writer = std::thread::spawn(move || while theirs.write_all(&TYPED.repeat(1000)).is_ok() {});
+        let mut most = 0;
+        let mut requests = 0;
+        while requests < MAX_OUTSTANDING {
+            let turn = client.read().requests.len();
+            most = most.max(turn);
+            requests += turn;
+        }
+        assert!(most <= (TURN_BYTES + CHUNK_BYTES) / TYPED.len() + 1, "{most} in one turn");
+        assert!(client.read().requests.is_empty() && !client.is_readable(), "full until some are answered");
+        for _ in 0..requests {
+            client.answer(b"x\n");
+        }
+        assert!(client.is_readable(), "no edge will tell");
+        assert!(!client.read().requests.is_empty());
+        drop(client);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_client_that_reads_nothing_is_not_read_either() {
+        let (_theirs, mut client, _) = feed(TYPED.to_vec());
+        client.answer(&vec![b'x'; 4_000_000]);
+        client.advance(Instant::now()).unwrap();
+        assert!(client.is_blocked() && client.read().requests.is_empty() && !client.is_readable());
+    }
+
+    #[test]
+    fn requests_before_a_broken_connection_count() {
+        // Closing with unread bytes of ours resets the connection; what was sent before is still there.
+        let (mut theirs, mut client) = pair();
+        client.answer(b"unread\n");
+        client.advance(Instant::now()).unwrap();
+        theirs.write_all(TYPED).unwrap();
+        drop(theirs);
+        let input = client.read();
+        let more = client.read();
+        assert_eq!(input.requests.len() + more.requests.len(), 1);
+        assert!(input.broken.or(more.broken).is_some());
+    }
+
+    #[test]
     fn a_client_that_vanished_is_an_error_not_a_crash() {
         let (theirs, mut client, _) = feed(TYPED.to_vec());
         drop(theirs);
-        client.read().ok();
+        client.read();
         client.answer(b"done\n");
         assert!(client.advance(Instant::now()).is_err());
     }

@@ -23,10 +23,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustdaemon_core::sys;
 
-use crate::client::{Client, Fate};
+use crate::client::{Client, Fate, Input};
 use crate::config::Config;
 use crate::daemon::{Action, Daemon, Event};
-use crate::dialect::Request;
 use crate::ids::{ClientId, WorkerId};
 use crate::listener::Listener;
 use crate::pool::Order;
@@ -86,10 +85,13 @@ pub struct EventLoop {
     clients: HashMap<ClientId, Client>,
     /// Clients with a deadline of their own.
     lingering: BTreeSet<(Instant, ClientId)>,
+    /// Clients that are to be read without an edge.
+    readable: BTreeSet<ClientId>,
     /// Clients registered for WRITABLE too.
     blocked: BTreeSet<ClientId>,
     next_client: u64,
     accept_at: Option<Instant>,
+    accept_failed: bool,
     interrupted: bool,
     ended: bool,
 }
@@ -133,9 +135,11 @@ impl EventLoop {
             workers: HashMap::new(),
             clients: HashMap::new(),
             lingering: BTreeSet::new(),
+            readable: BTreeSet::new(),
             blocked: BTreeSet::new(),
             next_client: 0,
             accept_at: None,
+            accept_failed: false,
             interrupted: false,
             ended: false,
         })
@@ -153,12 +157,25 @@ impl EventLoop {
         while !self.ended {
             self.turn(self.next_deadline());
         }
+        self.say_farewell();
+        info!("stopped");
+    }
+
+    /// Who has asked, or is just asking, is still answered; then every connection is closed without a reset.
+    fn say_farewell(&mut self) {
+        self.accept();
         self.listener = None; // unlinks the socket: who comes now is told so by connect(2)
+        for id in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.read_client(id);
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.finish();
+            }
+            self.settle(id);
+        }
         let farewell = Instant::now() + FAREWELL;
-        while !self.blocked.is_empty() && Instant::now() < farewell {
+        while !self.clients.is_empty() && Instant::now() < farewell {
             self.turn(Some(farewell));
         }
-        info!("stopped");
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -168,7 +185,10 @@ impl EventLoop {
 
     /// Waits for readiness, or until `deadline`, and takes in all of it.
     fn turn(&mut self, deadline: Option<Instant>) {
-        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = match self.readable.is_empty() {
+            true => deadline.map(|at| at.saturating_duration_since(Instant::now())),
+            false => Some(Duration::ZERO),
+        };
         let mut events = Events::with_capacity(256);
         if let Err(failed) = self.poll.poll(&mut events, timeout)
             && failed.kind() != io::ErrorKind::Interrupted
@@ -188,6 +208,9 @@ impl EventLoop {
                 }
                 Source::WorkerEnd(worker) => self.reap(worker),
             }
+        }
+        for client in std::mem::take(&mut self.readable) {
+            self.read_client(client);
         }
         let now = Instant::now();
         if self.accept_at.is_some_and(|at| at <= now) {
@@ -387,12 +410,17 @@ impl EventLoop {
         loop {
             let accepted = match self.listener.as_ref().map(Listener::accept) {
                 Some(Ok(Some(stream))) => self.welcome(Client::new(stream)),
-                Some(Ok(None)) | None => return,
+                Some(Ok(None)) | None => {
+                    self.accept_failed = false;
+                    return;
+                }
                 Some(Err(failed)) => Err(failed),
             };
             if let Err(failed) = accepted {
                 // The edge is spent: without a retry nobody would look again.
-                log!(Level::Warn, "accept: {failed}; tried again in {} ms", ACCEPT_RETRY.as_millis());
+                let level = if self.accept_failed { Level::Debug } else { Level::Warn };
+                log!(level, "accept: {failed}; tried again every {} ms", ACCEPT_RETRY.as_millis());
+                self.accept_failed = true;
                 self.accept_at = Some(Instant::now() + ACCEPT_RETRY);
                 return;
             }
@@ -410,19 +438,19 @@ impl EventLoop {
 
     fn read_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let requests: Vec<Request> = match client.read() {
-            Ok(requests) => requests,
-            Err(failed) => {
-                debug!("a client's connection broke: {failed}");
-                return self.drop_client(id);
-            }
-        };
+        let Input { requests, broken } = client.read();
         for request in requests {
             let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let unix_time = unix_time.as_micros() as f64 / 1e6; // as PHP's microtime(true)
             self.feed(Event::Request { client: id, request, unix_time });
         }
-        self.settle(id);
+        match broken {
+            None => self.settle(id),
+            Some(failed) => {
+                debug!("a client's connection broke: {failed}");
+                self.drop_client(id);
+            }
+        }
     }
 
     /// Writes what a client waits for; closes, lingers, or waits for room.
@@ -438,6 +466,9 @@ impl EventLoop {
                 debug!("a client's connection broke: {failed}");
                 return self.drop_client(id);
             }
+        }
+        if client.is_readable() {
+            self.readable.insert(id);
         }
         if before != after {
             self.lingering.extend(after.map(|until| (until, id)));
@@ -466,6 +497,7 @@ impl EventLoop {
                 debug!("deregister: {failed}");
             }
             self.blocked.remove(&id);
+            self.readable.remove(&id);
             if let Some(until) = client.deadline() {
                 self.lingering.remove(&(until, id));
             }
