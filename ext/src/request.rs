@@ -82,6 +82,9 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
         return end();
     };
     if let Err(sentence) = prepare(taken, handler, arguments) {
+        if matches!(engine::pending(), Pending::Leaving) {
+            return; // memory ran out while the arguments were read: not the client's mistake
+        }
         send_fault(taken.sequence, "InvalidArgument", sentence);
         return end();
     }

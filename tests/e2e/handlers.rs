@@ -5,6 +5,17 @@ use serde_json::{Value, json};
 use crate::{script, worker};
 
 #[test]
+fn arguments_that_exhaust_the_memory_are_not_called_the_clients_mistake() {
+    let sidecar = worker("");
+    let numbers = format!("[[{}]]", vec!["1"; 7_000_000].join(","));
+    let mut client = sidecar.client();
+    client.raw(format!("{{\"id\":1,\"t\":\"req\",\"method\":\"echo\",\"args\":{numbers}}}\n"));
+    assert_eq!(client.receive().1.unwrap_err().class, "worker_died");
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.call("echo", json!([1])), Ok(json!([1])));
+}
+
+#[test]
 fn a_list_is_spread_and_an_object_names_its_arguments() {
     let sidecar = worker("");
     let mut client = sidecar.client();

@@ -44,7 +44,7 @@ pub struct Run {
     /// A worker that is not ready after this long is reported.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
     ready_timeout: Duration,
-    /// Runs shorter than this wait longer and longer before the next start.
+    /// Runs shorter than this wait longer and longer before the next start; 0s: no start ever waits.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = config::duration)]
     short_run: Duration,
     /// Longest such wait.
