@@ -707,6 +707,20 @@ mod tests {
     }
 
     #[test]
+    fn what_one_worker_offers_the_pool_offers_whoever_is_ready_last() {
+        let mut scene = Scene::new(|config| config.workers = 2);
+        let spawns = Scene::deeds(scene.pool.start(scene.now));
+        for (order, name) in spawns.iter().zip(["a", "b"]) {
+            let Order::Spawn { worker, .. } = order else { panic!("{order:?}") };
+            scene.pool.hello(scene.now, *worker, &Scene::hello());
+            let method = Method { name: name.into(), description: None, idempotent: false };
+            scene.pool.ready(scene.now, *worker, vec![method]);
+        }
+        assert_eq!((scene.pool.offer("a"), scene.pool.offer("b")), (Offer::Yes, Offer::Yes));
+        assert_ne!(scene.pool.idle_for("a"), scene.pool.idle_for("b"));
+    }
+
+    #[test]
     fn a_long_run_and_the_first_short_one_are_replaced_at_once() {
         let mut scene = Scene::new(|_| {});
         let mut worker = scene.start();
