@@ -85,8 +85,8 @@ fn key_name(key: &ext_php_rs::types::ArrayKey<'_>) -> Option<String> {
 
 /// The client's sentence for what PHP threw when it bound the arguments; `None`: it came from the handler's own code.
 ///
-/// PHP writes `name() expects ...` when their number is wrong, and `name(): Argument #2 ($attribute) must be of type int, string given[, called in ...]`, without the
-/// parentheses for what a variadic parameter takes.
+/// PHP writes `name() expects ...` when their number is wrong, and `name(): Argument #2 ($attribute) must be of type
+/// int, string given[, called in ...]`, without the parentheses for what a variadic parameter takes.
 pub fn argument_error(signature: &Signature, class: &[u8], message: &[u8]) -> Option<String> {
     let rest = message.strip_prefix(signature.name.as_slice())?.strip_prefix(b"()")?;
     let rest = std::str::from_utf8(rest).ok()?;

@@ -169,9 +169,6 @@ impl Daemon {
                 let cause = Cause::WorkerDied(status.to_string());
                 refuse(&mut out, self.router.worker_ended(worker, begun), |_| cause.clone());
                 orders(&mut out, self.pool.exited(now, worker, status));
-                if self.pool.is_stopping() {
-                    refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
-                }
                 for worker in self.pool.idle_workers() {
                     self.serve(&mut out, now, worker);
                 }
@@ -179,14 +176,8 @@ impl Daemon {
             Event::Request { client, request, unix_time } => {
                 self.request(&mut out, now, client, request, unix_time);
             }
-            Event::Stop => {
-                orders(&mut out, self.pool.stop(now));
-                refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
-            }
-            Event::StopNow => {
-                orders(&mut out, self.pool.stop_now(now));
-                refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
-            }
+            Event::Stop => orders(&mut out, self.pool.stop(now)),
+            Event::StopNow => orders(&mut out, self.pool.stop_now(now)),
             Event::Deadline => {
                 let limit = self.pool.config().request_timeout;
                 let trouble = self.pool.trouble();
@@ -196,6 +187,9 @@ impl Daemon {
                 });
                 orders(&mut out, self.pool.tick(now));
             }
+        }
+        if self.pool.is_stopping() {
+            refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
         }
         if self.pool.is_stopped() {
             // What a worker that could not be ended still holds.
@@ -362,10 +356,11 @@ impl Daemon {
         }
     }
 
-    /// The worker in each slot, in the order of [`Status::workers`].
+    /// The worker in each slot that has a request in hand, in the order of [`Status::workers`].
     #[must_use]
-    pub fn workers_by_slot(&self) -> Vec<Option<WorkerId>> {
-        self.pool.slots().iter().map(|slot| slot.worker).collect()
+    pub fn serving_by_slot(&self) -> Vec<Option<WorkerId>> {
+        let serving = |worker: &WorkerId| self.in_hand.contains_key(worker);
+        self.pool.slots().iter().map(|slot| slot.worker.filter(serving)).collect()
     }
 }
 

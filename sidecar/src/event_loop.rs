@@ -21,11 +21,12 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustdaemon_core::sys;
+use rustdaemon_core::{link, sys};
 
 use crate::client::{Client, Fate, Input};
 use crate::config::Config;
 use crate::daemon::{Action, Daemon, Event};
+use crate::dialect;
 use crate::ids::{ClientId, WorkerId};
 use crate::listener::Listener;
 use crate::pool::Order;
@@ -201,9 +202,7 @@ impl EventLoop {
                 Source::Signals => self.take_signals(),
                 Source::Client(client) => self.read_client(client),
                 Source::WorkerLink(worker) => {
-                    if let Some(worker) = self.workers.get_mut(&worker) {
-                        worker.flush();
-                    }
+                    self.tell(worker, Worker::flush);
                     self.read_worker(worker);
                 }
                 Source::WorkerEnd(worker) => self.reap(worker),
@@ -232,34 +231,18 @@ impl EventLoop {
             for action in self.daemon.on(Instant::now(), event) {
                 match action {
                     Action::Worker(order) => events.extend(self.obey(order)),
-                    Action::Send { worker, frame } => {
-                        if let Some(worker) = self.workers.get_mut(&worker) {
-                            worker.send(&frame);
-                        }
-                    }
-                    Action::Answer { client, line } => {
-                        if let Some(found) = self.clients.get_mut(&client) {
-                            found.answer(&line);
-                            answered.push(client);
-                        }
-                    }
+                    Action::Send { worker, frame } => self.tell(worker, |worker| worker.send(&frame)),
+                    Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
                     Action::Report { client, address, mut status } => {
                         status.pid = std::process::id();
-                        let workers = self.daemon.workers_by_slot();
-                        for (entry, worker) in status.workers.iter_mut().zip(workers) {
-                            let worker =
-                                worker.filter(|_| ["busy", "draining"].contains(&entry.state.as_str()));
+                        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.serving_by_slot()) {
                             let worker = worker.and_then(|worker| self.workers.get(&worker));
                             entry.request_age =
                                 worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
                         }
-                        if let Some(found) = self.clients.get_mut(&client) {
-                            let mut line = Vec::new();
-                            let data = rustdaemon_core::link::json(&status);
-                            crate::dialect::write_data(&mut line, &address, &data);
-                            found.answer(&line);
-                            answered.push(client);
-                        }
+                        let mut line = Vec::new();
+                        dialect::write_data(&mut line, &address, &link::json(&status));
+                        answered.extend(self.answer(client, &line));
                     }
                     Action::Exit => self.ended = true,
                 }
@@ -271,25 +254,26 @@ impl EventLoop {
         }
     }
 
+    /// The client, if it is still there to be answered.
+    fn answer(&mut self, id: ClientId, line: &[u8]) -> Option<ClientId> {
+        self.clients.get_mut(&id)?.answer(line);
+        Some(id)
+    }
+
+    /// Does something with a worker, if it still lives.
+    fn tell(&mut self, id: WorkerId, what: impl FnOnce(&mut Worker)) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            what(worker);
+        }
+    }
+
     fn obey(&mut self, order: Order) -> Option<Event> {
         match order {
             Order::Spawn { worker, slot } => return Some(self.spawn(worker, slot)),
             Order::Say(level, line) => log!(level, "{line}"),
-            Order::Go(worker, go) => {
-                if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.go(&go);
-                }
-            }
-            Order::Refuse(worker, sentence) => {
-                if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.refuse(&sentence);
-                }
-            }
-            Order::Drain(worker) => {
-                if let Some(worker) = self.workers.get_mut(&worker) {
-                    worker.drain();
-                }
-            }
+            Order::Go(worker, go) => self.tell(worker, |worker| worker.go(&go)),
+            Order::Refuse(worker, sentence) => self.tell(worker, |worker| worker.refuse(&sentence)),
+            Order::Drain(worker) => self.tell(worker, Worker::drain),
             Order::Terminate(worker) => self.signal(worker, Signal::SIGTERM),
             Order::Kill(worker) => self.signal(worker, Signal::SIGKILL),
         }

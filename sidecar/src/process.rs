@@ -92,18 +92,17 @@ impl Process {
 /// One sentence.
 pub fn find_program(program: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, String> {
     let shown = program.to_string_lossy();
-    let is_program =
-        |file: &Path| file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok();
     if program.as_encoded_bytes().contains(&b'/') {
         let file = PathBuf::from(program);
-        return match is_program(&file) {
+        return match sys::is_executable(&file) {
             true => Ok(file),
             false => Err(format!("the command {shown} is not an executable file")),
         };
     }
     let path = path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
-    let found =
-        std::env::split_paths(path).map(|directory| directory.join(program)).find(|file| is_program(file));
+    let found = std::env::split_paths(path)
+        .map(|directory| directory.join(program))
+        .find(|file| sys::is_executable(file));
     found.ok_or_else(|| {
         format!("the command {shown} was not found in PATH ({}); give its full path", path.to_string_lossy())
     })

@@ -104,13 +104,9 @@ impl Router {
 
     /// `worker` has answered. `None`: the request is not, or no longer, its own.
     pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
-        match self.entries.get(&sequence).is_some_and(|entry| entry.worker == Some(worker)) {
-            true => self.take(sequence),
-            false => {
-                self.late += 1;
-                None
-            }
-        }
+        let entry = self.take_from(worker, sequence);
+        self.late += u64::from(entry.is_none());
+        entry
     }
 
     /// Takes out what an ended worker had begun; what it had been sent and had not `begun` waits again, before all
@@ -121,10 +117,7 @@ impl Router {
             entry.worker = None;
             self.queue.push_front(*sequence);
         }
-        match self.entries.get(&begun).is_some_and(|entry| entry.worker == Some(worker)) {
-            true => self.take(begun).into_iter().collect(),
-            false => Vec::new(),
-        }
+        self.take_from(worker, begun).into_iter().collect()
     }
 
     /// Takes out everything that workers have in hand.
@@ -172,6 +165,12 @@ impl Router {
         let mut sequences: Vec<u64> = wanted.map(|(sequence, _)| *sequence).collect();
         sequences.sort_unstable();
         sequences.into_iter().filter_map(|sequence| self.take(sequence)).collect()
+    }
+
+    /// Takes a request out that `worker` has.
+    fn take_from(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
+        self.entries.get(&sequence).filter(|entry| entry.worker == Some(worker))?;
+        self.take(sequence)
     }
 
     fn take(&mut self, sequence: u64) -> Option<Entry> {

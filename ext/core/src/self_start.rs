@@ -82,7 +82,7 @@ impl Origin {
         if name.as_bytes().contains(&b'/') {
             return Some(directory.join(name));
         }
-        self.search_path().map(|entry| directory.join(entry).join(name)).find(|path| is_executable(path))
+        self.search_path().map(|entry| directory.join(entry).join(name)).find(|path| sys::is_executable(path))
     }
 
     fn search_path(&self) -> impl Iterator<Item = &Path> {
@@ -98,7 +98,7 @@ impl Origin {
         let way_out = "set it, or RUSTDAEMON=off in the environment to run without a sidecar";
         if !configured.is_empty() {
             let path = self.directory.as_deref().unwrap_or(Path::new("/")).join(configured);
-            return if is_executable(&path) {
+            return if sys::is_executable(&path) {
                 Ok(path)
             } else {
                 let path = path.display();
@@ -109,7 +109,7 @@ impl Origin {
             };
         }
         let beside = extension.and_then(Path::parent).map(|directory| directory.join(SIDECAR_NAME));
-        if let Some(path) = beside.as_ref().filter(|path| is_executable(path)) {
+        if let Some(path) = beside.as_ref().filter(|path| sys::is_executable(path)) {
             return Ok(path.clone());
         }
         self.resolve(OsStr::new(SIDECAR_NAME)).ok_or_else(|| {
@@ -172,10 +172,6 @@ fn inherited_sockets(pid: Option<&OsStr>, count: Option<&OsStr>, own: u32) -> st
         (Some(pid), Some(count)) if pid == own => 3..3_i32.saturating_add_unsigned(count),
         _ => 3..3,
     }
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {
