@@ -5,6 +5,309 @@
 namespace RustDaemon
 {
     /**
+     * Signals that a PHP daemon can trust: none that the kernel has delivered is lost.
+     *
+     * A handler is an ordinary PHP function. It is called at the next safe point of the script (between two statements, or
+     * when a call of PHP's own returns), in the order of arrival, one at a time, never inside another handler. What it
+     * throws leaves the code that it has interrupted. A signal is given as Signal::TERM, SIGTERM, 'SIGTERM', 'TERM' or 15.
+     *
+     * ```php
+     * use RustDaemon\{Signal, SignalInfo};
+     *
+     * Signal::on(['USR1', 'USR2'], function (SignalInfo $info) use ($log): void {
+     *     $log->info("$info->name from pid $info->senderPid");
+     * });
+     * while (!Signal::stopRequested()) {
+     *     $job = Signal::wait(5.0, Signal::RTMIN)?->value;      // sent by Signal::send($pid, Signal::RTMIN, 7)
+     * }
+     * ```
+     *
+     * PHP's own calls while a signal arrives: sleep(), usleep(), time_nanosleep(), stream_select() and socket_select()
+     * return early; fread(), fgets(), file_get_contents(), exec(), flock(), hashing and most database calls go on, and the
+     * handler is called when they return. Worker::sleep(), Worker::tick() and Signal::wait() call handlers at once and keep
+     * their deadline. Fiber::suspend() in a handler is a FiberError.
+     */
+    final class Signal
+    {
+        public const HUP = 1;
+        public const INT = 2;
+        public const QUIT = 3;
+        public const ILL = 4;
+        public const TRAP = 5;
+        public const ABRT = 6;
+        public const BUS = 7;
+        public const FPE = 8;
+        public const KILL = 9;
+        public const USR1 = 10;
+        public const SEGV = 11;
+        public const USR2 = 12;
+        public const PIPE = 13;
+        public const ALRM = 14;
+        public const TERM = 15;
+        public const STKFLT = 16;
+        public const CHLD = 17;
+        public const CONT = 18;
+        public const STOP = 19;
+        public const TSTP = 20;
+        public const TTIN = 21;
+        public const TTOU = 22;
+        public const URG = 23;
+        public const XCPU = 24;
+        public const XFSZ = 25;
+        public const VTALRM = 26;
+        public const PROF = 27;
+        public const WINCH = 28;
+        public const IO = 29;
+        public const PWR = 30;
+        public const SYS = 31;
+        public const IOT = 6;
+        public const CLD = 17;
+        public const POLL = 29;
+        public const RTMIN = 34;
+        public const RTMAX = 64;
+
+        /**
+         * All methods are static.
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * Calls a handler for each of these signals from now on, instead of the handler there was.
+         *
+         * SIGTERM, SIGINT, SIGQUIT and SIGHUP then do not stop a Worker any more: the handler decides. With ext-pcntl loaded
+         * both work side by side, and for one signal the last call wins. A child by pcntl_fork() keeps the handlers, and has
+         * none of its parent's signals that were waiting.
+         *
+         * @param int|string|array $signals one signal, or a list of them
+         * @param callable $handler function (SignalInfo $info): void
+         * @throws Exception\InvalidArgument not a signal, or one that cannot be handled: SIGKILL, SIGSTOP, a fault of the
+         * process itself (SIGSEGV, SIGBUS, SIGFPE, SIGILL), or one that belongs to the C library or to PHP
+         * @throws Exception\SystemCallFailed no descriptor is left
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function on(array|int|string $signals, callable $handler): void
+        {
+        }
+
+        /**
+         * Removes the handlers of these signals: what was there before them is there again.
+         *
+         * That is ext-pcntl's handler, or the default effect; in a Worker SIGTERM, SIGINT, SIGQUIT and SIGHUP stop it again.
+         *
+         * @param int|string|array $signals one signal, or a list of them
+         * @throws Exception\InvalidArgument not a signal
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function off(array|int|string $signals): void
+        {
+        }
+
+        /**
+         * Ignores these signals. Programs that this process starts inherit that.
+         *
+         * @param int|string|array $signals one signal, or a list of them
+         * @throws Exception\InvalidArgument not a signal, or SIGKILL, SIGSTOP, or one of the C library's or PHP's
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function ignore(array|int|string $signals): void
+        {
+        }
+
+        /**
+         * Gives these signals their default effect: SIGTERM ends the process, also a Worker.
+         *
+         * @param int|string|array $signals one signal, or a list of them
+         * @throws Exception\InvalidArgument not a signal, or SIGKILL, SIGSTOP, or one of the C library's or PHP's
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function default(array|int|string $signals): void
+        {
+        }
+
+        /**
+         * Waits for one of these signals and returns it; its handler is not called for it.
+         *
+         * Handlers of other signals are called meanwhile. From the first wait for a signal on it is kept when it comes between
+         * two waits, until Signal::off(). It also returns when the worker is told to stop.
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @param int|string ...$signals none: all that have a handler or were waited for
+         * @return SignalInfo|null null: time is up, or stop: see Signal::stopRequested()
+         * @throws Exception\InvalidArgument the timeout is negative or not a number, or a signal cannot be waited for
+         * @throws Exception\SystemCallFailed no descriptor is left
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function wait(?float $timeout, int|string ...$signals): ?SignalInfo
+        {
+        }
+
+        /**
+         * Calls the handlers of all signals that have arrived, now.
+         *
+         * For your own event loop: call it when Signal::stream() is readable, then look at what the handlers have changed. The
+         * handlers may have been called already, at a safe point: then it returns 0.
+         *
+         * @return int how many handlers were called; 0 inside a handler, and inside Signal::critical() for what that delays
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function dispatch(): int
+        {
+        }
+
+        /**
+         * The signals that have arrived and were not handled yet, in the order of arrival.
+         *
+         * @return array list of SignalInfo
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function pending(): array
+        {
+        }
+
+        /**
+         * The last signal of this kind that has arrived, handled or not: who stopped me?
+         *
+         * @param int|string $signal one that is or was captured: by on(), by wait(), or a Worker's stop signals
+         * @return SignalInfo|null null: none has arrived
+         * @throws Exception\InvalidArgument not a signal
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function last(int|string $signal): ?SignalInfo
+        {
+        }
+
+        /**
+         * Runs a section of code during which no handler is called.
+         *
+         * Signals that arrive meanwhile are handled right after it, also when it throws. Signal::stopRequested() and
+         * Worker::shouldStop() are true at once. It cannot be suspended (Fiber::suspend() is a FiberError): keep it short.
+         *
+         * @param callable $section function (): mixed
+         * @param int|string ...$signals none: all signals
+         * @return mixed what the section returns
+         * @throws Exception\InvalidArgument not a signal
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function critical(callable $section, int|string ...$signals): mixed
+        {
+        }
+
+        /**
+         * Whether this process has been told to stop: by a stop signal, by the sidecar, or by the sidecar's end.
+         *
+         * In a script without a Worker the first call takes SIGTERM, SIGINT, SIGQUIT and SIGHUP for this, as
+         * Worker::install() does. It is true from the moment the signal arrives, also inside a handler.
+         *
+         * @return bool true: finish and end
+         * @throws Exception\SystemCallFailed no descriptor is left
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function stopRequested(): bool
+        {
+        }
+
+        /**
+         * A stream that becomes readable when a signal has arrived, for stream_select() and for event loops.
+         *
+         * It stays readable until Signal::dispatch(), also when the handlers were called before, so that no wake-up is lost
+         * between your last look and the wait. Never read from it. It is the same resource each time.
+         *
+         * ```php
+         * $loop->addReadStream(Signal::stream(), fn () => Signal::dispatch());
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function stream()
+        {
+        }
+
+        /**
+         * Sends a signal to a process.
+         *
+         * With a value it is queued (sigqueue(3)), and a realtime signal arrives as often as it was sent. Standard signals
+         * coalesce: of many that are pending at one moment the kernel keeps one.
+         *
+         * @param int $pid a process, from 1
+         * @param int|string $signal any signal
+         * @param int|null $value -2147483648 to 2147483647
+         * @throws Exception\InvalidArgument not a process, not a signal, or a value that does not fit
+         * @throws Exception\SystemCallFailed no such process (code 3), not allowed (1), or the receiver has too many signals
+         * queued (11): try again
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function send(int $pid, int|string $signal, ?int $value = null): void
+        {
+        }
+    }
+
+    /**
+     * One signal that has arrived: which, how, and from whom as far as the kernel tells.
+     *
+     * ```php
+     * Signal::on('HUP', function (SignalInfo $info): void {
+     *     error_log("$info->name from pid $info->senderPid ($info->senderCommand), uid $info->senderUid");
+     * });
+     * ```
+     */
+    final class SignalInfo
+    {
+        /**
+         * The signal's number: SIGTERM is 15.
+         */
+        public readonly int $signal;
+
+        /**
+         * Its name: "SIGTERM", "SIGRTMIN+1".
+         */
+        public readonly string $name;
+
+        /**
+         * How it came to be: si_code of sigaction(2). 0 kill(2), -1 with a value (sigqueue(3)), -6 to a thread (tgkill(2)),
+         * 128 the kernel; for SIGCHLD 1 exited, 2 killed, 3 killed with a core, 4 trapped, 5 stopped, 6 continued.
+         */
+        public readonly int $code;
+
+        /**
+         * Who sent it, for SIGCHLD the child; 0: a process of another PID namespace; null: the kernel or a timer.
+         */
+        public readonly ?int $senderPid;
+
+        /**
+         * The real user id of who sent it, for SIGCHLD of the child; null: the kernel or a timer.
+         */
+        public readonly ?int $senderUid;
+
+        /**
+         * The sender's command name, up to 15 bytes, from /proc. It is looked up for SIGTERM, SIGINT, SIGQUIT and SIGHUP when
+         * PHP first sees them, and by Signal::last(); null: not looked up, or the sender had ended by then.
+         */
+        public readonly ?string $senderCommand;
+
+        /**
+         * The integer that came with it, by sigqueue(3), Signal::send() or a POSIX timer; null: none.
+         */
+        public readonly ?int $value;
+
+        /**
+         * How many times this signal has arrived since it was first captured, this time included; a timer's overruns count.
+         * Of standard signals that are pending at one moment the kernel keeps only one, and does not say how many there were.
+         */
+        public readonly int $count;
+
+        /**
+         * Signals come from the kernel: nobody makes one of these.
+         */
+        private function __construct()
+        {
+        }
+    }
+
+    /**
      * A worker: this PHP process, as the sidecar `rustdaemon` knows it.
      *
      * One per process. Under a sidecar it is supervised: it is restarted when it dies, and its exposed methods can be
@@ -46,7 +349,7 @@ namespace RustDaemon
          * Under a sidecar it waits at the gate until the sidecar lets this worker in. Without one, and with socket:, it
          * starts the script again under a new sidecar, in the same process (execve): it does not return then, and what the
          * script had opened is closed. RUSTDAEMON=off in the environment prevents that. Otherwise the worker is unsupervised.
-         * From here on SIGTERM and SIGINT end run() and make shouldStop() true. A second call returns the same object.
+         * From here on SIGTERM, SIGINT and SIGQUIT end run() and make shouldStop() true. A second call returns the same object.
          *
          * @param string|null $name the pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -; null: "main"
          * @param string|null $socket path of the Unix socket, at most 107 bytes; relative to the working directory
@@ -85,7 +388,7 @@ namespace RustDaemon
         }
 
         /**
-         * Serves requests until told to stop: SIGTERM, SIGINT, the sidecar's order or its end.
+         * Serves requests until told to stop: see shouldStop().
          *
          * A request in hand is finished, and its reply sent, before it returns.
          *
@@ -99,7 +402,7 @@ namespace RustDaemon
         /**
          * One turn for a loop of your own: waits for one request and serves it.
          *
-         * It returns early when a PHP signal handler has run.
+         * It returns early when a signal handler has run, so that your loop sees what the handler has changed.
          *
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool false: stop now
@@ -111,7 +414,26 @@ namespace RustDaemon
         }
 
         /**
-         * Whether to stop: SIGTERM, SIGINT, the sidecar's order or its end. Does not wait.
+         * Sleeps, in a loop of your own, until the time is over or the worker is told to stop.
+         *
+         * Unlike sleep() it is not cut short by other signals: their handlers are called at once, then it goes on to its
+         * deadline. What a handler throws leaves it. In a loop that exposes no methods it also tells the sidecar that this
+         * worker is ready.
+         *
+         * @param float $seconds how long; 0.0: only look
+         * @return bool true: slept it all; false: stop now
+         * @throws Exception\InvalidArgument the time is negative or not a number
+         */
+        public function sleep(float $seconds): bool
+        {
+        }
+
+        /**
+         * Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end. Does not wait.
+         *
+         * Without a sidecar SIGHUP stops as well; under one it is the sidecar that reloads. A signal that a handler of your own
+         * has taken since install() does not stop: the handler decides. The third stop signal ends the process by itself,
+         * whatever PHP is in (ini rustdaemon.force_stop).
          *
          * In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
          *
@@ -181,6 +503,14 @@ namespace RustDaemon\Exception
      * The sidecar's binary is not where it was looked for. The message names the places.
      */
     class SidecarNotFound extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
+     * The system has refused something: no descriptor is left, there is no such process, it is not allowed.
+     * getCode() is the errno.
+     */
+    class SystemCallFailed extends \RuntimeException implements DaemonException
     {
     }
 

@@ -6,7 +6,8 @@
  *     php -n -d extension=PATH tests/stubs.php ext/src > stubs/rustdaemon.stub.php
  *
  * The text of an item is the block of `///` lines above the line `// stub: NAME`, where NAME is a class,
- * `Class::method` or `Class::$property`. An item without a text, or a text without an item, is an error.
+ * `Class::method` or `Class::$property`. An item without a text, or a text without an item, is an error; only a constant
+ * may do without.
  */
 
 declare(strict_types=1);
@@ -107,8 +108,8 @@ function class_stub(ReflectionClass $class, array &$texts): string
     $members = [];
     foreach ($class->getReflectionConstants() as $constant) {
         if ($constant->getDeclaringClass()->getName() === $name) {
-            $members[] = comment(take($texts, "$name::" . $constant->getName()))
-                . implode(' ', Reflection::getModifierNames($constant->getModifiers()))
+            $text = isset($texts["$name::" . $constant->getName()]) ? comment(take($texts, "$name::" . $constant->getName())) : '';
+            $members[] = $text . implode(' ', Reflection::getModifierNames($constant->getModifiers()))
                 . ' const ' . $constant->getName() . ' = ' . var_export($constant->getValue(), true) . ";\n";
         }
     }
@@ -125,7 +126,13 @@ function class_stub(ReflectionClass $class, array &$texts): string
             $members[] = comment(take($texts, "$name::" . $method->getName())) . method($method, $class);
         }
     }
-    return $out . "\n{\n" . implode("\n", array_map(indent(...), $members)) . "}\n";
+    $body = '';
+    foreach ($members as $member) {
+        $plain = str_starts_with($member, 'public const');
+        $body .= ($body === '' || $plain && $was_plain ? '' : "\n") . indent($member);
+        $was_plain = $plain;
+    }
+    return "$out\n{\n$body}\n";
 }
 
 function method(ReflectionMethod $method, ReflectionClass $class): string

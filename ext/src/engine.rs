@@ -1,4 +1,4 @@
-//! The Zend engine, as far as ext-php-rs does not wrap it: the only file with raw engine symbols.
+//! The Zend engine, as far as ext-php-rs does not wrap it: the only module with raw engine symbols.
 //!
 //! # Rules
 //! A fatal error in PHP code (before PHP 8.2.35 also the memory limit) leaves by longjmp and runs no `Drop`. So:
@@ -12,7 +12,6 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use ext_php_rs::args::ArgInfoTables;
@@ -20,6 +19,9 @@ use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecuteData, ZendObjectHandlers, ce, run_handler};
+
+pub mod interrupt;
+pub mod stream;
 
 /// `zend_fcall_info`. A null `params` with all arguments in `named_params`, those with integer keys first.
 #[repr(C)]
@@ -44,6 +46,7 @@ unsafe extern "C" {
     static spl_ce_RuntimeException: *mut ClassEntry;
     static spl_ce_LogicException: *mut ClassEntry;
     static spl_ce_InvalidArgumentException: *mut ClassEntry;
+    static module_registry: ZendHashTable;
 
     fn zend_parse_parameters(num_args: u32, type_spec: *const c_char, ...) -> c_int;
     fn zend_argument_type_error(arg_num: u32, format: *const c_char, ...);
@@ -79,7 +82,6 @@ unsafe extern "C" {
     fn zend_unregister_ini_entries(module_number: c_int);
     fn display_ini_entries(module: *mut ffi::zend_module_entry);
     fn zend_get_constant_str(name: *const c_char, name_length: usize) -> *mut Zval;
-    fn zend_timeout() -> !;
     fn php_output_get_status() -> c_int;
     fn php_output_flush_all();
     fn php_json_encode_ex(buf: *mut SmartStr, val: *mut Zval, options: c_int, depth: i64) -> c_int;
@@ -99,6 +101,8 @@ const IN_SHUTDOWN: u8 = 1;
 const OUTPUT_LOCKED: c_int = 0x20;
 /// `ZEND_ACC_READONLY`.
 const READONLY: c_int = 1 << 7;
+const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
+const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
 const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
 const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
 /// `PHP_JSON_OBJECT_AS_ARRAY`.
@@ -303,6 +307,212 @@ pub enum IntOrString<'a> {
     String(&'a [u8]),
 }
 
+impl<'a> IntOrString<'a> {
+    fn of(value: &'a Zval) -> Option<Self> {
+        let value = value.dereference();
+        match (value.long(), value.zend_str()) {
+            (Some(number), _) => Some(Self::Int(number)),
+            (_, Some(text)) => Some(Self::String(text.as_bytes())),
+            _ => None,
+        }
+    }
+}
+
+/// Throws a `TypeError` about an argument, counted from 1; `format` names the given type with `%s`.
+fn type_error(argument: u32, format: &CStr, given: &Zval) {
+    // SAFETY: a format with one string; the type's name is static.
+    unsafe {
+        zend_argument_type_error(argument, format.as_ptr(), zend_zval_type_name(given.dereference()));
+    }
+}
+
+/// Arguments that name signals, from the one at `first` (counted from 0) on: each an int or a string, and with
+/// `lists` an array of them. `None`: a `TypeError` is pending.
+fn signals_from<'a>(arguments: &'a [Zval], first: u32, lists: bool) -> Option<Vec<IntOrString<'a>>> {
+    let mut signals = Vec::new();
+    for (at, argument) in (first + 1..).zip(arguments) {
+        let elements = argument.dereference().array().filter(|_| lists);
+        match (elements, IntOrString::of(argument)) {
+            (Some(elements), _) => {
+                for element in elements.values() {
+                    let Some(signal) = IntOrString::of(element) else {
+                        type_error(at, c"must hold signals as string|int only, %s given", element);
+                        return None;
+                    };
+                    signals.push(signal);
+                }
+            }
+            (None, Some(signal)) => signals.push(signal),
+            (None, None) if lists => {
+                type_error(at, c"must be of type array|string|int, %s given", argument);
+                return None;
+            }
+            (None, None) => {
+                type_error(at, c"must be of type string|int, %s given", argument);
+                return None;
+            }
+        }
+    }
+    Some(signals)
+}
+
+/// The last arguments of a call, as zend_parse_parameters gives them for `*`.
+struct Rest {
+    first: *mut Zval,
+    count: u32,
+}
+
+impl Rest {
+    fn new() -> Self {
+        Self { first: std::ptr::null_mut(), count: 0 }
+    }
+
+    /// # Safety
+    /// Filled by the parser from a frame that lives for 'a.
+    unsafe fn values<'a>(&self) -> &'a [Zval] {
+        if self.count == 0 {
+            return &[];
+        }
+        // SAFETY: as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.first, self.count as usize) }
+    }
+}
+
+/// Parses `int|string|array $signals`; `None`: an exception is pending.
+pub fn signals_call(frame: &ExecuteData) -> Option<Vec<IntOrString<'_>>> {
+    let mut signals: *const Zval = std::ptr::null();
+    // SAFETY: z zval*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"z".as_ptr(), &raw mut signals) };
+    // SAFETY: an argument of this frame.
+    let signals = unsafe { signals.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    signals_from(std::slice::from_ref(signals), 0, true)
+}
+
+/// Parses `int|string $signal`; `None`: an exception is pending.
+pub fn signal_call(frame: &ExecuteData) -> Option<IntOrString<'_>> {
+    let mut signal: *const Zval = std::ptr::null();
+    // SAFETY: z zval*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"z".as_ptr(), &raw mut signal) };
+    // SAFETY: an argument of this frame.
+    let signal = unsafe { signal.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    signals_from(std::slice::from_ref(signal), 0, false)?.pop()
+}
+
+/// Parses `int|string|array $signals, callable $handler`; `None`: an exception is pending.
+pub fn on_call(frame: &ExecuteData) -> Option<(Vec<IntOrString<'_>>, Callable)> {
+    let mut signals: *const Zval = std::ptr::null();
+    let mut callable = ParsedCallable::new();
+    // SAFETY: z zval*, f zend_fcall_info and its cache.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        zend_parse_parameters(argument_count(frame), c"zf".as_ptr(), &raw mut signals, info, cache)
+    };
+    // SAFETY: an argument of this frame.
+    let signals = unsafe { signals.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    let signals = signals_from(std::slice::from_ref(signals), 0, true)?;
+    // SAFETY: filled by the successful call.
+    Some((signals, unsafe { callable.take() }))
+}
+
+/// Parses `callable $section, int|string ...$signals`; `None`: an exception is pending.
+pub fn section_call(frame: &ExecuteData) -> Option<(Callable, Vec<IntOrString<'_>>)> {
+    let mut callable = ParsedCallable::new();
+    let mut rest = Rest::new();
+    // SAFETY: f zend_fcall_info and its cache, * the rest.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        let (first, count) = (&raw mut rest.first, &raw mut rest.count);
+        zend_parse_parameters(argument_count(frame), c"f*".as_ptr(), info, cache, first, count)
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call from this frame.
+    let signals = signals_from(unsafe { rest.values() }, 1, false)?;
+    // SAFETY: filled by the successful call.
+    Some((unsafe { callable.take() }, signals))
+}
+
+/// Parses `?float $timeout, int|string ...$signals`; `None`: an exception is pending.
+pub fn wait_call(frame: &ExecuteData) -> Option<(Option<f64>, Vec<IntOrString<'_>>)> {
+    let (mut seconds, mut is_null) = (0.0_f64, false);
+    let mut rest = Rest::new();
+    // SAFETY: d! double and bool, * the rest.
+    let parsed = unsafe {
+        let (first, count) = (&raw mut rest.first, &raw mut rest.count);
+        zend_parse_parameters(
+            argument_count(frame),
+            c"d!*".as_ptr(),
+            &raw mut seconds,
+            &raw mut is_null,
+            first,
+            count,
+        )
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call from this frame.
+    let signals = signals_from(unsafe { rest.values() }, 1, false)?;
+    Some(((!is_null).then_some(seconds), signals))
+}
+
+/// Parses `int $pid, int|string $signal, ?int $value`; `None`: an exception is pending.
+pub fn send_call(frame: &ExecuteData) -> Option<(i64, IntOrString<'_>, Option<i64>)> {
+    let (mut pid, mut value, mut no_value) = (0_i64, 0_i64, true);
+    let mut signal: *const Zval = std::ptr::null();
+    // SAFETY: l zend_long, z zval*, l! zend_long and bool.
+    let parsed = unsafe {
+        zend_parse_parameters(
+            argument_count(frame),
+            c"lz|l!".as_ptr(),
+            &raw mut pid,
+            &raw mut signal,
+            &raw mut value,
+            &raw mut no_value,
+        )
+    };
+    // SAFETY: an argument of this frame.
+    let signal = unsafe { signal.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    let signal = signals_from(std::slice::from_ref(signal), 1, false)?.pop()?;
+    Some((pid, signal, (!no_value).then_some(value)))
+}
+
+/// Parses the argument of `sleep()`; `None`: an exception is pending.
+pub fn seconds_argument(frame: &ExecuteData) -> Option<f64> {
+    let mut seconds = 0.0_f64;
+    // SAFETY: d double.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"d".as_ptr(), &raw mut seconds) };
+    (parsed == SUCCESS).then_some(seconds)
+}
+
+/// Where the parser puts a callable.
+struct ParsedCallable {
+    info: MaybeUninit<FcallInfo>,
+    cache: MaybeUninit<ffi::zend_fcall_info_cache>,
+}
+
+impl ParsedCallable {
+    fn new() -> Self {
+        Self { info: MaybeUninit::zeroed(), cache: MaybeUninit::zeroed() }
+    }
+
+    fn targets(&mut self) -> (*mut FcallInfo, *mut ffi::zend_fcall_info_cache) {
+        (self.info.as_mut_ptr(), self.cache.as_mut_ptr())
+    }
+
+    /// # Safety
+    /// Filled by a successful call of the parser.
+    unsafe fn take(&self) -> Callable {
+        // SAFETY: as the caller promises; `function_name` is the argument itself, not a reference of its own.
+        unsafe {
+            let info = self.info.assume_init_ref();
+            let name = info.function_name.assume_init_ref().shallow_clone();
+            Callable { name, cache: self.cache.assume_init() }
+        }
+    }
+}
+
 /// Parses the arguments of `install()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
 pub fn install_call<'a>(frame: &'a ExecuteData, mode: u32) -> Option<InstallCall<'a>> {
     let (mut name, mut socket, mut token) = (std::ptr::null(), std::ptr::null(), std::ptr::null());
@@ -328,15 +538,10 @@ pub fn install_call<'a>(frame: &'a ExecuteData, mode: u32) -> Option<InstallCall
     let mode_value = mode_value.map(Zval::dereference);
     let mode = match mode_value {
         None => IntOrString::Int(i64::from(mode)),
-        Some(value) => match (value.long(), value.zend_str()) {
-            (Some(number), _) => IntOrString::Int(number),
-            (_, Some(text)) => IntOrString::String(text.as_bytes()),
-            _ => {
-                // SAFETY: a format with one string; the type's name is static.
-                unsafe {
-                    let given = zend_zval_type_name(value);
-                    zend_argument_type_error(3, c"must be of type string|int, %s given".as_ptr(), given);
-                }
+        Some(value) => match IntOrString::of(value) {
+            Some(mode) => mode,
+            None => {
+                type_error(3, c"must be of type string|int, %s given", value);
                 return None;
             }
         },
@@ -368,17 +573,17 @@ pub struct ExposeCall<'a> {
 /// Parses the arguments of `expose()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
 pub fn expose_call(frame: &ExecuteData) -> Option<ExposeCall<'_>> {
     let (mut method, mut description) = (std::ptr::null(), std::ptr::null());
-    let mut info = MaybeUninit::<FcallInfo>::zeroed();
-    let mut cache = MaybeUninit::<ffi::zend_fcall_info_cache>::zeroed();
+    let mut callable = ParsedCallable::new();
     let mut idempotent = false;
     // SAFETY: S zend_string*, f zend_fcall_info and its cache, S! zend_string*, b bool.
     let parsed = unsafe {
+        let (info, cache) = callable.targets();
         zend_parse_parameters(
             argument_count(frame),
             c"Sf|S!b".as_ptr(),
             &raw mut method,
-            info.as_mut_ptr(),
-            cache.as_mut_ptr(),
+            info,
+            cache,
             &raw mut description,
             &raw mut idempotent,
         )
@@ -386,14 +591,11 @@ pub fn expose_call(frame: &ExecuteData) -> Option<ExposeCall<'_>> {
     if parsed != SUCCESS {
         return None;
     }
-    // SAFETY: filled by the successful call; `function_name` is the argument itself, not a reference of its own.
-    let (name, cache) = unsafe {
-        let info = info.assume_init_ref();
-        (info.function_name.assume_init_ref().shallow_clone(), cache.assume_init())
-    };
+    // SAFETY: filled by the successful call.
+    let handler = unsafe { callable.take() };
     // SAFETY: the frame keeps its arguments alive as long as `frame` is borrowed.
     let (method, description) = unsafe { (bytes(method)?, bytes(description)) };
-    Some(ExposeCall { method, handler: Callable { name, cache }, description, idempotent })
+    Some(ExposeCall { method, handler, description, idempotent })
 }
 
 /// Parses the argument of `tick()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
@@ -472,6 +674,10 @@ pub enum PropertyType {
     Int,
     /// string
     String,
+    /// ?int
+    IntOrNull,
+    /// ?string
+    StringOrNull,
 }
 
 /// Declares a typed `public readonly` property. Call it from MINIT only.
@@ -480,6 +686,8 @@ pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyTyp
     let type_mask = match of_type {
         PropertyType::Int => MAY_BE_LONG,
         PropertyType::String => MAY_BE_STRING,
+        PropertyType::IntOrNull => MAY_BE_LONG | MAY_BE_NULL,
+        PropertyType::StringOrNull => MAY_BE_STRING | MAY_BE_NULL,
     };
     let type_ = ffi::zend_type { ptr: std::ptr::null_mut(), type_mask };
     let name = ZendStr::new_interned(name, true).into_raw();
@@ -490,8 +698,22 @@ pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyTyp
     }
 }
 
-/// Gives the parameter at `index` of a method the type `int|string`, which ext-php-rs cannot express. MINIT only.
-pub fn make_int_or_string(class: &mut ClassEntry, method: &str, index: usize) {
+/// A parameter's type that ext-php-rs cannot express.
+#[derive(Clone, Copy)]
+pub enum ParameterType {
+    /// int|string
+    IntOrString,
+    /// int|string|array
+    IntOrStringOrArray,
+}
+
+/// Gives the parameter at `index` of a method such a type. MINIT only.
+pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of_type: ParameterType) {
+    let types = match of_type {
+        ParameterType::IntOrString => MAY_BE_LONG | MAY_BE_STRING,
+        ParameterType::IntOrStringOrArray => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_ARRAY,
+    };
+    let method = method.to_ascii_lowercase();
     // SAFETY: the method's arg_info is memory of ours or of the engine that lives as long as the class, and no PHP
     // code runs yet.
     unsafe {
@@ -501,7 +723,7 @@ pub fn make_int_or_string(class: &mut ClassEntry, method: &str, index: usize) {
             let function = entry.value.ptr.cast::<ffi::zend_function>();
             let parameter = (*function).internal_function.arg_info.add(index);
             let rest = (*parameter).type_.type_mask & !ffi::MAY_BE_ANY;
-            (*parameter).type_.type_mask = rest | MAY_BE_LONG | MAY_BE_STRING;
+            (*parameter).type_.type_mask = rest | types;
         }
     }
 }
@@ -561,11 +783,80 @@ pub fn set_int(object: &Zval, name: &str, number: u32) {
     }
 }
 
+/// Sets the properties of a new object in the order of their declaration.
+pub fn set_properties<const N: usize>(object: &Zval, values: [Zval; N]) {
+    // SAFETY: the value is an object whose class declares at least N properties; its table is theirs, and each of them
+    // has been undefined.
+    unsafe {
+        let table = (&raw mut (*object.value.obj).properties_table).cast::<Zval>();
+        for (at, value) in values.into_iter().enumerate() {
+            table.add(at).write(value);
+        }
+    }
+}
+
+/// A name that outlives requests. MINIT only.
+pub fn permanent_name(name: &str) -> *mut ZendStr {
+    ZendStr::new_interned(name, true).into_raw()
+}
+
+/// A string value over such a name: nothing is copied.
+pub fn named(name: *mut ZendStr) -> Zval {
+    let mut value = Zval::new();
+    value.value.str_ = name;
+    value.u1.type_info = ffi::IS_INTERNED_STRING_EX;
+    value
+}
+
+/// int
+pub fn int(number: i64) -> Zval {
+    let mut value = Zval::new();
+    value.set_long(number);
+    value
+}
+
+/// string
+pub fn string(text: &str) -> Zval {
+    let mut value = Zval::new();
+    value.set_zend_string(ZendStr::new(text, false));
+    value
+}
+
+/// An array of these values. For nothing that calls PHP: the values are moved in.
+pub fn list(values: Vec<Zval>) -> Zval {
+    let mut array = ZendHashTable::new();
+    for value in values {
+        let _ = array.push(value); // fails only when there is no next index
+    }
+    let mut list = Zval::new();
+    list.set_hashtable(array);
+    list
+}
+
+/// Whether an extension is loaded.
+pub fn has_extension(name: &str) -> bool {
+    // SAFETY: a table that lives as long as the process.
+    unsafe {
+        let modules = &raw const module_registry;
+        !ffi::zend_hash_str_find(modules, name.as_ptr().cast(), name.len()).is_null()
+    }
+}
+
+/// Registers a global int constant for this request, unless there is one of that name.
+pub fn register_constant(name: &str, value: i64, module_number: i32) {
+    // SAFETY: names with lengths, copied by the call.
+    unsafe {
+        if zend_get_constant_str(name.as_ptr().cast(), name.len()).is_null() {
+            ffi::zend_register_long_constant(name.as_ptr().cast(), name.len(), value, 0, module_number);
+        }
+    }
+}
+
 // ---- exceptions -----------------------------------------------------------------------------------------------
 
 /// Throws an exception of `class`, unless one is pending.
-pub fn throw(class: &'static ClassEntry, message: &str) {
-    PhpException::new(message.replace('\0', "\u{fffd}"), 0, class).throw();
+pub fn throw(class: &'static ClassEntry, message: &str, code: i32) {
+    PhpException::new(message.replace('\0', "\u{fffd}"), code, class).throw();
 }
 
 /// What is pending after a call into PHP.
@@ -696,6 +987,21 @@ pub struct RawCallable {
 const _: () = assert!(size_of::<Zval>() == size_of::<[u64; 2]>());
 
 impl Callable {
+    /// The same, for as long as a call takes: what is called may give up the other one.
+    pub fn hold(&self) -> Slot {
+        Slot(ManuallyDrop::new(self.name.shallow_clone()))
+    }
+
+    /// Another reference to the same.
+    pub fn again(&self) -> Self {
+        Self { name: self.name.shallow_clone(), cache: self.cache }
+    }
+
+    /// Only the reference, for a call that nothing may outlive.
+    pub fn into_slot(self) -> Slot {
+        Slot(ManuallyDrop::new(self.name))
+    }
+
     /// Its bits.
     pub fn raw(&self) -> RawCallable {
         // SAFETY: same size; a zval is plain data.
@@ -757,51 +1063,36 @@ impl RawCallable {
     /// Calls PHP: the callable with the elements of `arguments`, integer keys by position, then string keys by name.
     /// `result` stays null when something is pending afterwards.
     pub fn call(&self, arguments: &mut Zval, result: &mut Zval) {
+        // SAFETY: the array is owned by the caller for the whole call.
+        unsafe { self.call_raw(std::ptr::null_mut(), 0, arguments.value.arr, result) };
+    }
+
+    /// Calls PHP: the callable with one argument, or none. `result` stays null when something is pending afterwards.
+    pub fn call_with(&self, argument: Option<&mut Zval>, result: &mut Zval) {
+        let count = u32::from(argument.is_some());
+        let argument = argument.map_or(std::ptr::null_mut(), std::ptr::from_mut);
+        // SAFETY: null, or one value that the caller owns for the whole call.
+        unsafe { self.call_raw(argument, count, std::ptr::null_mut(), result) };
+    }
+
+    /// # Safety
+    /// `count` live values at `params`, and null or a live array.
+    unsafe fn call_raw(&self, params: *mut Zval, count: u32, named: *mut ZendHashTable, result: *mut Zval) {
         let mut cache = self.cache;
-        // SAFETY: the array is owned by the caller for the whole call; the callable's bits are those of a live
-        // value; `object` comes from the cache.
+        // SAFETY: as the caller promises; the callable's bits are those of a live value; `object` comes from the cache.
         unsafe {
             let mut info = FcallInfo {
                 size: size_of::<FcallInfo>(),
                 function_name: std::ptr::read((&raw const self.name).cast()),
                 retval: result,
-                params: std::ptr::null_mut(),
+                params,
                 object: cache.object,
-                param_count: 0,
-                named_params: arguments.value.arr,
+                param_count: count,
+                named_params: named,
             };
             zend_call_function(&raw mut info, &raw mut cache);
         }
     }
-}
-
-/// Whether a PHP signal handler or a timer waits for the virtual machine to look.
-pub fn interrupt_pending() -> bool {
-    interrupt_flag().load(Ordering::SeqCst)
-}
-
-/// Calls PHP: does what the virtual machine does between two opcodes when an interrupt is pending, for instance
-/// pcntl's asynchronous handlers. Look at [`pending`] afterwards.
-pub fn run_interrupts() {
-    if !interrupt_pending() || out_of_memory() {
-        return; // out of memory: left to the virtual machine, which ends the script when we return
-    }
-    interrupt_flag().store(false, Ordering::SeqCst);
-    // SAFETY: as zend_interrupt_helper does, with our own frame as the current one.
-    unsafe {
-        if (*globals()).timed_out.value {
-            zend_timeout();
-        }
-        if let Some(hook) = ffi::zend_interrupt_function {
-            hook((*globals()).current_execute_data);
-        }
-    }
-}
-
-fn interrupt_flag() -> &'static AtomicBool {
-    // SYNC: set by signal handlers of this thread.
-    // SAFETY: a zend_atomic_bool is one byte, 0 or 1; it lives as long as the thread.
-    unsafe { AtomicBool::from_ptr((&raw mut (*globals()).vm_interrupt).cast()) }
 }
 
 /// Calls PHP: hands everything that is buffered to the standard output, through the script's output callbacks.

@@ -40,11 +40,15 @@ pub enum Cause {
     /// The sidecar did not let this worker in. The message is the sidecar's reason.
     // stub: RustDaemon\Exception\LinkRefused
     LinkRefused,
+    /// The system has refused something: no descriptor is left, there is no such process, it is not allowed.
+    /// getCode() is the errno.
+    // stub: RustDaemon\Exception\SystemCallFailed
+    SystemCallFailed,
 }
 
 type Parent = fn() -> &'static ClassEntry;
 
-const CLASSES: [(Cause, &str, Parent, &str); 7] = [
+const CLASSES: [(Cause, &str, Parent, &str); 8] = [
     (
         Cause::InvalidArgument,
         "InvalidArgument",
@@ -57,10 +61,12 @@ const CLASSES: [(Cause, &str, Parent, &str); 7] = [
     (Cause::SelfStartFailed, "SelfStartFailed", engine::runtime_exception, "\\RuntimeException"),
     (Cause::LinkBroken, "LinkBroken", engine::runtime_exception, "\\RuntimeException"),
     (Cause::LinkRefused, "LinkRefused", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::SystemCallFailed, "SystemCallFailed", engine::runtime_exception, "\\RuntimeException"),
 ];
 
 static DAEMON_EXCEPTION: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
-static ENTRIES: [AtomicPtr<ClassEntry>; 7] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 7];
+static ENTRIES: [AtomicPtr<ClassEntry>; CLASSES.len()] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; CLASSES.len()];
 static LAST: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Implemented by every exception that rustdaemon throws.
@@ -100,12 +106,19 @@ pub struct Refusal {
     pub cause: Cause,
     /// The message.
     pub sentence: String,
+    /// What getCode() says.
+    pub code: i32,
 }
 
 impl Cause {
     /// This cause with its sentence.
     pub fn because(self, sentence: impl Into<String>) -> Refusal {
-        Refusal { cause: self, sentence: sentence.into() }
+        Refusal { cause: self, sentence: sentence.into(), code: 0 }
+    }
+
+    /// This cause with its sentence and the system's number for it.
+    pub fn with_errno(self, sentence: impl Into<String>, error: &std::io::Error) -> Refusal {
+        Refusal { code: error.raw_os_error().unwrap_or_default(), ..self.because(sentence) }
     }
 }
 
@@ -115,5 +128,5 @@ pub fn throw(refusal: &Refusal) {
     let entry = entry.map_or(std::ptr::null_mut(), |(_, entry)| entry.load(Ordering::Relaxed));
     // SAFETY: null or a class of the engine, which lives as long as the module.
     let class = unsafe { entry.as_ref() }.unwrap_or_else(|| engine::runtime_exception());
-    engine::throw(class, &refusal.sentence);
+    engine::throw(class, &refusal.sentence, refusal.code);
 }

@@ -10,7 +10,7 @@
 //! only end. A link that is named but cannot be used never leads to a self-start, which would bind a second socket.
 //!
 //! # Rules
-//! Phases that call PHP ([`engine::run_interrupts`], [`engine::flush_output`]) own nothing that needs dropping.
+//! Phases that call PHP ([`interrupt::run`], [`engine::flush_output`]) own nothing that needs dropping.
 //! Sources: DESIGN 1 (rungs), 2 (gate).
 
 use std::ffi::{CStr, OsStr, OsString};
@@ -22,7 +22,7 @@ use rustdaemon_core::rung::{self, Arguments, Mode, Rung};
 use rustdaemon_core::self_start;
 use rustdaemon_core::settings::{DEFAULT_MODE, DEFAULT_NAME};
 
-use crate::engine::{self, InstallCall, IntOrString, Pending};
+use crate::engine::{self, InstallCall, IntOrString, Pending, interrupt};
 use crate::error::{Cause, Refusal};
 use crate::supervision::{self, Woken};
 
@@ -58,7 +58,7 @@ pub fn enter(call: &InstallCall<'_>) -> Option<Result<Place, Refusal>> {
         Step::WaitForGo => {
             while supervision::with(|state| state.at_the_gate()) {
                 if supervision::with(|state| state.wait(None)) == Woken::Interrupted {
-                    engine::run_interrupts();
+                    interrupt::run();
                     if engine::pending() != Pending::Nothing {
                         return None;
                     }
@@ -198,6 +198,11 @@ fn read_answer(frame: &Frame) -> Result<Place, Refusal> {
             let go: Go = link::from_json(&frame.payload)
                 .map_err(|error| Cause::LinkBroken.because(format!("the sidecar's answer is {error}")))?;
             if (link::LOWEST_VERSION..=link::HIGHEST_VERSION).contains(&go.version) {
+                supervision::with(|state| {
+                    if let Some(link) = &mut state.link {
+                        link.version = go.version;
+                    }
+                });
                 return Ok(Place { name: go.name, slot: go.slot, generation: go.generation });
             }
             Err(Cause::LinkRefused.because(format!(
@@ -219,8 +224,8 @@ fn read_answer(frame: &Frame) -> Result<Place, Refusal> {
 
 fn take_place(place: Place) -> Result<Place, Refusal> {
     supervision::with(|state| {
-        state.capture_signals().map_err(|error| {
-            Cause::NotAllowedHere.because(format!("SIGTERM and SIGINT cannot be taken: {error}"))
+        state.take_stop_signals().map_err(|error| {
+            Cause::SystemCallFailed.with_errno(format!("the stop signals cannot be taken: {error}"), &error)
         })?;
         let way = if state.supervised() { "supervised" } else { "unsupervised" };
         let Place { name, slot, generation } = &place;

@@ -2,26 +2,33 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
-//! F5 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
-//! F4 `worker`       `RustDaemon\Worker`: the class and its loop
-//! F3 `gate`         `install()`: which rung, the gate, the self-start
-//! F3 `request`      one request, from its frame to its reply
-//! F2 `supervision`  the one state of the process: link, stop signals, methods
+//! F7 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
+//! F6 `worker`       `RustDaemon\Worker`: the class and its loop
+//! F5 `gate`         `install()`: which rung, the gate, the self-start
+//! F5 `request`      one request, from its frame to its reply
+//! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
+//! F4 `supervision`  the one state of the process: link, methods, waiting
+//! F3 `dispatch`     from records of signals to handlers
+//! F2 `signal_info`  `RustDaemon\SignalInfo`
 //! F2 `codec`        PHP values from and to JSON, arguments to parameters
 //! F2 `error`        the exception tree
 //! F1 `engine`       the Zend engine, as far as ext-php-rs does not wrap it
 //!
 //! # Correct order
-//! MINIT: refuse `dl()`, ini, exceptions, classes, and under php-cli how the process was started. RSHUTDOWN: signals,
-//! link and handlers are given back. MSHUTDOWN: ini. Nothing happens in RINIT, and nothing at all in another SAPI.
+//! MINIT: refuse `dl()`, ini, exceptions, classes, and under php-cli how the process was started and the hook of the
+//! virtual machine. RINIT: global constants where ext-pcntl is absent. RSHUTDOWN: link, methods, signals and their
+//! handlers are given back. MSHUTDOWN: hook, ini. In another SAPI nothing but the classes is there.
 
 #![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
 
 mod codec;
+mod dispatch;
 mod engine;
 mod error;
 mod gate;
 mod request;
+mod signal;
+mod signal_info;
 mod supervision;
 mod worker;
 
@@ -30,8 +37,9 @@ use ext_php_rs::prelude::*;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
 use rustdaemon_core::link;
 
-static INI: IniEntryDefs<2> = IniEntryDefs::new([
+static INI: IniEntryDefs<3> = IniEntryDefs::new([
     IniEntryDef::new(gate::SIDECAR_INI, c"", IniEntryPermission::System),
+    IniEntryDef::new(supervision::FORCE_STOP_INI, c"3", IniEntryPermission::All),
     IniEntryDef::end(),
 ]);
 
@@ -45,7 +53,10 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
     }
     let started = std::panic::catch_unwind(|| {
         IniEntryDef::register(INI.as_slice(), module_number);
-        error::register().and_then(|()| worker::register())
+        error::register()
+            .and_then(|()| signal_info::register())
+            .and_then(|()| signal::register())
+            .and_then(|()| worker::register())
     });
     if !matches!(started, Ok(Ok(()))) {
         engine::warn(c"rustdaemon could not register its classes");
@@ -53,17 +64,30 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
     }
     if engine::sapi_name() == "cli" {
         supervision::capture_origin();
+        engine::interrupt::hook(signal::on_interrupt);
     }
     SUCCESS
 }
 
 extern "C" fn shutdown(_kind: i32, module_number: i32) -> i32 {
+    engine::interrupt::unhook(signal::on_interrupt);
     engine::unregister_ini(module_number);
     SUCCESS
 }
 
+extern "C" fn request_startup(_kind: i32, module_number: i32) -> i32 {
+    if supervision::origin().is_some() {
+        signal::register_constants(module_number);
+    }
+    SUCCESS
+}
+
 extern "C" fn request_shutdown(_kind: i32, _module_number: i32) -> i32 {
-    if supervision::origin().is_some() && std::panic::catch_unwind(supervision::end).is_err() {
+    let end = || {
+        supervision::end();
+        dispatch::end();
+    };
+    if supervision::origin().is_some() && std::panic::catch_unwind(end).is_err() {
         return FAILURE;
     }
     SUCCESS
@@ -89,6 +113,7 @@ pub fn module(module: ModuleBuilder) -> ModuleBuilder {
     module
         .startup_function(startup)
         .shutdown_function(shutdown)
+        .request_startup_function(request_startup)
         .request_shutdown_function(request_shutdown)
         .info_function(info)
 }

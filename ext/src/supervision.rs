@@ -4,9 +4,9 @@
 //! [`capture_origin`] in MINIT, [`with`] from `install()` on, [`end`] in RSHUTDOWN. The PHP object is a thin handle.
 //!
 //! # How it works
-//! One thread (php-cli's main thread) owns the state. A wait is poll(2) on the link and on the wake-up of the stop
-//! signals. All signals are blocked while it looks whether something happened, and poll unblocks them atomically:
-//! a PHP signal handler (pcntl) that becomes due just before the wait is not slept over.
+//! One thread (php-cli's main thread) owns the state. A wait is poll(2) on the link and on the wake-up of signals that
+//! land on foreign threads. All signals are blocked while it looks whether something happened, and poll unblocks them
+//! atomically: a signal handler, ours or pcntl's, that becomes due just before the wait is not slept over.
 //!
 //! # What may be lost
 //! Nothing. A request that arrives after the stop was seen is not begun here: by the slot page the sidecar knows, and
@@ -20,6 +20,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
@@ -30,14 +31,21 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
+use rustdaemon_core::fork::{self, OwnDescriptor};
 use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
-use rustdaemon_core::signal::StopCapture;
 use rustdaemon_core::slot::SlotPage;
-use rustdaemon_core::sys;
+use rustdaemon_core::{signal, signo, sys};
 
-use crate::engine::{self, Callable};
+use crate::dispatch::{self, Set};
+use crate::engine::{self, Callable, interrupt};
+use crate::error::{Cause, Refusal};
+
+/// The ini entry: the stop signal of that number ends the process by itself; 0: none does.
+pub const FORCE_STOP_INI: &CStr = c"rustdaemon.force_stop";
+/// Its default.
+const FORCE_STOP: u32 = 3;
 
 static ORIGIN: OnceLock<Origin> = OnceLock::new();
 
@@ -63,8 +71,11 @@ pub struct Exposed {
 pub struct Link {
     input: OwnedFd,
     output: OwnedFd,
+    _own: [OwnDescriptor; 2],
     /// What this worker says of itself.
     pub page: SlotPage,
+    /// Which version both sides speak.
+    pub version: u16,
     decoder: Decoder,
     inbox: VecDeque<Frame>,
 }
@@ -92,8 +103,9 @@ pub struct State {
     pub busy: bool,
     /// The request in hand: here, not on the stack, so that a fatal error in the handler does not leak it.
     pub request: Option<Frame>,
-    capture: Option<StopCapture>,
-    owner: u32,
+    generation: u64,
+    /// Which stop signals the sidecar knows to be in other hands.
+    told: Set,
     draining: bool,
     gone: bool,
     looked: bool,
@@ -112,6 +124,11 @@ pub fn with<R>(act: impl FnOnce(&mut State) -> R) -> R {
     })
 }
 
+/// Whether this process is a worker of a sidecar that is there.
+pub fn is_supervised() -> bool {
+    with(|state| state.supervised())
+}
+
 /// Gives everything up. RSHUTDOWN; calls PHP only to free what the handlers hold, whose destructors have run.
 pub fn end() {
     let state = STATE.take();
@@ -121,41 +138,71 @@ pub fn end() {
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// Something is to be looked at: the link, or a stop signal.
+    /// Something is to be looked at: the link.
     Ready,
     /// The deadline has passed.
     Deadline,
-    /// A signal arrived: [`engine::run_interrupts`] is due.
+    /// A signal arrived: [`interrupt::run`] is due.
     Interrupted,
 }
 
 impl State {
     /// Takes the ends of a link and says `hello`.
     pub fn connect(&mut self, ends: Ends, hello: &link::Hello) -> io::Result<()> {
-        self.owner = std::process::id();
+        fork::watch()?;
+        self.generation = fork::generation();
         let page = SlotPage::attach(ends.slot.as_fd())?;
+        let own = [OwnDescriptor::new(ends.input.as_fd())?, OwnDescriptor::new(ends.output.as_fd())?];
         let (decoder, inbox) = (Decoder::default(), VecDeque::new());
-        self.link = Some(Link { input: ends.input, output: ends.output, page, decoder, inbox });
+        let (input, output, version) = (ends.input, ends.output, link::LOWEST_VERSION);
+        self.link = Some(Link { input, output, _own: own, page, version, decoder, inbox });
         self.send(Kind::Hello, 0, 0, &hello.payload());
         Ok(())
     }
 
-    /// Takes SIGTERM and SIGINT.
-    pub fn capture_signals(&mut self) -> io::Result<()> {
-        self.owner = std::process::id();
-        self.capture = Some(StopCapture::install()?);
-        Ok(())
+    /// Takes the stop signals, in a forked child again; does nothing when they are taken.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn take_stop_signals(&mut self) -> io::Result<()> {
+        if dispatch::is_armed() {
+            return Ok(());
+        }
+        let text = engine::ini(FORCE_STOP_INI);
+        let force_at = String::from_utf8_lossy(&text).trim().parse().unwrap_or(FORCE_STOP);
+        dispatch::arm(self.supervised(), force_at)
+    }
+
+    /// Tells the sidecar which stop signals have arrived, and which are in other hands.
+    pub fn report_signals(&mut self) {
+        let notices = dispatch::take_notices();
+        let Some(link) = self.link.as_ref().filter(|link| link.version >= link::SIGNALS_VERSION) else {
+            return;
+        };
+        let _ = link;
+        let sidecar = nix::unistd::getppid().as_raw();
+        for notice in notices {
+            let (pid, uid) = notice.sender.unzip();
+            if pid != Some(sidecar) {
+                let signal = signo::name(notice.number);
+                let signalled = link::Signalled { signal, pid, uid, command: notice.command };
+                self.send(Kind::Signalled, 0, 0, &link::json(&signalled));
+            }
+        }
+        if let Some(taken) = dispatch::taken_if_changed(&mut self.told) {
+            let names =
+                dispatch::STOP_SIGNALS.into_iter().filter(|number| taken & dispatch::bit(*number) != 0);
+            let taken = link::Taken { signals: names.map(signo::name).collect() };
+            self.send(Kind::Taken, 0, 0, &link::json(&taken));
+        }
     }
 
     fn leave_when_forked(&mut self) {
-        let own = std::process::id();
-        if self.owner == 0 || self.owner == own {
-            return;
-        }
-        (self.link, self.capture) = (None, None);
-        (self.owner, self.announced, self.gone, self.busy) = (own, None, false, false);
-        if let Err(error) = self.capture_signals() {
-            log(&format!("stop signals cannot be taken after a fork: {error}"));
+        let generation = fork::generation();
+        if self.generation != generation {
+            self.generation = generation;
+            self.link = None;
+            (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
         }
     }
 
@@ -166,10 +213,7 @@ impl State {
 
     /// Whether to stop: a signal, a `Drain`, or the sidecar's end.
     pub fn stopping(&self) -> bool {
-        self.draining
-            || self.gone
-            || self.leaving
-            || self.capture.as_ref().is_some_and(|c| c.stop_signal().is_some())
+        self.draining || self.gone || self.leaving || signal::stop_signal().is_some()
     }
 
     /// A handler has ended the script: no further request is served, from a shutdown function for instance.
@@ -247,7 +291,7 @@ impl State {
     /// Until the deadline on `CLOCK_MONOTONIC`; a signal ends it.
     pub fn wait(&mut self, deadline: Option<Duration>) -> Woken {
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
-        let woken = if engine::interrupt_pending() { Woken::Interrupted } else { self.poll(deadline, mask) };
+        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(deadline, mask) };
         if let Some(mask) = mask {
             let _ = mask.thread_set_mask(); // cannot fail with a mask that the kernel gave
         }
@@ -262,7 +306,7 @@ impl State {
     fn poll(&mut self, deadline: Option<Duration>, mask: Option<SigSet>) -> Woken {
         let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
         let link = self.link.as_ref().map(|link| link.input.as_fd());
-        let wake = self.capture.as_ref().map(StopCapture::wake_fd);
+        let wake = signal::wake_fd();
         let fds = link.into_iter().chain(wake).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let mut fds: Vec<_> = fds.collect();
         let linked = link.is_some();
@@ -283,17 +327,11 @@ impl State {
         if arrived {
             self.read();
         }
-        if woken && !self.stopping() {
-            self.drain_wake();
+        if woken {
+            signal::drain_wake();
+            return Woken::Interrupted;
         }
         Woken::Ready
-    }
-
-    /// A forked child shares the wake-up's descriptor: its signals wake us, and are not ours.
-    fn drain_wake(&self) {
-        if let Some(capture) = &self.capture {
-            let _ = nix::unistd::read(capture.wake_fd(), &mut [0_u8; 8]); // EAGAIN: somebody was faster
-        }
     }
 
     fn read(&mut self) {
@@ -341,6 +379,20 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// When a timeout that PHP code gave in seconds is over, on `CLOCK_MONOTONIC`; `None`: never.
+///
+/// # Errors
+/// One sentence: negative, or not a number.
+pub fn deadline(timeout: Option<f64>) -> Result<Option<Duration>, Refusal> {
+    if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
+        return Err(Cause::InvalidArgument
+            .because("timeout: must be a number of seconds from 0.0, or null to wait as long as it takes"));
+    }
+    // What a Duration cannot hold is for ever.
+    let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(timeout.and_then(|timeout| sys::monotonic().checked_add(timeout)))
 }
 
 /// One line on the standard error, which the sidecar collects. Line breaks in it become spaces.

@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! The object is a thin handle with three readonly properties; everything else is in [`supervision`]. One turn of the
-//! loop serves at most one request. A stop (TERM, INT, `Drain`, the sidecar's end) is seen between requests; a request
+//! loop serves at most one request. A stop (a signal, `Drain`, the sidecar's end) is seen between requests; a request
 //! that had arrived by then is still served.
 //!
 //! # Rules
@@ -19,9 +19,9 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::link::{Kind, Method};
 use rustdaemon_core::settings::{self, DEFAULT_MODE};
-use rustdaemon_core::sys;
 
-use crate::engine::{self, ExposeCall, Pending, PropertyType};
+use crate::dispatch;
+use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::gate::{self, Place};
 use crate::request;
@@ -81,6 +81,14 @@ pub fn register() -> Result<()> {
             MethodFlags::Public,
         )
         .method(
+            FunctionBuilder::new("sleep", sleep).arg(Arg::new("seconds", DataType::Double)).returns(
+                DataType::Bool,
+                false,
+                false,
+            ),
+            MethodFlags::Public,
+        )
+        .method(
             FunctionBuilder::new("shouldStop", should_stop).returns(DataType::Bool, false, false),
             MethodFlags::Public,
         )
@@ -90,7 +98,7 @@ pub fn register() -> Result<()> {
         )
         .registration(|class, arguments| {
             engine::keep_parameters(arguments);
-            engine::make_int_or_string(class, "install", 2);
+            engine::set_parameter_type(class, "install", 2, ParameterType::IntOrString);
             engine::declare_readonly(class, "name", PropertyType::String);
             engine::declare_readonly(class, "slot", PropertyType::Int);
             engine::declare_readonly(class, "generation", PropertyType::Int);
@@ -121,7 +129,7 @@ extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
 /// Under a sidecar it waits at the gate until the sidecar lets this worker in. Without one, and with socket:, it
 /// starts the script again under a new sidecar, in the same process (execve): it does not return then, and what the
 /// script had opened is closed. RUSTDAEMON=off in the environment prevents that. Otherwise the worker is unsupervised.
-/// From here on SIGTERM and SIGINT end run() and make shouldStop() true. A second call returns the same object.
+/// From here on SIGTERM, SIGINT and SIGQUIT end run() and make shouldStop() true. A second call returns the same object.
 ///
 /// @param string|null $name the pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -; null: "main"
 /// @param string|null $socket path of the Unix socket, at most 107 bytes; relative to the working directory
@@ -216,7 +224,7 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
-/// Serves requests until told to stop: SIGTERM, SIGINT, the sidecar's order or its end.
+/// Serves requests until told to stop: see shouldStop().
 ///
 /// A request in hand is finished, and its reply sent, before it returns.
 ///
@@ -234,7 +242,7 @@ extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
 
 /// One turn for a loop of your own: waits for one request and serves it.
 ///
-/// It returns early when a PHP signal handler has run.
+/// It returns early when a signal handler has run, so that your loop sees what the handler has changed.
 ///
 /// @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
 /// @return bool false: stop now
@@ -244,17 +252,13 @@ extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
 extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(seconds) = engine::timeout_argument(frame) else { return };
-        if seconds.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
-            return error::throw(&Cause::InvalidArgument.because(
-                "timeout: must be a number of seconds from 0.0, or null to wait as long as it takes",
-            ));
-        }
+        let deadline = match supervision::deadline(seconds) {
+            Ok(deadline) => deadline,
+            Err(refusal) => return error::throw(&refusal),
+        };
         if !enter_loop("tick") {
             return;
         }
-        // What a Duration cannot hold is for ever.
-        let timeout = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let deadline = timeout.and_then(|timeout| sys::monotonic().checked_add(timeout));
         let go_on = match turn(deadline) {
             Turn::Served => !supervision::with(|state| state.stopping()),
             Turn::Deadline | Turn::Interrupted => true,
@@ -264,7 +268,57 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-/// Whether to stop: SIGTERM, SIGINT, the sidecar's order or its end. Does not wait.
+/// Sleeps, in a loop of your own, until the time is over or the worker is told to stop.
+///
+/// Unlike sleep() it is not cut short by other signals: their handlers are called at once, then it goes on to its
+/// deadline. What a handler throws leaves it. In a loop that exposes no methods it also tells the sidecar that this
+/// worker is ready.
+///
+/// @param float $seconds how long; 0.0: only look
+/// @return bool true: slept it all; false: stop now
+/// @throws Exception\InvalidArgument the time is negative or not a number
+// stub: RustDaemon\Worker::sleep
+extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(seconds) = engine::seconds_argument(frame) else { return };
+        match supervision::deadline(Some(seconds)) {
+            Ok(deadline) => result.set_bool(sleep_until(deadline)),
+            Err(refusal) => error::throw(&refusal),
+        }
+    });
+}
+
+/// Calls PHP: handlers that are due.
+fn sleep_until(deadline: Option<Duration>) -> bool {
+    loop {
+        let stop = supervision::with(|state| {
+            if state.methods.is_empty() {
+                state.announce();
+            }
+            look_after_signals(state);
+            state.stopping()
+        });
+        if stop {
+            return false;
+        }
+        match supervision::with(|state| state.wait(deadline)) {
+            Woken::Ready => {}
+            Woken::Deadline => return !supervision::with(|state| state.stopping()),
+            Woken::Interrupted => {
+                interrupt::run();
+                if engine::pending() != Pending::Nothing {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
+/// Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end. Does not wait.
+///
+/// Without a sidecar SIGHUP stops as well; under one it is the sidecar that reloads. A signal that a handler of your own
+/// has taken since install() does not stop: the handler decides. The third stop signal ends the process by itself,
+/// whatever PHP is in (ini rustdaemon.force_stop).
 ///
 /// In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
 ///
@@ -277,6 +331,7 @@ extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
                 if state.methods.is_empty() {
                     state.announce();
                 }
+                look_after_signals(state);
                 state.look();
                 state.stopping()
             });
@@ -313,7 +368,7 @@ enum Turn {
     Served,
     /// Nothing came in time.
     Deadline,
-    /// A PHP signal handler ran.
+    /// Signal handlers ran.
     Interrupted,
     /// Time to stop.
     Stop,
@@ -321,10 +376,21 @@ enum Turn {
     Leave,
 }
 
+/// A stop signal that has fallen back to its default is taken again, before anything runs or waits; the sidecar hears
+/// what it has to hear.
+fn look_after_signals(state: &mut State) {
+    if let Err(error) = state.take_stop_signals() {
+        supervision::log(&format!("the stop signals cannot be taken: {error}"));
+    }
+    dispatch::keep();
+    state.report_signals();
+}
+
 fn turn(deadline: Option<Duration>) -> Turn {
     loop {
         let frame = supervision::with(|state| {
             state.announce();
+            look_after_signals(state);
             state.next_frame()
         });
         match frame {
@@ -347,14 +413,15 @@ fn turn(deadline: Option<Duration>) -> Turn {
             Woken::Ready => {}
             Woken::Deadline => return Turn::Deadline,
             Woken::Interrupted => {
-                if !engine::interrupt_pending() {
+                if !interrupt::pending() {
                     continue;
                 }
-                engine::run_interrupts();
-                return match engine::pending() {
-                    Pending::Nothing => Turn::Interrupted,
-                    Pending::Exception | Pending::Leaving => Turn::Leave,
-                };
+                interrupt::run();
+                match engine::pending() {
+                    Pending::Nothing if supervision::with(|state| state.stopping()) => {}
+                    Pending::Nothing => return Turn::Interrupted,
+                    Pending::Exception | Pending::Leaving => return Turn::Leave,
+                }
             }
         }
     }

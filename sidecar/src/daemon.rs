@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use rustdaemon_core::link::{self, Fault, Hello, Method};
+use rustdaemon_core::link::{self, Fault, Hello, Method, Signalled};
 use rustdaemon_core::settings;
 use rustdaemon_core::sys::ExitStatus;
 
@@ -63,6 +63,20 @@ pub enum Event {
         sequence: u64,
         /// Data as JSON, or why there is none.
         outcome: Result<Vec<u8>, Fault>,
+    },
+    /// A stop signal has arrived at a worker.
+    Signalled {
+        /// Which.
+        worker: WorkerId,
+        /// What, and from whom.
+        signalled: Signalled,
+    },
+    /// A worker's script has given stop signals to somebody else.
+    SignalsTaken {
+        /// Which.
+        worker: WorkerId,
+        /// Their names.
+        signals: Vec<String>,
     },
     /// A worker sent what cannot be read.
     LinkBroken {
@@ -163,6 +177,10 @@ impl Daemon {
             Event::Reply { worker, sequence, outcome } => {
                 self.reply(&mut out, now, worker, sequence, outcome);
             }
+            Event::Signalled { worker, signalled } => {
+                orders(&mut out, self.pool.signalled(worker, &signalled));
+            }
+            Event::SignalsTaken { worker, signals } => self.pool.signals_taken(worker, signals),
             Event::LinkBroken { worker, why } => orders(&mut out, self.pool.broke_link(worker, &why)),
             Event::Exited { worker, status, begun } => {
                 self.in_hand.remove(&worker);
@@ -333,6 +351,7 @@ impl Daemon {
             served: slot.served,
             request_age: None,
             last_exit: slot.last_exit.clone(),
+            signals_taken: slot.signals_taken.clone(),
             retry_in: slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
         });
         let command = config.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();

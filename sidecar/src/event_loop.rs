@@ -328,6 +328,8 @@ impl EventLoop {
                 Message::Hello(hello) => Event::Hello { worker: id, hello },
                 Message::Ready(methods) => Event::Ready { worker: id, methods },
                 Message::Reply { sequence, outcome } => Event::Reply { worker: id, sequence, outcome },
+                Message::Signalled(signalled) => Event::Signalled { worker: id, signalled },
+                Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
             });
         }
         if let Some(why) = broken {

@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use log::Level;
-use rustdaemon_core::link::{self, Go, Hello, Method};
+use rustdaemon_core::link::{self, Go, Hello, Method, Signalled};
 use rustdaemon_core::sys::ExitStatus;
 
 use crate::backoff::{Backoff, Jitter};
@@ -128,6 +128,8 @@ pub struct Slot {
     pub last_exit: Option<String>,
     /// When it is started again.
     pub retry_at: Option<Instant>,
+    /// Stop signals that its worker's script has given to somebody else.
+    pub signals_taken: Vec<String>,
     methods: Vec<Method>,
     spawned_at: Instant,
     backoff: Backoff,
@@ -174,6 +176,7 @@ impl Pool {
             served: 0,
             last_exit: None,
             retry_at: None,
+            signals_taken: Vec::new(),
             methods: Vec::new(),
             spawned_at: now,
             backoff: Backoff::default(),
@@ -378,6 +381,28 @@ impl Pool {
         self.ended(now, worker, status.to_string())
     }
 
+    /// A stop signal has arrived at a worker: who sent it.
+    #[must_use]
+    pub fn signalled(&self, worker: WorkerId, signalled: &Signalled) -> Vec<Order> {
+        let Signalled { signal, pid, uid, command } = signalled;
+        let sender = match (pid, uid) {
+            (Some(pid), Some(uid)) => {
+                let command = command.as_deref().unwrap_or("it has ended").escape_debug();
+                format!("pid {pid} ({command}), uid {uid}")
+            }
+            _ => "the kernel".to_owned(),
+        };
+        let line = format!("{}: {} from {sender}", self.name_of(worker), signal.escape_debug());
+        vec![Order::Say(Level::Info, line)]
+    }
+
+    /// Which stop signals a worker's script has given to somebody else.
+    pub fn signals_taken(&mut self, worker: WorkerId, signals: Vec<String>) {
+        if let Some((_, slot)) = self.slot_mut(worker) {
+            slot.signals_taken = signals;
+        }
+    }
+
     /// The worker broke the link's rules: it is ended, and restarted as after any end.
     pub fn broke_link(&mut self, worker: WorkerId, why: &str) -> Vec<Order> {
         let line = format!("{} is ended: it sent {why}", self.name_of(worker));
@@ -535,6 +560,7 @@ impl Pool {
         slot.retry_at = None;
         slot.spawned_at = now;
         slot.methods.clear();
+        slot.signals_taken.clear();
         slot.said_hello = false;
         slot.was_ready = false;
         slot.refused = false;
@@ -776,6 +802,27 @@ mod tests {
         let orders = scene.pool.spawn_failed(scene.now, worker, "No such file or directory");
         assert_eq!(Scene::deeds(orders), []);
         assert_eq!(scene.state(), State::Backoff);
+    }
+
+    #[test]
+    fn who_sent_a_stop_signal_is_said_and_who_has_one_is_known() {
+        let mut scene = Scene::new(|_| {});
+        let worker = scene.start();
+        scene.make_ready(worker);
+        let term = Signalled { signal: "SIGTERM".into(), ..Signalled::default() };
+        assert_eq!(Scene::said(&scene.pool.signalled(worker, &term)), "opcua#0: SIGTERM from the kernel");
+        let mut from = Signalled { pid: Some(7), uid: Some(1000), command: Some("ba\nsh".into()), ..term };
+        assert_eq!(
+            Scene::said(&scene.pool.signalled(worker, &from)),
+            "opcua#0: SIGTERM from pid 7 (ba\\nsh), uid 1000"
+        );
+        from.command = None;
+        let gone = "opcua#0: SIGTERM from pid 7 (it has ended), uid 1000";
+        assert_eq!(Scene::said(&scene.pool.signalled(worker, &from)), gone);
+        scene.pool.signals_taken(worker, vec!["SIGTERM".into()]);
+        assert_eq!(scene.pool.slots()[0].signals_taken, ["SIGTERM"]);
+        scene.exit(worker);
+        assert!(scene.pool.slots()[0].signals_taken.is_empty(), "the next worker has not given any away");
     }
 
     #[test]

@@ -100,6 +100,10 @@ pub struct WorkerStatus {
     pub request_age: Option<f64>,
     /// How the last worker ended.
     pub last_exit: Option<String>,
+    /// Stop signals that do not stop the worker by themselves: its script handles them, ignores them, or has given them
+    /// their default effect.
+    #[serde(default)]
+    pub signals_taken: Vec<String>,
     /// Seconds until the next start.
     pub retry_in: Option<f64>,
 }

@@ -18,7 +18,9 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::Duration;
 
-use rustdaemon_core::link::{self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Method};
+use rustdaemon_core::link::{
+    self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Method, Signalled, Taken,
+};
 use rustdaemon_core::slot::SlotPage;
 use rustdaemon_core::sys;
 
@@ -46,6 +48,10 @@ pub enum Message {
         /// Data as JSON, or why there is none.
         outcome: Result<Vec<u8>, Fault>,
     },
+    /// A stop signal has arrived there.
+    Signalled(Signalled),
+    /// Its script has these stop signals.
+    Taken(Vec<String>),
 }
 
 #[derive(Debug)]
@@ -195,6 +201,8 @@ impl Message {
                 };
                 Ok(Self::Reply { sequence: frame.sequence, outcome })
             }
+            Kind::Signalled => link::from_json(&frame.payload).map(Self::Signalled),
+            Kind::Taken => link::from_json::<Taken>(&frame.payload).map(|taken| Self::Taken(taken.signals)),
             Kind::Go | Kind::Refused | Kind::Request | Kind::Drain => {
                 Err(LinkError::Malformed("a frame that only a sidecar sends"))
             }

@@ -11,7 +11,7 @@ $sidecar = Sidecar::serve(<<<'PHP'
     $worker->expose('fork', function () use ($worker) {
         $pid = pcntl_fork();
         if ($pid === 0) {
-            $alone = !$worker->supervised();
+            $alone = !$worker->supervised() && !$worker->shouldStop();
             FFI::cdef('int kill(int pid, int sig);')->kill(getmypid(), SIGTERM);
             exit($alone && $worker->shouldStop() && !$worker->tick(5.0) && $worker->run() === 0 ? 5 : 6);
         }

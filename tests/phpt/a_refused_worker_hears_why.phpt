@@ -18,8 +18,8 @@ $code = <<<'PHP'
     PHP;
 $options = ['-d', 'rustdaemon.sidecar=/bin/false'];
 $answers = [
-    'refused' => fn (Sidecar $s) => $s->send(Sidecar::REFUSED, 0, 0, "rustdaemon speaks link versions 2 to 3 only; caf\xC3\xA9"),
-    'version' => fn (Sidecar $s) => $s->go(['version' => 2]),
+    'refused' => fn (Sidecar $s) => $s->send(Sidecar::REFUSED, 0, 0, "rustdaemon speaks link versions 3 to 4 only; caf\xC3\xA9"),
+    'version' => fn (Sidecar $s) => $s->go(['version' => 3]),
     'not a go' => fn (Sidecar $s) => $s->send(Sidecar::GO, 0, 0, '{"version":1}'),
     'out of turn' => fn (Sidecar $s) => $s->request('a', '[]'),
     'drain' => fn (Sidecar $s) => $s->drain(),
@@ -36,11 +36,11 @@ foreach ($answers as $what => $answer) {
 ?>
 --EXPECT--
 -- refused
-out: RustDaemon\Exception\LinkRefused: rustdaemon speaks link versions 2 to 3 only; café
+out: RustDaemon\Exception\LinkRefused: rustdaemon speaks link versions 3 to 4 only; café
 out: RustDaemon\Exception\LinkBroken: the link to the sidecar was used up by an earlier install() that failed: this process can only end
 exit 0
 -- version
-out: RustDaemon\Exception\LinkRefused: the sidecar speaks version 2 of the link, and this rustdaemon.so (0.1.0) speaks 1 to 1: install the same release of both
+out: RustDaemon\Exception\LinkRefused: the sidecar speaks version 3 of the link, and this rustdaemon.so (0.1.0) speaks 1 to 2: install the same release of both
 out: RustDaemon\Exception\LinkBroken: the link to the sidecar was used up by an earlier install() that failed: this process can only end
 exit 0
 -- not a go

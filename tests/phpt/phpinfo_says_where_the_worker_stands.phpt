@@ -14,19 +14,21 @@ foreach (['', 'RustDaemon\Worker::install(name: "opcua");'] as $before) {
 rustdaemon
 
 Version => 0.1.0
-Link versions => 1 to 1
+Link versions => 1 to 2
 Worker => none: Worker::install() has not been called
 
 Directive => Local Value => Master Value
+rustdaemon.force_stop => 3 => 3
 rustdaemon.sidecar => no value => no value
 exit 0
 
 rustdaemon
 
 Version => 0.1.0
-Link versions => 1 to 1
+Link versions => 1 to 2
 Worker => unsupervised as opcua#0, generation 1
 
 Directive => Local Value => Master Value
+rustdaemon.force_stop => 3 => 3
 rustdaemon.sidecar => no value => no value
 exit 0

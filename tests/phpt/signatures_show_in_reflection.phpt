@@ -1,16 +1,22 @@
 --TEST--
-Reflection shows the signatures as they are, the union included
+Reflection shows the signatures as they are, the unions included
 --EXTENSIONS--
 rustdaemon
 --FILE--
 <?php
-foreach ((new ReflectionClass(RustDaemon\Worker::class))->getMethods() as $method) {
-    echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
-    foreach ($method->getParameters() as $parameter) {
-        $default = $parameter->isOptional() ? ' = ' . var_export($parameter->getDefaultValue(), true) : '';
-        echo '    ', $parameter->getType(), ' $', $parameter->getName(), $default, "\n";
+foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class] as $class) {
+    foreach ((new ReflectionClass($class))->getMethods() as $method) {
+        echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
+        foreach ($method->getParameters() as $parameter) {
+            $dots = $parameter->isVariadic() ? '...' : '';
+            $default = $parameter->isDefaultValueAvailable() ? ' = ' . var_export($parameter->getDefaultValue(), true) : '';
+            echo '    ', $parameter->getType(), " $dots$", $parameter->getName(), $default, "\n";
+        }
+        echo '    : ', $method->getReturnType() ?? '-', "\n";
     }
-    echo '    : ', $method->getReturnType() ?? '-', "\n";
+}
+foreach ((new ReflectionClass(RustDaemon\SignalInfo::class))->getProperties() as $property) {
+    echo implode(' ', Reflection::getModifierNames($property->getModifiers())), ' ', $property->getType(), ' ', $property->getName(), "\n";
 }
 ?>
 --EXPECT--
@@ -34,7 +40,57 @@ public run
 public tick
     ?float $timeout
     : bool
+public sleep
+    float $seconds
+    : bool
 public shouldStop
     : bool
 public supervised
     : bool
+private __construct
+    : -
+public static on
+    array|string|int $signals
+    callable $handler
+    : void
+public static off
+    array|string|int $signals
+    : void
+public static ignore
+    array|string|int $signals
+    : void
+public static default
+    array|string|int $signals
+    : void
+public static wait
+    ?float $timeout
+    string|int ...$signals
+    : ?RustDaemon\SignalInfo
+public static dispatch
+    : int
+public static pending
+    : array
+public static last
+    string|int $signal
+    : ?RustDaemon\SignalInfo
+public static critical
+    callable $section
+    string|int ...$signals
+    : mixed
+public static stopRequested
+    : bool
+public static stream
+    : -
+public static send
+    int $pid
+    string|int $signal
+    ?int $value = NULL
+    : void
+public readonly int signal
+public readonly string name
+public readonly int code
+public readonly ?int senderPid
+public readonly ?int senderUid
+public readonly ?string senderCommand
+public readonly ?int value
+public readonly int count

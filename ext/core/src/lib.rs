@@ -5,16 +5,22 @@
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F2 `rung`    what install() was given, and where the script stands
 //! F2 `slot`    one worker's page on the scoreboard
+//! F2 `fork`    what a forked child gives up
 //! F1 `link`    frames between sidecar and worker
 //! F1 `signal`  async-signal-safe capture
+//! F0 `record`  records of signals, and the queue that carries them out of handler context
+//! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
 pub mod fault;
+pub mod fork;
 pub mod link;
+pub mod record;
 pub mod rung;
 pub mod self_start;
 pub mod settings;
 pub mod signal;
+pub mod signo;
 pub mod slot;
 pub mod sys;

@@ -13,6 +13,8 @@
 //!   | <------------- Request --  |   sequence, dialect, method, raw JSON arguments
 //!   | -- Reply --------------->  |   the same sequence; data or fault, raw JSON
 //!   | <--------------- Drain --  |   finish what you have, then end
+//!   | -- Signalled ----------->  |   a stop signal has arrived, and who sent it (version 2)
+//!   | -- Taken --------------->  |   stop signals that the script has given to somebody else (version 2)
 //! ```
 //!
 //! Frame, little-endian:
@@ -35,6 +37,7 @@
 //!
 //! # Version history
 //! 1: Hello Go Refused Ready Request Reply Drain.
+//! 2: Signalled Taken.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -53,7 +56,9 @@ pub const SOCKET_VARIABLE: &str = "RUSTDAEMON_SOCKET";
 /// The lowest link version that this build speaks.
 pub const LOWEST_VERSION: u16 = 1;
 /// The highest link version that this build speaks.
-pub const HIGHEST_VERSION: u16 = 1;
+pub const HIGHEST_VERSION: u16 = 2;
+/// The first version with [`Kind::Signalled`] and [`Kind::Taken`].
+pub const SIGNALS_VERSION: u16 = 2;
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -79,6 +84,10 @@ pub enum Kind {
     Reply = 6,
     /// Sidecar: finish what you have, then end.
     Drain = 7,
+    /// Worker: a stop signal has arrived.
+    Signalled = 8,
+    /// Worker: these stop signals do not stop it by themselves.
+    Taken = 9,
 }
 
 impl Kind {
@@ -91,6 +100,8 @@ impl Kind {
             5 => Self::Request,
             6 => Self::Reply,
             7 => Self::Drain,
+            8 => Self::Signalled,
+            9 => Self::Taken,
             _ => return None,
         })
     }
@@ -326,6 +337,29 @@ pub struct Ready {
     pub methods: Vec<Method>,
 }
 
+/// A stop signal that has arrived at a worker; the payload of a `Signalled` frame.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Signalled {
+    /// `SIGTERM`
+    pub signal: String,
+    /// Who sent it; `None`: the kernel.
+    pub pid: Option<i32>,
+    /// The sender's user.
+    pub uid: Option<u32>,
+    /// The sender's command name; `None`: it had ended before anybody looked.
+    pub command: Option<String>,
+}
+
+/// The stop signals that a worker's script handles itself, ignores, or has given their default effect; the payload of a
+/// `Taken` frame.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Taken {
+    /// `SIGTERM` and so on.
+    pub signals: Vec<String>,
+}
+
 /// Why a request failed; the payload of a `Reply` frame with [`FAULT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -549,8 +583,28 @@ mod tests {
         assert_eq!(common_version((1, 1)), Some(1));
         assert_eq!(common_version((1, 9)), Some(HIGHEST_VERSION));
         assert_eq!(common_version((0, 1)), Some(1));
-        assert_eq!(common_version((2, 9)), None);
+        assert_eq!(common_version((2, 2)), Some(2));
+        assert_eq!(common_version((3, 9)), None);
         assert_eq!(common_version((0, 0)), None);
+    }
+
+    #[test]
+    fn what_version_2_added_stays_as_it_is_on_the_wire() {
+        let mut bytes = Vec::new();
+        let signalled =
+            Signalled { signal: "SIGTERM".into(), pid: Some(7), uid: Some(0), command: Some("sh".into()) };
+        encode(&mut bytes, Kind::Signalled, 0, 0, &[&json(&signalled)]).unwrap();
+        let taken = Taken { signals: vec!["SIGTERM".into()] };
+        encode(&mut bytes, Kind::Taken, 0, 0, &[&json(&taken)]).unwrap();
+        let golden = b"\x33\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0{\"signal\":\"SIGTERM\",\"pid\":7,\"uid\":0,\"command\":\"sh\"}\
+            \x17\0\0\0\x09\0\0\0\0\0\0\0\0\0\0\0{\"signals\":[\"SIGTERM\"]}";
+        assert_eq!(bytes.escape_ascii().to_string(), golden.escape_ascii().to_string());
+        let mut decoder = Decoder::default();
+        decoder.push(golden);
+        let frame = decoder.next_frame().unwrap().unwrap();
+        assert_eq!(from_json::<Signalled>(&frame.payload).unwrap(), signalled);
+        let frame = decoder.next_frame().unwrap().unwrap();
+        assert_eq!(from_json::<Taken>(&frame.payload).unwrap(), taken);
     }
 
     #[test]

@@ -207,6 +207,41 @@ pub fn pidfd_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     }
 }
 
+/// Sends a signal to a process, with a value if there is one.
+///
+/// # Errors
+/// `ESRCH`: no such process. `EPERM`. `EAGAIN`: the user's limit of queued signals (`RLIMIT_SIGPENDING`) is exhausted.
+/// Source: kill(2), sigqueue(3).
+pub fn send_signal(pid: i32, signal: i32, value: Option<i32>) -> io::Result<()> {
+    let rc = match value {
+        // SAFETY: two numbers.
+        None => unsafe { libc::kill(pid, signal) },
+        Some(value) => {
+            // sival_int is the low half of the union.
+            let value = usize::try_from(value.cast_unsigned()).unwrap_or_default();
+            let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut(value) };
+            // SAFETY: a number, a number and a value that nobody dereferences.
+            unsafe { libc::sigqueue(pid, signal, value) }
+        }
+    };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A process's command name, at most 15 bytes. `None`: there is no such process any more. Source: proc(5) `comm`.
+#[must_use]
+pub fn command_name(pid: i32) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
+}
+
+/// Another descriptor for the same, close-on-exec.
+///
+/// # Errors
+/// `EMFILE`. Source: fcntl(2) F_DUPFD_CLOEXEC.
+pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fd.try_clone_to_owned()
+}
+
 /// Sets or clears close-on-exec.
 ///
 /// # Errors
@@ -363,6 +398,14 @@ mod tests {
         for fd in [&pipe.read, &pipe.write, &event, &memory, &pidfd] {
             assert!(is_close_on_exec(fd.as_fd()).unwrap());
         }
+    }
+
+    #[test]
+    fn a_process_knows_its_own_name() {
+        let own = command_name(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(!own.is_empty() && !own.ends_with('\n'));
+        assert_eq!(command_name(-1), None);
+        assert_eq!(send_signal(i32::MAX, 0, None).unwrap_err().raw_os_error(), Some(libc::ESRCH));
     }
 
     #[test]

@@ -64,7 +64,12 @@ fn text(status: &Status) -> String {
             worker.last_exit.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    format!("{}\n\n{}", lines.join("\n"), rows.trim_fmt())
+    let mut notes = String::new();
+    for worker in status.workers.iter().filter(|worker| !worker.signals_taken.is_empty()) {
+        let (name, signals) = (&worker.name, worker.signals_taken.join(", "));
+        notes += &format!("\n{name}: its script has {signals}: what stops it is the sidecar's order alone");
+    }
+    format!("{}\n\n{}{notes}", lines.join("\n"), rows.trim_fmt())
 }
 
 fn duration(worker: &WorkerStatus) -> String {
@@ -94,6 +99,12 @@ mod tests {
             worker("opcua#0", "idle"),
             WorkerStatus { retry_in: Some(3.0), ..worker("opcua#1", "backoff") },
         ];
+        let signals_taken = vec!["SIGTERM".into(), "SIGINT".into()];
+        let taken = WorkerStatus { signals_taken, ..worker("opcua#2", "idle") };
+        let noted = text(&Status { workers: vec![taken], ..Status::default() });
+        assert!(noted.ends_with(
+            "\nopcua#2: its script has SIGTERM, SIGINT: what stops it is the sidecar's order alone"
+        ));
         let text = text(&Status { workers, ..Status::default() });
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[rows.len() - 2].join(" "), "opcua#0 idle 2 h 1 min 812 42 0 killed by SIGKILL");

@@ -22,16 +22,17 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigHandler, Signal, raise, signal};
+use nix::sys::signal::{SigHandler, Signal, raise};
 use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Go, Hello, Kind, LINK_VARIABLE, Method, RUN_VARIABLE, Ready, SOCKET_VARIABLE,
 };
-use rustdaemon_core::signal::StopCapture;
+use rustdaemon_core::signal::{self, Capture, Meaning};
 use rustdaemon_core::slot::SlotPage;
 use rustdaemon_core::sys;
 use serde::Serialize;
@@ -164,18 +165,18 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
     if let Some(code) = arguments.exit_at_once {
         return Ok(code);
     }
-    let stop = StopCapture::install()?;
+    let stop = StopSignals::take()?;
     if arguments.ignore_term {
         for number in [Signal::SIGTERM, Signal::SIGINT] {
             // SAFETY: SIG_IGN is a valid disposition.
-            unsafe { signal(number, SigHandler::SigIgn) }?;
+            unsafe { nix::sys::signal::signal(number, SigHandler::SigIgn) }?;
         }
     }
     let variable = std::env::var(LINK_VARIABLE).map_err(io::Error::other)?;
     // SAFETY: called once; nothing else in this process knows these descriptors.
     let Ends { input, output, slot } = unsafe { Ends::from_variable(&variable) }.map_err(io::Error::other)?;
-    let birth =
-        Birth::look(&[input.as_raw_fd(), output.as_raw_fd(), slot.as_raw_fd(), stop.wake_fd().as_raw_fd()])?;
+    let link = [&input, &output, &slot].map(AsRawFd::as_raw_fd);
+    let birth = Birth::look(&[&link[..], &stop.own[..]].concat())?;
     let mut worker = Worker {
         page: SlotPage::attach(slot.as_fd())?,
         input: input.into(),
@@ -192,7 +193,7 @@ struct Worker {
     output: File,
     page: SlotPage,
     decoder: Decoder,
-    stop: StopCapture,
+    stop: StopSignals,
     birth: String,
 }
 
@@ -201,6 +202,29 @@ enum Next {
     Frame(link::Frame),
     EndOfLink,
     Stop,
+}
+
+/// TERM and INT, as the extension takes them.
+struct StopSignals {
+    _capture: Capture,
+    wake: OwnedFd,
+    /// The descriptors of all this.
+    own: Vec<i32>,
+}
+
+impl StopSignals {
+    fn take() -> io::Result<Self> {
+        static NOBODY_LOOKS: AtomicBool = AtomicBool::new(false);
+        let mut capture = Capture::start(&NOBODY_LOOKS)?;
+        for number in [libc::SIGTERM, libc::SIGINT] {
+            capture.take(number, Meaning::Stop)?;
+        }
+        let stream = capture.stream_fd()?;
+        let wake = sys::duplicate(stream)?;
+        let own = [Some(stream), Some(wake.as_fd()), signal::wake_fd()];
+        let own = own.into_iter().flatten().map(|fd| fd.as_raw_fd()).collect();
+        Ok(Self { _capture: capture, wake, own })
+    }
 }
 
 impl Worker {
@@ -240,7 +264,9 @@ impl Worker {
                     self.page.end();
                 }
                 Kind::Drain => draining = !arguments.ignore_drain,
-                Kind::Hello | Kind::Ready | Kind::Reply => return Err(io::Error::other("a worker's frame")),
+                Kind::Hello | Kind::Ready | Kind::Reply | Kind::Signalled | Kind::Taken => {
+                    return Err(io::Error::other("a worker's frame"));
+                }
             }
         }
     }
@@ -317,7 +343,7 @@ impl Worker {
 
     fn next(&mut self) -> io::Result<Next> {
         loop {
-            if self.stop.stop_signal().is_some() {
+            if signal::stop_signal().is_some() {
                 return Ok(Next::Stop);
             }
             if let Some(frame) = self.decoder.next_frame().map_err(io::Error::other)? {
@@ -325,7 +351,7 @@ impl Worker {
             }
             let mut fds = [
                 PollFd::new(self.input.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.stop.wake_fd(), PollFlags::POLLIN),
+                PollFd::new(self.stop.wake.as_fd(), PollFlags::POLLIN),
             ];
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(nix::errno::Errno::EINTR) => continue,

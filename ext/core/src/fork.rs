@@ -1,0 +1,109 @@
+//! What a forked child gives up: recorded signals, the stop signals, and descriptors that are its parent's alone.
+//!
+//! # How it works
+//! pthread_atfork(3) handlers, so that every fork through libc is seen: pcntl_fork(), proc_open(), a C library's own.
+//! Before the fork all signals are blocked, and unblocked after it on both sides: a signal that is sent to the child at
+//! once waits in the kernel until the child is ready for it, and none of its parent's is recorded there.
+//!
+//! # Correct order
+//! In the child: the descriptors become inert, the recorded signals are forgotten, the generation counts up, the mask
+//! is given back. Who owns a descriptor closes it later as ever: its number stays taken, so it cannot be closed twice.
+//!
+//! # Rules
+//! The child's handler makes system calls and stores atomics, nothing else: another thread may have held any lock.
+//! vfork(2), posix_spawn(3) and bare clone(2) run no handlers: their children are expected to exec at once.
+//! Sources: pthread_atfork(3), fork(2), signal-safety(7).
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use crate::signal;
+
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+/// Descriptors that only this process may use; -1: a free place.
+static OWN: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
+
+thread_local! {
+    static MASK: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+}
+
+/// From now on forks are seen. The first call counts.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn watch() -> io::Result<()> {
+    static REGISTERED: OnceLock<i32> = OnceLock::new();
+    // SAFETY: three functions that live as long as this object; libc forgets them when the object is unloaded.
+    let result =
+        *REGISTERED.get_or_init(|| unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) });
+    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+/// How many forks lie between the process in which this program began and this one. Another number than before: this
+/// is a child.
+#[must_use]
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// A descriptor that becomes inert in forked children, as long as this is alive: there it leads nowhere
+/// (`/dev/null`, which gives EOF), and the parent's other side does not see it held open.
+#[derive(Debug)]
+pub struct OwnDescriptor(i32);
+
+impl OwnDescriptor {
+    /// # Errors
+    /// `OutOfMemory`: eight others are alive.
+    pub fn new(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let number = fd.as_raw_fd();
+        let taken = |place: &AtomicI32| {
+            place.compare_exchange(-1, number, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        };
+        if OWN.iter().any(taken) { Ok(Self(number)) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+    }
+}
+
+impl Drop for OwnDescriptor {
+    fn drop(&mut self) {
+        let free = |place: &AtomicI32| {
+            place.compare_exchange(self.0, -1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        };
+        OWN.iter().any(free);
+    }
+}
+
+extern "C" fn prepare() {
+    MASK.set(signal::block_all());
+}
+
+extern "C" fn parent() {
+    signal::set_mask(MASK.take());
+}
+
+extern "C" fn child() {
+    for place in &OWN {
+        let number = place.swap(-1, Ordering::SeqCst);
+        if number >= 0 {
+            make_inert(number);
+        }
+    }
+    let mut mask = MASK.take();
+    signal::in_child(&mut mask);
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+    signal::set_mask(mask);
+}
+
+fn make_inert(number: i32) {
+    // SAFETY: three system calls on numbers; `number` stays open, so its owner may close it.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if null < 0 || null == number {
+            return; // no descriptor left: it stays as it is
+        }
+        libc::dup3(null, number, libc::O_CLOEXEC);
+        libc::close(null);
+    }
+}

@@ -1,0 +1,643 @@
+//! From records to handlers: what PHP code has registered for signals, and when it is called.
+//!
+//! # How it works
+//! [`rustdaemon_core::signal`] records in handler context. [`run`], at a safe point of the virtual machine, takes the
+//! records in the order of arrival and calls one handler for each. Handlers do not nest: what arrives while one runs
+//! waits until it has returned.
+//!
+//! Records that no handler may see yet lie in the inbox: those that a [`delay`] covers, and those that somebody waits
+//! for (`Signal::wait()`).
+//!
+//! # Stop signals
+//! From [`arm`] on TERM, INT, QUIT and HUP are the worker's: they set the stop flag in handler context. A handler of the
+//! script's for one of them wins. [`keep`] undoes a fall-back to the default, which Symfony's console leaves behind
+//! after a nested command; a callable, an ignored signal and `Signal::default()` are left alone.
+//!
+//! # What may be lost
+//! Nothing. After an exception the rest is dispatched at the next safe point; `exit()` does not end dispatching either:
+//! shutdown functions and destructors have safe points too. After a fatal error inside a handler the same holds from
+//! the first shutdown function on.
+//!
+//! # Rules
+//! What runs inside [`with`] never calls PHP. [`run`] owns nothing that needs dropping while a handler runs.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use ext_php_rs::types::Zval;
+use rustdaemon_core::fork;
+use rustdaemon_core::record::Record;
+use rustdaemon_core::signal::{self, Capture, Holder, Meaning};
+use rustdaemon_core::sys;
+
+use crate::engine::interrupt;
+use crate::engine::{self, Callable, Pending, RawCallable, Slot};
+use crate::signal_info;
+
+/// TERM, INT, QUIT and HUP.
+pub const STOP_SIGNALS: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+
+/// How many records of one signal may wait to be waited for before the kernel keeps the rest.
+const KEPT: usize = 1024;
+/// How many records may lie in the inbox before the queue, and then the kernel, keeps the rest.
+const INBOX: usize = 4096;
+const NOTICE_AGAIN: Duration = Duration::from_secs(1);
+/// All signals.
+pub const ALL: Set = Set::MAX;
+
+/// A set of signals: bit `number - 1`.
+pub type Set = u64;
+
+/// The set with one signal.
+pub fn bit(number: i32) -> Set {
+    1_u64.checked_shl(u32::try_from(number - 1).unwrap_or(u32::MAX)).unwrap_or_default()
+}
+
+/// A stop signal that has arrived, and who sent it.
+pub struct Notice {
+    /// Its number.
+    pub number: i32,
+    /// The sender's process and user, and its command as far as /proc still tells.
+    pub sender: Option<(i32, u32)>,
+    /// See there.
+    pub command: Option<String>,
+}
+
+/// What is known of one signal.
+#[derive(Default)]
+struct Known {
+    handler: Option<Callable>,
+    last: Option<Waiting>,
+    count: u64,
+    /// How many of its records lie in the inbox.
+    waiting: usize,
+}
+
+/// A record that was taken out of the queue.
+#[derive(Clone)]
+struct Waiting {
+    record: Record,
+    count: u64,
+    command: Option<String>,
+}
+
+impl Waiting {
+    fn object(&self) -> Zval {
+        signal_info::object(&self.record, self.count, self.command.as_deref())
+    }
+}
+
+struct Dispatcher {
+    capture: Option<Capture>,
+    generation: u64,
+    /// By number; empty before the first capture.
+    known: Vec<Known>,
+    inbox: VecDeque<Waiting>,
+    /// Somebody has waited for these: their records stay until they are waited for again.
+    kept: Set,
+    /// Of these the kernel keeps what comes next.
+    blocked: Set,
+    /// Somebody waits for these now.
+    awaited: Set,
+    /// No handler is called for these now.
+    delayed: Set,
+    /// Stop signals that are the worker's.
+    stops: Set,
+    armed: bool,
+    supervised: bool,
+    /// Stop signals that others have.
+    taken: Set,
+    notices: Vec<Notice>,
+    /// What the last notice was about, and when.
+    noticed: Option<(Record, Duration)>,
+    running: bool,
+    in_shutdown: bool,
+    lost: u64,
+    stream: Option<Zval>,
+}
+
+impl Dispatcher {
+    const fn new() -> Self {
+        Self {
+            capture: None,
+            generation: 0,
+            known: Vec::new(),
+            inbox: VecDeque::new(),
+            kept: 0,
+            blocked: 0,
+            awaited: 0,
+            delayed: 0,
+            stops: 0,
+            armed: false,
+            supervised: false,
+            taken: 0,
+            notices: Vec::new(),
+            noticed: None,
+            running: false,
+            in_shutdown: false,
+            lost: 0,
+            stream: None,
+        }
+    }
+}
+
+thread_local! {
+    static DISPATCHER: RefCell<Dispatcher> = const { RefCell::new(Dispatcher::new()) };
+}
+
+fn with<R>(act: impl FnOnce(&mut Dispatcher) -> R) -> R {
+    DISPATCHER.with_borrow_mut(|dispatcher| {
+        dispatcher.leave_when_forked();
+        act(dispatcher)
+    })
+}
+
+/// Gives all signals back. RSHUTDOWN; calls PHP only to free what the handlers hold, whose destructors have run.
+pub fn end() {
+    let dispatcher = DISPATCHER.replace(Dispatcher::new());
+    drop(dispatcher);
+}
+
+// ---- what is registered ----------------------------------------------------------------------------------------
+
+/// Calls PHP at its end, to free the handler that was there before. From now on `handler` is called for this signal.
+///
+/// # Errors
+/// What sigaction(2) says, or `EMFILE`.
+pub fn on(number: i32, handler: Callable) -> io::Result<()> {
+    with(|dispatcher| dispatcher.capture()?.take(number, Meaning::Handled))?;
+    let before = with(|dispatcher| dispatcher.known(number).and_then(|known| known.handler.replace(handler)));
+    drop(before);
+    Ok(())
+}
+
+/// Calls PHP at its end. The handler is not called any more; what was there before it comes back.
+///
+/// # Errors
+/// What sigaction(2) says.
+pub fn off(number: i32) -> io::Result<()> {
+    let before = with(|dispatcher| {
+        let before = dispatcher.forget(number);
+        if dispatcher.armed && dispatcher.stops & bit(number) != 0 {
+            dispatcher.care_for(number)?;
+        } else if let Some(capture) = &mut dispatcher.capture {
+            capture.release(number);
+        }
+        Ok::<_, io::Error>(before)
+    })?;
+    drop(before);
+    Ok(())
+}
+
+/// Calls PHP at its end. The signal is ignored, or has its default effect: nobody's any more.
+///
+/// # Errors
+/// What sigaction(2) says, or `EMFILE`.
+pub fn set(number: i32, ignored: bool) -> io::Result<()> {
+    let before = with(|dispatcher| {
+        let capture = dispatcher.capture()?;
+        match ignored {
+            true => capture.ignore(number)?,
+            false => capture.default(number)?,
+        }
+        dispatcher.stops &= !bit(number);
+        Ok::<_, io::Error>(dispatcher.forget(number))
+    })?;
+    drop(before);
+    Ok(())
+}
+
+/// The stop signals are the worker's from now on, where no handler of the script's has them. `force_at`: the stop signal
+/// of that number ends the process by itself, 0: none does. In a forked child: again.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn arm(supervised: bool, force_at: u32) -> io::Result<()> {
+    with(|dispatcher| {
+        let first = dispatcher.stops == 0 && !dispatcher.armed;
+        dispatcher.capture()?.force_at(force_at);
+        (dispatcher.armed, dispatcher.supervised) = (true, supervised);
+        if first {
+            dispatcher.stops =
+                STOP_SIGNALS.into_iter().filter(|number| !ignored_from_the_start(*number)).fold(0, with_bit);
+        }
+        dispatcher.care()
+    })
+}
+
+fn with_bit(set: Set, number: i32) -> Set {
+    set | bit(number)
+}
+
+/// nohup's SIGHUP, a shell's background job's SIGINT and SIGQUIT: who started us wants them ignored.
+fn ignored_from_the_start(number: i32) -> bool {
+    number != libc::SIGTERM
+        && interrupt::php_disposition(number).is_some_and(|disposition| disposition == libc::SIG_IGN)
+}
+
+/// Whether [`arm`] has been called in this process.
+pub fn is_armed() -> bool {
+    with(|dispatcher| dispatcher.armed)
+}
+
+/// Undoes a fall-back of a stop signal to its default.
+pub fn keep() {
+    with(Dispatcher::keep);
+}
+
+/// The stop signals that others have, when that has changed since the last call.
+pub fn taken_if_changed(told: &mut Set) -> Option<Set> {
+    let taken = with(|dispatcher| dispatcher.taken);
+    (std::mem::replace(told, taken) != taken).then_some(taken)
+}
+
+// ---- records ---------------------------------------------------------------------------------------------------
+
+/// Stop signals that have arrived since the last call.
+pub fn take_notices() -> Vec<Notice> {
+    with(|dispatcher| std::mem::take(&mut dispatcher.notices))
+}
+
+/// What has arrived and was not handled yet, as objects, in the order of arrival.
+pub fn pending() -> Vec<Zval> {
+    with(|dispatcher| {
+        dispatcher.collect();
+        dispatcher.inbox.iter().map(Waiting::object).collect()
+    })
+}
+
+/// The last one of a signal that has arrived, as an object.
+pub fn last(number: i32) -> Option<Zval> {
+    with(|dispatcher| {
+        dispatcher.collect();
+        let last = dispatcher.known(number)?.last.as_mut()?;
+        last.command = last.command.take().or_else(|| command_of(&last.record));
+        Some(last.object())
+    })
+}
+
+/// Signals of `set` are captured from now on, and their records kept for [`take_awaited`], before any handler. Returns
+/// what was awaited before, for [`await_again`].
+///
+/// # Errors
+/// What sigaction(2) says, or `EMFILE`.
+pub fn wait_for(set: Set) -> io::Result<Set> {
+    with(|dispatcher| {
+        for number in numbers(set) {
+            let capture = dispatcher.capture()?;
+            if !capture.is_captured(number) {
+                capture.take(number, Meaning::Handled)?;
+                dispatcher.kept |= bit(number);
+            }
+        }
+        Ok(std::mem::replace(&mut dispatcher.awaited, set))
+    })
+}
+
+/// Undoes a [`wait_for`]: handlers get what is left at the next safe point.
+pub fn await_again(before: Set) {
+    with(|dispatcher| dispatcher.awaited = before);
+    request_if_due();
+}
+
+/// The oldest record of the set, as an object.
+pub fn take_awaited(set: Set) -> Option<Zval> {
+    with(|dispatcher| {
+        dispatcher.collect();
+        Some(dispatcher.take(|number| set & bit(number) != 0)?.object())
+    })
+}
+
+/// All signals that are captured.
+pub fn captured() -> Set {
+    with(|dispatcher| {
+        let capture = dispatcher.capture.as_ref();
+        (1..65).filter(|number| capture.is_some_and(|capture| capture.is_captured(*number))).fold(0, with_bit)
+    })
+}
+
+/// No handler is called for signals of `set` until [`delay_again`] with what this returns.
+pub fn delay(set: Set) -> Set {
+    with(|dispatcher| {
+        let before = dispatcher.delayed;
+        dispatcher.delayed |= set;
+        before
+    })
+}
+
+/// Undoes a [`delay`]: handlers that are due are called at the next safe point.
+pub fn delay_again(before: Set) {
+    with(|dispatcher| dispatcher.delayed = before);
+    request_if_due();
+}
+
+fn request_if_due() {
+    if is_due() {
+        interrupt::request();
+    }
+}
+
+/// Whether a handler is due.
+pub fn is_due() -> bool {
+    with(|dispatcher| dispatcher.is_due())
+}
+
+/// The PHP stream that is readable from the first record on until [`drain_stream`]: the same each time, unless
+/// somebody has closed it.
+///
+/// # Errors
+/// `EMFILE`.
+pub fn stream() -> io::Result<Option<Zval>> {
+    let known = with(|dispatcher| dispatcher.stream.as_ref().map(Zval::shallow_clone));
+    if let Some(known) = known.filter(|stream| !engine::stream::is_closed(stream)) {
+        return Ok(Some(known));
+    }
+    let copy = with(|dispatcher| sys::duplicate(dispatcher.capture()?.stream_fd()?))?;
+    let Some(stream) = engine::stream::new(copy) else { return Ok(None) };
+    let result = stream.shallow_clone();
+    let closed = with(|dispatcher| dispatcher.stream.replace(stream));
+    drop(closed);
+    Ok(Some(result))
+}
+
+/// Before [`run`], by who then looks at everything that handlers have changed.
+pub fn drain_stream() {
+    with(|dispatcher| {
+        if let Some(capture) = &mut dispatcher.capture {
+            capture.drain_stream();
+        }
+    });
+}
+
+/// How many signals could not be kept since the last call; see [`rustdaemon_core::signal`].
+pub fn lost() -> u64 {
+    with(|dispatcher| {
+        let lost = dispatcher.capture.as_ref().map_or(0, Capture::lost);
+        lost - std::mem::replace(&mut dispatcher.lost, lost)
+    })
+}
+
+/// Takes what has arrived out of the queue, so that it is known who sent it; calls no handler.
+pub fn collect() {
+    with(Dispatcher::collect);
+}
+
+/// Calls PHP: the handlers of all records that are due, in the order of arrival. Returns how many were called. Look at
+/// [`engine::pending`] afterwards.
+pub fn run() -> usize {
+    if !with(Dispatcher::enter) {
+        return 0;
+    }
+    interrupt::block_fibers();
+    let mut calls = 0;
+    while let Some(mut call) = with(Dispatcher::next_call) {
+        let mut result = Slot::new();
+        call.handler.call_with(Some(call.info.value()), result.value());
+        result.free();
+        call.info.free();
+        call.held.free();
+        calls += 1;
+        if engine::pending() != Pending::Nothing {
+            break;
+        }
+    }
+    interrupt::unblock_fibers();
+    if with(Dispatcher::leave) {
+        interrupt::request();
+    }
+    calls
+}
+
+/// One call to be made; plain data, freed by hand.
+struct Call {
+    handler: RawCallable,
+    held: Slot,
+    info: Slot,
+}
+
+impl Dispatcher {
+    fn leave_when_forked(&mut self) {
+        let generation = fork::generation();
+        if self.generation != generation {
+            // A child: the records are its parent's, and so is the promise to look for stop signals.
+            self.generation = generation;
+            self.inbox.clear();
+            self.known.iter_mut().for_each(|known| known.waiting = 0);
+            self.notices.clear();
+            (self.armed, self.taken) = (false, 0);
+            numbers(std::mem::take(&mut self.blocked)).for_each(signal::unblock);
+        }
+    }
+
+    fn capture(&mut self) -> io::Result<&mut Capture> {
+        if self.capture.is_none() {
+            fork::watch()?;
+            self.generation = fork::generation();
+            self.known.resize_with(65, Known::default);
+            self.capture = Some(Capture::start(interrupt::flag())?);
+        }
+        self.capture.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn known(&mut self, number: i32) -> Option<&mut Known> {
+        self.known.get_mut(usize::try_from(number).ok()?)
+    }
+
+    fn has_handler(&self, number: i32) -> bool {
+        let known = usize::try_from(number).ok().and_then(|number| self.known.get(number));
+        known.is_some_and(|known| known.handler.is_some())
+    }
+
+    /// Nobody wants a signal's records any more; the handler, to be dropped outside.
+    fn forget(&mut self, number: i32) -> Option<Callable> {
+        self.kept &= !bit(number);
+        while self.take(|waiting| waiting == number).is_some() {}
+        self.known(number)?.handler.take()
+    }
+
+    // ---- stop signals
+
+    /// Takes the stop signals that are the worker's and that no handler of the script's has.
+    fn care(&mut self) -> io::Result<()> {
+        for number in numbers(self.stops) {
+            if !self.has_handler(number) {
+                self.care_for(number)?;
+            }
+        }
+        self.keep();
+        Ok(())
+    }
+
+    fn care_for(&mut self, number: i32) -> io::Result<()> {
+        let reloads = number == libc::SIGHUP && self.supervised;
+        let meaning = if reloads { Meaning::Noted } else { Meaning::Stop };
+        self.capture()?.take(number, meaning)
+    }
+
+    fn keep(&mut self) {
+        let Some(capture) = self.capture.as_mut().filter(|_| self.armed) else { return };
+        self.taken = 0;
+        for number in STOP_SIGNALS {
+            let known = usize::try_from(number).ok().and_then(|number| self.known.get(number));
+            let handled = known.is_some_and(|known| known.handler.is_some());
+            let ours = handled || self.stops & bit(number) != 0;
+            let fell_back = match capture.holder(number) {
+                Holder::Default => true,
+                Holder::Former => interrupt::php_disposition(number) == Some(libc::SIG_DFL),
+                Holder::Ours if !handled => continue,
+                Holder::Ours | Holder::Ignored | Holder::Other => false,
+            };
+            if !(ours && fell_back && capture.retake(number).is_ok() && !handled) {
+                self.taken |= bit(number);
+            }
+        }
+    }
+
+    // ---- records
+
+    fn is_wanted(&self, number: i32) -> bool {
+        (self.kept | self.awaited) & bit(number) != 0 || self.has_handler(number)
+    }
+
+    fn is_deliverable(&self, number: i32) -> bool {
+        (self.delayed | self.awaited) & bit(number) == 0 && self.has_handler(number)
+    }
+
+    fn is_due(&self) -> bool {
+        let in_inbox = || self.inbox.iter().any(|waiting| self.is_deliverable(waiting.record.number));
+        !self.running && (signal::waiting() && self.inbox.len() < INBOX || in_inbox())
+    }
+
+    /// The next record out of the queue, noted in the books; `None`: there is none, or no room for it.
+    fn arrived(&mut self) -> Option<Waiting> {
+        if self.inbox.len() >= INBOX {
+            return None;
+        }
+        let capture = self.capture.as_mut()?;
+        let record = capture.pop();
+        capture.make_room();
+        let record = record?;
+        let stop = STOP_SIGNALS.contains(&record.number);
+        let command = if stop { command_of(&record) } else { None };
+        if stop {
+            self.notice(&record, command.as_ref());
+        }
+        let known = self.known(record.number)?;
+        known.count = known.count.saturating_add(record.occurrences());
+        let arrived = Waiting { record, count: known.count, command };
+        known.last = Some(arrived.clone());
+        Some(arrived)
+    }
+
+    /// The same signal from the same sender is told once a second: somebody may send a storm of them.
+    fn notice(&mut self, record: &Record, command: Option<&String>) {
+        let (number, sender, now) = (record.number, record.sender(), sys::monotonic());
+        let same = |last: &Record| last.number == number && last.sender() == sender;
+        if self.noticed.is_some_and(|(last, at)| same(&last) && now < at + NOTICE_AGAIN) {
+            return;
+        }
+        self.noticed = Some((*record, now));
+        self.notices.push(Notice { number, sender, command: command.cloned() });
+    }
+
+    /// Puts a record into the inbox, if anybody wants it.
+    fn lay_by(&mut self, arrived: Waiting) {
+        let number = arrived.record.number;
+        if !self.is_wanted(number) {
+            return;
+        }
+        self.inbox.push_back(arrived);
+        let Some(known) = self.known(number) else { return };
+        known.waiting += 1;
+        if known.waiting >= KEPT && self.kept & bit(number) != 0 && self.blocked & bit(number) == 0 {
+            self.blocked |= bit(number);
+            signal::block(number);
+        }
+    }
+
+    fn collect(&mut self) {
+        signal::drain_wake();
+        while let Some(arrived) = self.arrived() {
+            self.lay_by(arrived);
+        }
+    }
+
+    /// Takes the oldest record that `fits` out of the inbox.
+    fn take(&mut self, fits: impl Fn(i32) -> bool) -> Option<Waiting> {
+        let at = self.inbox.iter().position(|waiting| fits(waiting.record.number))?;
+        let taken = self.inbox.remove(at)?;
+        let number = taken.record.number;
+        let known = self.known(number)?;
+        known.waiting = known.waiting.saturating_sub(1);
+        if known.waiting < KEPT / 2 && self.blocked & bit(number) != 0 {
+            self.blocked &= !bit(number);
+            signal::unblock(number);
+        }
+        Some(taken)
+    }
+
+    /// The next record for which a handler is to be called, the inbox before the queue: it is older.
+    fn next(&mut self) -> Option<Waiting> {
+        if !self.inbox.is_empty() {
+            let (delayed, known) = (self.delayed | self.awaited, &self.known);
+            let fits = |number: i32| {
+                let known = usize::try_from(number).ok().and_then(|number| known.get(number));
+                delayed & bit(number) == 0 && known.is_some_and(|known| known.handler.is_some())
+            };
+            let fits: Set = (1..65).filter(|number| fits(*number)).fold(0, with_bit);
+            if let Some(taken) = self.take(|number| fits & bit(number) != 0) {
+                return Some(taken);
+            }
+        }
+        loop {
+            let arrived = self.arrived()?;
+            if self.is_deliverable(arrived.record.number) {
+                return Some(arrived);
+            }
+            self.lay_by(arrived);
+        }
+    }
+
+    fn next_call(&mut self) -> Option<Call> {
+        let next = self.next()?;
+        let handler = self.known(next.record.number)?.handler.as_ref()?;
+        let mut info = Slot::new();
+        *info.value() = next.object();
+        Some(Call { handler: handler.raw(), held: handler.hold(), info })
+    }
+
+    fn enter(&mut self) -> bool {
+        if engine::in_shutdown() && !self.in_shutdown {
+            // A handler or a section that a fatal error has left by longjmp is not there any more.
+            self.in_shutdown = true;
+            self.delayed = 0;
+            self.awaited = 0;
+            if std::mem::take(&mut self.running) {
+                interrupt::unblock_fibers();
+            }
+        }
+        if self.running || self.delayed == ALL || self.capture.is_none() {
+            return false;
+        }
+        signal::drain_wake();
+        self.keep();
+        self.running = true;
+        true
+    }
+
+    /// Whether handlers are due still.
+    fn leave(&mut self) -> bool {
+        self.running = false;
+        self.is_due()
+    }
+}
+
+fn command_of(record: &Record) -> Option<String> {
+    sys::command_name(record.sender()?.0)
+}
+
+fn numbers(set: Set) -> impl Iterator<Item = i32> {
+    (1..65).filter(move |number| set & bit(*number) != 0)
+}

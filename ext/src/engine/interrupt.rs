@@ -1,0 +1,139 @@
+//! The virtual machine's interrupts: how a signal handler gets PHP to look, and what PHP then calls.
+//!
+//! # How it works
+//! `EG(vm_interrupt)` is looked at by the virtual machine at each jump backwards, and after each call of an internal or
+//! user function returns; then it calls `zend_interrupt_function`. Hooks are chained: each calls the one it found.
+//!
+//! # Rules
+//! The flag is the only thing here that a signal handler may touch: [`flag`] is asked for once, before.
+//! Sources: php-src Zend/zend_vm_def.h (`zend_interrupt_helper`), Zend/zend_fibers.h, Zend/zend_signal.h.
+
+use std::ffi::c_int;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ext_php_rs::ffi;
+
+use super::{globals, out_of_memory};
+
+unsafe extern "C" {
+    fn zend_timeout() -> !;
+    fn zend_fiber_switch_block();
+    fn zend_fiber_switch_unblock();
+}
+
+/// What the virtual machine calls.
+pub type Hook = unsafe extern "C" fn(*mut ffi::zend_execute_data);
+
+static PREVIOUS: AtomicUsize = AtomicUsize::new(0);
+
+/// Puts a hook before the ones that are there. MINIT only.
+pub fn hook(hook: Hook) {
+    // SAFETY: a plain global, written while no PHP code runs.
+    unsafe {
+        PREVIOUS
+            .store(ffi::zend_interrupt_function.map_or(0, |previous| previous as usize), Ordering::Relaxed);
+        ffi::zend_interrupt_function = Some(hook);
+    }
+}
+
+/// Takes it away again, unless somebody has put another one before it. MSHUTDOWN only.
+pub fn unhook(hook: Hook) {
+    // SAFETY: as above.
+    unsafe {
+        if ffi::zend_interrupt_function.is_some_and(|now| now as usize == hook as usize) {
+            ffi::zend_interrupt_function = previous();
+        }
+    }
+}
+
+fn previous() -> Option<Hook> {
+    let previous = PREVIOUS.load(Ordering::Relaxed);
+    // SAFETY: zero, which is `None`, or what `hook` has found there.
+    unsafe { std::mem::transmute::<usize, Option<Hook>>(previous) }
+}
+
+/// Calls PHP: the hook that was there before ours.
+pub fn call_previous(frame: *mut ffi::zend_execute_data) {
+    if let Some(previous) = previous() {
+        // SAFETY: the engine's own argument, handed on.
+        unsafe { previous(frame) };
+    }
+}
+
+/// `EG(vm_interrupt)` of this thread: lives as long as the thread.
+pub fn flag() -> &'static AtomicBool {
+    // SYNC: set by signal handlers.
+    // SAFETY: a zend_atomic_bool is one byte, 0 or 1.
+    unsafe { AtomicBool::from_ptr((&raw mut (*globals()).vm_interrupt).cast()) }
+}
+
+/// Whether a signal handler or a timer waits for the virtual machine to look.
+pub fn pending() -> bool {
+    flag().load(Ordering::SeqCst)
+}
+
+/// Asks the virtual machine to look at its next safe point.
+pub fn request() {
+    flag().store(true, Ordering::SeqCst);
+}
+
+/// Calls PHP: does what the virtual machine does between two opcodes when an interrupt is pending: signal handlers, ours
+/// and pcntl's. Look at [`super::pending`] afterwards.
+pub fn run() {
+    if !pending() || out_of_memory() {
+        return; // out of memory: left to the virtual machine, which ends the script when we return
+    }
+    flag().store(false, Ordering::SeqCst);
+    // SAFETY: as zend_interrupt_helper does, with our own frame as the current one.
+    unsafe {
+        if (*globals()).timed_out.value {
+            zend_timeout();
+        }
+        if let Some(hook) = ffi::zend_interrupt_function {
+            hook((*globals()).current_execute_data);
+        }
+    }
+}
+
+/// From here on `Fiber::suspend()` is a FiberError: what runs now must end before what it has interrupted goes on.
+pub fn block_fibers() {
+    // SAFETY: counts up.
+    unsafe { zend_fiber_switch_block() };
+}
+
+/// Undoes one [`block_fibers`].
+pub fn unblock_fibers() {
+    // SAFETY: counts down what was counted up.
+    unsafe { zend_fiber_switch_unblock() };
+}
+
+/// What PHP itself has for a signal: `SIG_DFL`, `SIG_IGN`, or its handler, pcntl's for instance. PHP stands between the
+/// kernel and its extensions, so sigaction(2) shows only PHP's own handler. `None`: this PHP is built without.
+pub fn php_disposition(number: i32) -> Option<libc::sighandler_t> {
+    type Ask = unsafe extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction);
+    static ASK: OnceLock<Option<Ask>> = OnceLock::new();
+    let ask = (*ASK.get_or_init(|| {
+        // SAFETY: null or the function of that name, which has this type.
+        unsafe {
+            let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"zend_sigaction".as_ptr());
+            std::mem::transmute::<*mut libc::c_void, Option<Ask>>(symbol)
+        }
+    }))?;
+    // SAFETY: only asks; the struct is ours.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        ask(number, std::ptr::null(), &raw mut now);
+        Some(now.sa_sigaction)
+    }
+}
+
+/// Whether PHP uses a signal for itself: with threads its execution timers take the first realtime signal (8.3 and
+/// later, where they were compiled in).
+pub fn is_reserved(number: i32) -> bool {
+    let timers = || {
+        // SAFETY: looks a symbol up by name.
+        unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"zend_max_execution_timer_init".as_ptr()).is_null() }
+    };
+    cfg!(php_zts) && number == libc::SIGRTMIN() && timers()
+}
