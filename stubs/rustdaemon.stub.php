@@ -9,7 +9,7 @@ namespace RustDaemon
      *
      * A handler is an ordinary PHP function. It is called at the next safe point of the script (between two statements, or
      * when a call of PHP's own returns), in the order of arrival, one at a time, never inside another handler. What it
-     * throws leaves the code that it has interrupted. A signal is given as Signal::TERM, SIGTERM, 'SIGTERM', 'TERM' or 15.
+     * throws leaves the code that it has interrupted, once the handlers of all signals that have arrived have run. A signal is given as Signal::TERM, SIGTERM, 'SIGTERM', 'TERM' or 15.
      *
      * ```php
      * use RustDaemon\{Signal, SignalInfo};
@@ -25,7 +25,7 @@ namespace RustDaemon
      * PHP's own calls while a signal arrives: sleep(), usleep(), time_nanosleep(), stream_select() and socket_select()
      * return early; fread(), fgets(), file_get_contents(), exec(), flock(), hashing and most database calls go on, and the
      * handler is called when they return. Worker::sleep(), Worker::tick() and Signal::wait() call handlers at once and keep
-     * their deadline. Fiber::suspend() in a handler is a FiberError.
+     * their deadline. See php/SIGNALS.md for the whole table. A fiber can neither be started nor suspended in a handler.
      */
     final class Signal
     {
@@ -182,7 +182,7 @@ namespace RustDaemon
          * Runs a section of code during which no handler is called.
          *
          * Signals that arrive meanwhile are handled right after it, also when it throws. Signal::stopRequested() and
-         * Worker::shouldStop() are true at once. It cannot be suspended (Fiber::suspend() is a FiberError): keep it short.
+         * Worker::shouldStop() are true at once. No fiber can be started or suspended in it: keep it short.
          *
          * @param callable $section function (): mixed
          * @param int|string ...$signals none: all signals

@@ -14,9 +14,9 @@
 //! after a nested command; a callable, an ignored signal and `Signal::default()` are left alone.
 //!
 //! # What may be lost
-//! Nothing. After an exception the rest is dispatched at the next safe point; `exit()` does not end dispatching either:
-//! shutdown functions and destructors have safe points too. After a fatal error inside a handler the same holds from
-//! the first shutdown function on.
+//! Nothing. What a handler throws, an `exit()` too, waits until the handlers of all signals that have arrived have run;
+//! then it leaves the interrupted code, a later exception with the earlier one as its previous. Shutdown functions and
+//! destructors have safe points too, after a fatal error as well.
 //!
 //! # Rules
 //! What runs inside [`with`] never calls PHP. [`run`] owns nothing that needs dropping while a handler runs.
@@ -24,6 +24,8 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::types::Zval;
@@ -33,7 +35,7 @@ use rustdaemon_core::signal::{self, Capture, Holder, Meaning};
 use rustdaemon_core::sys;
 
 use crate::engine::interrupt;
-use crate::engine::{self, Callable, Pending, RawCallable, Slot};
+use crate::engine::{self, Aside, Callable, Pending, RawCallable, Slot};
 use crate::signal_info;
 
 /// TERM, INT, QUIT and HUP.
@@ -47,12 +49,16 @@ const NOTICE_AGAIN: Duration = Duration::from_secs(1);
 /// All signals.
 pub const ALL: Set = Set::MAX;
 
+/// [`STOP_SIGNALS`]
+const STOP_SET: Set =
+    1 << (libc::SIGTERM - 1) | 1 << (libc::SIGINT - 1) | 1 << (libc::SIGQUIT - 1) | 1 << (libc::SIGHUP - 1);
+
 /// A set of signals: bit `number - 1`.
 pub type Set = u64;
 
 /// The set with one signal.
 pub fn bit(number: i32) -> Set {
-    1_u64.checked_shl(u32::try_from(number - 1).unwrap_or(u32::MAX)).unwrap_or_default()
+    1_u64.wrapping_shl(number.wrapping_sub(1).cast_unsigned())
 }
 
 /// A stop signal that has arrived, and who sent it.
@@ -69,24 +75,19 @@ pub struct Notice {
 #[derive(Default)]
 struct Known {
     handler: Option<Callable>,
-    last: Option<Waiting>,
+    last: Option<Record>,
+    /// Who sent the last one, once somebody has looked.
+    command: Option<String>,
     count: u64,
     /// How many of its records lie in the inbox.
     waiting: usize,
 }
 
 /// A record that was taken out of the queue.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Waiting {
     record: Record,
     count: u64,
-    command: Option<String>,
-}
-
-impl Waiting {
-    fn object(&self) -> Zval {
-        signal_info::object(&self.record, self.count, self.command.as_deref())
-    }
 }
 
 struct Dispatcher {
@@ -113,9 +114,9 @@ struct Dispatcher {
     /// What the last notice was about, and when.
     noticed: Option<(Record, Duration)>,
     running: bool,
-    in_shutdown: bool,
-    lost: u64,
     stream: Option<Zval>,
+    /// The object that the last handler was given.
+    spare: Option<Slot>,
 }
 
 impl Dispatcher {
@@ -136,27 +137,40 @@ impl Dispatcher {
             notices: Vec::new(),
             noticed: None,
             running: false,
-            in_shutdown: false,
-            lost: 0,
             stream: None,
+            spare: None,
         }
     }
 }
 
+/// Whether something lies in the inbox. Only the owner thread looks.
+static IN_INBOX: AtomicBool = AtomicBool::new(false);
+
+/// Whether there is a sidecar that wants to hear of stop signals.
+static REPORTS: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
-    static DISPATCHER: RefCell<Dispatcher> = const { RefCell::new(Dispatcher::new()) };
+    // Without a destructor, whose state each access would have to look at: `end` drops what there is.
+    static DISPATCHER: ManuallyDrop<RefCell<Dispatcher>> = const { ManuallyDrop::new(RefCell::new(Dispatcher::new())) };
 }
 
 fn with<R>(act: impl FnOnce(&mut Dispatcher) -> R) -> R {
-    DISPATCHER.with_borrow_mut(|dispatcher| {
+    DISPATCHER.with(|dispatcher| {
+        let mut dispatcher = dispatcher.borrow_mut();
         dispatcher.leave_when_forked();
-        act(dispatcher)
+        act(&mut dispatcher)
     })
 }
 
 /// Gives all signals back. RSHUTDOWN; calls PHP only to free what the handlers hold, whose destructors have run.
 pub fn end() {
-    let dispatcher = DISPATCHER.replace(Dispatcher::new());
+    let mut dispatcher = DISPATCHER.with(|dispatcher| dispatcher.replace(Dispatcher::new()));
+    if let Some(spare) = dispatcher.spare.take() {
+        spare.free();
+    }
+    if dispatcher.capture.is_some() {
+        IN_INBOX.store(false, Ordering::Relaxed);
+    }
     drop(dispatcher);
 }
 
@@ -219,6 +233,7 @@ pub fn arm(supervised: bool, force_at: u32) -> io::Result<()> {
         let first = dispatcher.stops == 0 && !dispatcher.armed;
         dispatcher.capture()?.force_at(force_at);
         (dispatcher.armed, dispatcher.supervised) = (true, supervised);
+        REPORTS.store(supervised, Ordering::Relaxed);
         if first {
             dispatcher.stops =
                 STOP_SIGNALS.into_iter().filter(|number| !ignored_from_the_start(*number)).fold(0, with_bit);
@@ -264,7 +279,7 @@ pub fn take_notices() -> Vec<Notice> {
 pub fn pending() -> Vec<Zval> {
     with(|dispatcher| {
         dispatcher.collect();
-        dispatcher.inbox.iter().map(Waiting::object).collect()
+        dispatcher.inbox.iter().map(|waiting| dispatcher.object(waiting)).collect()
     })
 }
 
@@ -272,9 +287,10 @@ pub fn pending() -> Vec<Zval> {
 pub fn last(number: i32) -> Option<Zval> {
     with(|dispatcher| {
         dispatcher.collect();
-        let last = dispatcher.known(number)?.last.as_mut()?;
-        last.command = last.command.take().or_else(|| command_of(&last.record));
-        Some(last.object())
+        let known = dispatcher.known(number)?;
+        let last = known.last?;
+        known.command = known.command.take().or_else(|| command_of(&last));
+        Some(signal_info::object(&last, known.count, known.command.as_deref(), None))
     })
 }
 
@@ -306,7 +322,8 @@ pub fn await_again(before: Set) {
 pub fn take_awaited(set: Set) -> Option<Zval> {
     with(|dispatcher| {
         dispatcher.collect();
-        Some(dispatcher.take(|number| set & bit(number) != 0)?.object())
+        let taken = dispatcher.take(|number| set & bit(number) != 0)?;
+        Some(dispatcher.object(&taken))
     })
 }
 
@@ -339,8 +356,13 @@ fn request_if_due() {
     }
 }
 
+/// Whether there is anything to look at: a few atomic loads.
+pub fn may_be_due() -> bool {
+    signal::waiting() || IN_INBOX.load(Ordering::Relaxed)
+}
+
 /// Whether a handler is due.
-pub fn is_due() -> bool {
+fn is_due() -> bool {
     with(|dispatcher| dispatcher.is_due())
 }
 
@@ -371,12 +393,9 @@ pub fn drain_stream() {
     });
 }
 
-/// How many signals could not be kept since the last call; see [`rustdaemon_core::signal`].
-pub fn lost() -> u64 {
-    with(|dispatcher| {
-        let lost = dispatcher.capture.as_ref().map_or(0, Capture::lost);
-        lost - std::mem::replace(&mut dispatcher.lost, lost)
-    })
+/// Whether [`take_notices`] is for a sidecar.
+pub fn reports() -> bool {
+    REPORTS.load(Ordering::Relaxed)
 }
 
 /// Takes what has arrived out of the queue, so that it is known who sent it; calls no handler.
@@ -387,26 +406,50 @@ pub fn collect() {
 /// Calls PHP: the handlers of all records that are due, in the order of arrival. Returns how many were called. Look at
 /// [`engine::pending`] afterwards.
 pub fn run() -> usize {
-    if !with(Dispatcher::enter) {
-        return 0;
-    }
-    interrupt::block_fibers();
+    DISPATCHER.with(|dispatcher| {
+        if !dispatcher.borrow_mut().enter() {
+            return 0;
+        }
+        interrupt::block_fibers();
+        interrupt::finally(
+            || call_handlers(dispatcher),
+            || {
+                interrupt::unblock_fibers();
+                if dispatcher.borrow_mut().leave() {
+                    interrupt::request();
+                }
+            },
+        )
+    })
+}
+
+fn call_handlers(dispatcher: &RefCell<Dispatcher>) -> usize {
     let mut calls = 0;
-    while let Some(mut call) = with(Dispatcher::next_call) {
+    // What is in flight has to wait: only a virtual machine without an exception can be interrupted again.
+    let mut aside = engine::put_aside();
+    while may_be_due() {
+        let next = dispatcher.borrow_mut().next_call();
+        let Some(Call { handler, held, mut info, reusable }) = next else { break };
         let mut result = Slot::new();
-        call.handler.call_with(Some(call.info.value()), result.value());
+        handler.call_with(Some(info.value()), result.value());
         result.free();
-        call.info.free();
-        call.held.free();
+        held.free();
         calls += 1;
+        if reusable {
+            dispatcher.borrow_mut().spare = Some(info);
+        } else {
+            info.free();
+        }
         if engine::pending() != Pending::Nothing {
-            break;
+            if engine::out_of_memory() {
+                break; // left to the virtual machine
+            }
+            let before = aside.take();
+            before.map(Aside::put_back);
+            aside = engine::put_aside();
         }
     }
-    interrupt::unblock_fibers();
-    if with(Dispatcher::leave) {
-        interrupt::request();
-    }
+    aside.map(Aside::put_back);
     calls
 }
 
@@ -415,20 +458,30 @@ struct Call {
     handler: RawCallable,
     held: Slot,
     info: Slot,
+    /// Nothing in `info` is to be freed but itself.
+    reusable: bool,
 }
 
 impl Dispatcher {
+    #[inline(always)] // at each access: a comparison
     fn leave_when_forked(&mut self) {
         let generation = fork::generation();
         if self.generation != generation {
-            // A child: the records are its parent's, and so is the promise to look for stop signals.
-            self.generation = generation;
-            self.inbox.clear();
-            self.known.iter_mut().for_each(|known| known.waiting = 0);
-            self.notices.clear();
-            (self.armed, self.taken) = (false, 0);
-            numbers(std::mem::take(&mut self.blocked)).for_each(signal::unblock);
+            self.leave_parent(generation);
         }
+    }
+
+    /// In a child: the records are its parent's, and so is the promise to look for stop signals.
+    #[cold]
+    fn leave_parent(&mut self, generation: u64) {
+        self.generation = generation;
+        self.inbox.clear();
+        IN_INBOX.store(false, Ordering::Relaxed);
+        self.known.iter_mut().for_each(|known| known.waiting = 0);
+        self.notices.clear();
+        (self.armed, self.taken) = (false, 0);
+        REPORTS.store(false, Ordering::Relaxed);
+        numbers(std::mem::take(&mut self.blocked)).for_each(signal::unblock);
     }
 
     fn capture(&mut self) -> io::Result<&mut Capture> {
@@ -511,6 +564,7 @@ impl Dispatcher {
     }
 
     /// The next record out of the queue, noted in the books; `None`: there is none, or no room for it.
+    #[inline(always)] // once per signal
     fn arrived(&mut self) -> Option<Waiting> {
         if self.inbox.len() >= INBOX {
             return None;
@@ -519,36 +573,53 @@ impl Dispatcher {
         let record = capture.pop();
         capture.make_room();
         let record = record?;
-        let stop = STOP_SIGNALS.contains(&record.number);
-        let command = if stop { command_of(&record) } else { None };
-        if stop {
-            self.notice(&record, command.as_ref());
+        if STOP_SET & bit(record.number) != 0 {
+            self.notice(&record);
         }
         let known = self.known(record.number)?;
-        known.count = known.count.saturating_add(record.occurrences());
-        let arrived = Waiting { record, count: known.count, command };
-        known.last = Some(arrived.clone());
-        Some(arrived)
+        known.count = known.count.wrapping_add(record.occurrences());
+        known.last = Some(record);
+        Some(Waiting { record, count: known.count })
     }
 
-    /// The same signal from the same sender is told once a second: somebody may send a storm of them.
-    fn notice(&mut self, record: &Record, command: Option<&String>) {
+    #[inline(never)] // the exception
+    fn object(&self, waiting: &Waiting) -> Zval {
+        let Waiting { record, count } = waiting;
+        let command = match STOP_SET & bit(record.number) {
+            0 => None,
+            _ => usize::try_from(record.number)
+                .ok()
+                .and_then(|number| self.known.get(number)?.command.as_deref()),
+        };
+        signal_info::object(record, *count, command, None)
+    }
+
+    /// Who has sent a stop signal is looked up at once, before it is gone. The sidecar is told of the same signal from
+    /// the same sender once a second: somebody may send a storm of them.
+    #[inline(never)] // seldom
+    fn notice(&mut self, record: &Record) {
+        let command = command_of(record);
+        if let Some(known) = self.known(record.number) {
+            known.command.clone_from(&command);
+        }
         let (number, sender, now) = (record.number, record.sender(), sys::monotonic());
         let same = |last: &Record| last.number == number && last.sender() == sender;
-        if self.noticed.is_some_and(|(last, at)| same(&last) && now < at + NOTICE_AGAIN) {
+        if !self.supervised || self.noticed.is_some_and(|(last, at)| same(&last) && now < at + NOTICE_AGAIN) {
             return;
         }
         self.noticed = Some((*record, now));
-        self.notices.push(Notice { number, sender, command: command.cloned() });
+        self.notices.push(Notice { number, sender, command });
     }
 
     /// Puts a record into the inbox, if anybody wants it.
+    #[inline(never)] // the exception
     fn lay_by(&mut self, arrived: Waiting) {
         let number = arrived.record.number;
         if !self.is_wanted(number) {
             return;
         }
         self.inbox.push_back(arrived);
+        IN_INBOX.store(true, Ordering::Relaxed);
         let Some(known) = self.known(number) else { return };
         known.waiting += 1;
         if known.waiting >= KEPT && self.kept & bit(number) != 0 && self.blocked & bit(number) == 0 {
@@ -568,6 +639,7 @@ impl Dispatcher {
     fn take(&mut self, fits: impl Fn(i32) -> bool) -> Option<Waiting> {
         let at = self.inbox.iter().position(|waiting| fits(waiting.record.number))?;
         let taken = self.inbox.remove(at)?;
+        IN_INBOX.store(!self.inbox.is_empty(), Ordering::Relaxed);
         let number = taken.record.number;
         let known = self.known(number)?;
         known.waiting = known.waiting.saturating_sub(1);
@@ -578,51 +650,56 @@ impl Dispatcher {
         Some(taken)
     }
 
-    /// The next record for which a handler is to be called, the inbox before the queue: it is older.
-    fn next(&mut self) -> Option<Waiting> {
-        if !self.inbox.is_empty() {
-            let (delayed, known) = (self.delayed | self.awaited, &self.known);
-            let fits = |number: i32| {
-                let known = usize::try_from(number).ok().and_then(|number| known.get(number));
-                delayed & bit(number) == 0 && known.is_some_and(|known| known.handler.is_some())
-            };
-            let fits: Set = (1..65).filter(|number| fits(*number)).fold(0, with_bit);
-            if let Some(taken) = self.take(|number| fits & bit(number) != 0) {
-                return Some(taken);
-            }
+    /// The call for the next record that is due, the inbox before the queue: it is older.
+    fn next_call(&mut self) -> Option<Call> {
+        self.leave_when_forked();
+        if !self.inbox.is_empty()
+            && let Some(next) = self.take_deliverable()
+        {
+            return self.call(&next);
         }
         loop {
             let arrived = self.arrived()?;
-            if self.is_deliverable(arrived.record.number) {
-                return Some(arrived);
+            let number = arrived.record.number;
+            if (self.delayed | self.awaited) & bit(number) == 0
+                && let Some(call) = self.call(&arrived)
+            {
+                return Some(call);
             }
             self.lay_by(arrived);
         }
     }
 
-    fn next_call(&mut self) -> Option<Call> {
-        let next = self.next()?;
-        let handler = self.known(next.record.number)?.handler.as_ref()?;
-        let mut info = Slot::new();
-        *info.value() = next.object();
-        Some(Call { handler: handler.raw(), held: handler.hold(), info })
+    #[inline(always)] // once per signal
+    fn call(&mut self, next: &Waiting) -> Option<Call> {
+        let number = next.record.number;
+        let handler = self.known.get(usize::try_from(number).ok()?)?.handler.as_ref()?;
+        let (handler, held) = (handler.raw(), handler.hold());
+        let reusable = STOP_SET & bit(number) == 0;
+        let info = match reusable {
+            true => {
+                signal_info::object(&next.record, next.count, None, self.spare.take().map(Slot::into_value))
+            }
+            false => self.object(next),
+        };
+        Some(Call { handler, held, info: Slot::of(info), reusable })
+    }
+
+    #[inline(never)] // nothing is in the inbox, as a rule
+    fn take_deliverable(&mut self) -> Option<Waiting> {
+        let deliverable: Set = (1..65).filter(|number| self.is_deliverable(*number)).fold(0, with_bit);
+        self.take(|number| deliverable & bit(number) != 0)
     }
 
     fn enter(&mut self) -> bool {
-        if engine::in_shutdown() && !self.in_shutdown {
-            // A handler or a section that a fatal error has left by longjmp is not there any more.
-            self.in_shutdown = true;
-            self.delayed = 0;
-            self.awaited = 0;
-            if std::mem::take(&mut self.running) {
-                interrupt::unblock_fibers();
-            }
-        }
+        self.leave_when_forked();
         if self.running || self.delayed == ALL || self.capture.is_none() {
             return false;
         }
         signal::drain_wake();
-        self.keep();
+        if self.armed {
+            self.keep();
+        }
         self.running = true;
         true
     }

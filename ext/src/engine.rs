@@ -46,6 +46,7 @@ unsafe extern "C" {
     static spl_ce_RuntimeException: *mut ClassEntry;
     static spl_ce_LogicException: *mut ClassEntry;
     static spl_ce_InvalidArgumentException: *mut ClassEntry;
+    static zend_ce_closure: *mut ClassEntry;
     static module_registry: ZendHashTable;
 
     fn zend_parse_parameters(num_args: u32, type_spec: *const c_char, ...) -> c_int;
@@ -76,6 +77,7 @@ unsafe extern "C" {
     );
     fn zend_call_function(fci: *mut FcallInfo, cache: *mut ffi::zend_fcall_info_cache) -> c_int;
     fn zend_clear_exception();
+    fn zend_exception_set_previous(exception: *mut ZendObject, add_previous: *mut ZendObject);
     fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
     fn zend_is_graceful_exit(exception: *const ZendObject) -> bool;
     fn zend_ini_string(name: *const c_char, name_length: usize, orig: c_int) -> *mut c_char;
@@ -99,6 +101,8 @@ const SUCCESS: c_int = 0;
 const IN_SHUTDOWN: u8 = 1;
 /// `PHP_OUTPUT_LOCKED`: an output callback is running.
 const OUTPUT_LOCKED: c_int = 0x20;
+/// A flag of a refcounted value: no part of a cycle.
+const GC_NOT_COLLECTABLE: u32 = 1 << 4;
 /// `ZEND_ACC_READONLY`.
 const READONLY: c_int = 1 << 7;
 const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
@@ -508,7 +512,8 @@ impl ParsedCallable {
         unsafe {
             let info = self.info.assume_init_ref();
             let name = info.function_name.assume_init_ref().shallow_clone();
-            Callable { name, cache: self.cache.assume_init() }
+            let is_closure = name.object().is_some_and(|object| std::ptr::eq(object.ce, zend_ce_closure));
+            Callable { name, cache: self.cache.assume_init(), is_closure }
         }
     }
 }
@@ -624,13 +629,27 @@ impl Slot {
         Self(ManuallyDrop::new(Zval::new()))
     }
 
+    /// With a value in it.
+    pub fn of(value: Zval) -> Self {
+        Self(ManuallyDrop::new(value))
+    }
+
     /// What it holds.
     pub fn value(&mut self) -> &mut Zval {
         &mut self.0
     }
 
+    /// What it holds, to be dropped by the caller.
+    pub fn into_value(self) -> Zval {
+        ManuallyDrop::into_inner(self.0)
+    }
+
     /// Calls PHP: frees what it holds, which may run destructors.
     pub fn free(mut self) {
+        // SAFETY: the second byte of a zval's type holds its flags; none: nothing to free.
+        if unsafe { self.0.u1.type_info } & 0xff00 == 0 {
+            return;
+        }
         // SAFETY: `self` is consumed; nobody sees the value again.
         unsafe { ManuallyDrop::drop(&mut self.0) };
     }
@@ -734,7 +753,7 @@ unsafe impl Send for HandleTable {}
 // SAFETY: as above.
 unsafe impl Sync for HandleTable {}
 
-extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
+fn handle_handlers() -> *const ZendObjectHandlers {
     static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
     let handlers = HANDLERS.get_or_init(|| {
         // SAFETY: plain data of function pointers, copied.
@@ -742,11 +761,15 @@ extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
         handlers.clone_obj = None;
         HandleTable(handlers)
     });
+    &raw const handlers.0
+}
+
+extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
     // SAFETY: what the engine does for a class without a `create_object` of its own, then other handlers.
     unsafe {
         let object = ffi::zend_objects_new(class);
         ffi::object_properties_init(object, class);
-        (*object).handlers = &raw const handlers.0;
+        (*object).handlers = handle_handlers();
         object
     }
 }
@@ -783,43 +806,92 @@ pub fn set_int(object: &Zval, name: &str, number: u32) {
     }
 }
 
-/// Sets the properties of a new object in the order of their declaration.
-pub fn set_properties<const N: usize>(object: &Zval, values: [Zval; N]) {
-    // SAFETY: the value is an object whose class declares at least N properties; its table is theirs, and each of them
-    // has been undefined.
+/// Writes the properties of a new object, one after the other in the order of their declaration: each once, and all.
+pub struct Properties {
+    object: Zval,
+    next: *mut Zval,
+}
+
+/// A new object of a class made by [`make_handle_class`] whose properties are all scalars, still to be written. It
+/// cannot be part of a cycle, and the cycle collector passes it over.
+pub fn new_value(class: &'static ClassEntry) -> Properties {
+    // SAFETY: an object whose table has a place for each declared property; see `create_handle`.
     unsafe {
-        let table = (&raw mut (*object.value.obj).properties_table).cast::<Zval>();
-        for (at, value) in values.into_iter().enumerate() {
-            table.add(at).write(value);
+        let object = ffi::zend_objects_new(std::ptr::from_ref(class).cast_mut());
+        (*object).handlers = handle_handlers();
+        (*object).gc.u.type_info |= GC_NOT_COLLECTABLE;
+        let mut value = Zval::new();
+        value.value.obj = object;
+        value.u1.type_info = ffi::IS_OBJECT_EX;
+        Properties { object: value, next: (&raw mut (*object).properties_table).cast() }
+    }
+}
+
+/// The same object again, when `value` is its only reference left, nothing was added to it, and no WeakReference knows
+/// it: nobody can tell it from a new one. All of its properties must be numbers, null or names.
+pub fn renew_value(value: Zval) -> Option<Properties> {
+    const WEAKLY_REFERENCED: u32 = 1 << 7;
+    // SAFETY: a live object made by `new_value`.
+    unsafe {
+        let object = value.value.obj;
+        let gc = &raw const (*object).gc;
+        let alone = (*gc).refcount == 1 && (*gc).u.type_info & WEAKLY_REFERENCED == 0;
+        (alone && (*object).properties.is_null())
+            .then(|| Properties { object: value, next: (&raw mut (*object).properties_table).cast() })
+    }
+}
+
+impl Properties {
+    /// int
+    pub fn int(self, number: i64) -> Self {
+        self.write(ffi::IS_LONG, |value| value.lval = number)
+    }
+
+    /// ?int
+    pub fn int_or_null(self, number: Option<i64>) -> Self {
+        match number {
+            Some(number) => self.int(number),
+            None => self.write(ffi::IS_NULL, |_| {}),
         }
+    }
+
+    /// string, which is not copied
+    pub fn name(self, name: *mut ZendStr) -> Self {
+        self.write(ffi::IS_INTERNED_STRING_EX, |value| value.str_ = name)
+    }
+
+    /// ?string
+    pub fn string_or_null(self, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => {
+                let text = ZendStr::new(text, false).into_raw();
+                self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
+            }
+            None => self.write(ffi::IS_NULL, |_| {}),
+        }
+    }
+
+    fn write(mut self, of_type: u32, set: impl FnOnce(&mut ffi::_zend_value)) -> Self {
+        // SAFETY: a place in the table of an object that nobody else has yet; what lies there was never a value. `u2` is
+        // the engine's flag "not initialised": cleared.
+        unsafe {
+            set(&mut (*self.next).value);
+            (*self.next).u1.type_info = of_type;
+            (*self.next).u2.property_guard = 0;
+            self.next = self.next.add(1);
+        }
+        self
+    }
+
+    /// The object.
+    pub fn done(self) -> Zval {
+        self.object
     }
 }
 
 /// A name that outlives requests. MINIT only.
 pub fn permanent_name(name: &str) -> *mut ZendStr {
     ZendStr::new_interned(name, true).into_raw()
-}
-
-/// A string value over such a name: nothing is copied.
-pub fn named(name: *mut ZendStr) -> Zval {
-    let mut value = Zval::new();
-    value.value.str_ = name;
-    value.u1.type_info = ffi::IS_INTERNED_STRING_EX;
-    value
-}
-
-/// int
-pub fn int(number: i64) -> Zval {
-    let mut value = Zval::new();
-    value.set_long(number);
-    value
-}
-
-/// string
-pub fn string(text: &str) -> Zval {
-    let mut value = Zval::new();
-    value.set_zend_string(ZendStr::new(text, false));
-    value
 }
 
 /// An array of these values. For nothing that calls PHP: the values are moved in.
@@ -886,10 +958,67 @@ pub fn pending() -> Pending {
     }
 }
 
+/// An exception or an `exit()` that was in flight, so that other PHP code can run first. Plain data: what is not put
+/// back is lost.
+pub struct Aside {
+    exception: *mut ZendObject,
+    before: *const ffi::zend_op,
+    leaving: bool,
+}
+
+/// Takes what is in flight out of the way; `None`: there is nothing.
+pub fn put_aside() -> Option<Aside> {
+    let leaving = pending() == Pending::Leaving;
+    // SAFETY: plain fields. The frame that was interrupted stands at the engine's "handle exception" and stays there;
+    // where it was is saved, because other exceptions overwrite it. As zend_objects_destroy_object does.
+    unsafe {
+        let globals = globals();
+        let exception = std::mem::replace(&mut (*globals).exception, std::ptr::null_mut());
+        (!exception.is_null()).then(|| Aside {
+            exception,
+            before: (*globals).opline_before_exception,
+            leaving,
+        })
+    }
+}
+
+impl Aside {
+    /// Calls PHP. In flight again: with what has been thrown since as the newer one, whose previous exception it
+    /// becomes. An `exit()` wins over exceptions.
+    pub fn put_back(self) {
+        let newer_leaves = pending() == Pending::Leaving;
+        // SAFETY: the object is ours, and becomes the engine's again; see `put_aside`.
+        unsafe {
+            let globals = globals();
+            let newer = (*globals).exception;
+            if newer.is_null() {
+                (*globals).exception = self.exception;
+            } else if newer_leaves {
+                release_object(self.exception);
+            } else if self.leaving {
+                (*globals).exception = self.exception;
+                release_object(newer);
+            } else {
+                zend_exception_set_previous(newer, self.exception);
+            }
+            (*globals).opline_before_exception = self.before;
+        }
+    }
+}
+
+/// # Safety
+/// A live object, of which the caller has a reference.
+unsafe fn release_object(object: *mut ZendObject) {
+    let mut value = Zval::new();
+    value.value.obj = object;
+    value.u1.type_info = ffi::IS_OBJECT_EX;
+    drop(value);
+}
+
 /// Whether the memory limit was hit and the virtual machine has yet to end the script for it. Since PHP 8.2.35 that
 /// waits for the next interrupt; before, it was a longjmp.
 #[cfg(delayed_oom)]
-fn out_of_memory() -> bool {
+pub fn out_of_memory() -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     // An older PHP with the same build ID has no such field.
     // SAFETY: looks a symbol up by name.
@@ -899,7 +1028,7 @@ fn out_of_memory() -> bool {
 }
 
 #[cfg(not(delayed_oom))]
-fn out_of_memory() -> bool {
+pub fn out_of_memory() -> bool {
     false
 }
 
@@ -975,6 +1104,7 @@ pub fn clear_exception() {
 pub struct Callable {
     name: Zval,
     cache: ffi::zend_fcall_info_cache,
+    is_closure: bool,
 }
 
 /// The same without its reference: plain bits for the stack of a call. Its [`Callable`] must outlive it.
@@ -987,14 +1117,16 @@ pub struct RawCallable {
 const _: () = assert!(size_of::<Zval>() == size_of::<[u64; 2]>());
 
 impl Callable {
-    /// The same, for as long as a call takes: what is called may give up the other one.
+    /// A reference for as long as a call takes: what is called may give up the other one. A closure needs none: the
+    /// engine holds it while it runs.
     pub fn hold(&self) -> Slot {
-        Slot(ManuallyDrop::new(self.name.shallow_clone()))
+        let closure = self.is_closure;
+        Slot(ManuallyDrop::new(if closure { Zval::new() } else { self.name.shallow_clone() }))
     }
 
     /// Another reference to the same.
     pub fn again(&self) -> Self {
-        Self { name: self.name.shallow_clone(), cache: self.cache }
+        Self { name: self.name.shallow_clone(), cache: self.cache, is_closure: self.is_closure }
     }
 
     /// Only the reference, for a call that nothing may outlive.

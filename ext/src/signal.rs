@@ -9,6 +9,7 @@
 //! Sources: DESIGN 5; signal(7).
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -18,7 +19,8 @@ use ext_php_rs::ffi::zend_execute_data;
 use ext_php_rs::flags::{ClassFlags, ConstantFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
-use rustdaemon_core::{signo, sys};
+use rustdaemon_core::record::RECORDS;
+use rustdaemon_core::{signal as core_signal, signo, sys};
 
 use crate::dispatch::{self, Set};
 use crate::engine::{self, IntOrString, ParameterType, Pending, Slot, interrupt};
@@ -32,7 +34,7 @@ const CLASS: &str = "RustDaemon\\Signal";
 ///
 /// A handler is an ordinary PHP function. It is called at the next safe point of the script (between two statements, or
 /// when a call of PHP's own returns), in the order of arrival, one at a time, never inside another handler. What it
-/// throws leaves the code that it has interrupted. A signal is given as Signal::TERM, SIGTERM, 'SIGTERM', 'TERM' or 15.
+/// throws leaves the code that it has interrupted, once the handlers of all signals that have arrived have run. A signal is given as Signal::TERM, SIGTERM, 'SIGTERM', 'TERM' or 15.
 ///
 /// ```php
 /// use RustDaemon\{Signal, SignalInfo};
@@ -48,7 +50,7 @@ const CLASS: &str = "RustDaemon\\Signal";
 /// PHP's own calls while a signal arrives: sleep(), usleep(), time_nanosleep(), stream_select() and socket_select()
 /// return early; fread(), fgets(), file_get_contents(), exec(), flock(), hashing and most database calls go on, and the
 /// handler is called when they return. Worker::sleep(), Worker::tick() and Signal::wait() call handlers at once and keep
-/// their deadline. Fiber::suspend() in a handler is a FiberError.
+/// their deadline. See php/SIGNALS.md for the whole table. A fiber can neither be started nor suspended in a handler.
 // stub: RustDaemon\Signal
 #[allow(dead_code, reason = "carries the class's documentation")]
 struct Signal;
@@ -145,22 +147,27 @@ pub fn register_constants(module_number: i32) {
 /// What the virtual machine calls at a safe point. Calls PHP.
 pub unsafe extern "C" fn on_interrupt(frame: *mut zend_execute_data) {
     interrupt::call_previous(frame);
-    if !dispatch::is_due() {
+    if !dispatch::may_be_due() {
         return;
     }
-    if engine::pending() != Pending::Nothing {
-        return interrupt::request(); // the hook before ours has thrown: at the next safe point
+    if engine::out_of_memory() {
+        return; // left to the virtual machine
     }
-    if supervision::is_supervised() {
+    if dispatch::reports() {
         dispatch::collect();
         supervision::with(|state| state.report_signals());
     }
     dispatch::run();
-    let lost = dispatch::lost();
-    if lost > 0 {
+    tell_lost();
+}
+
+fn tell_lost() {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let lost = core_signal::lost();
+    if lost > TOLD.swap(lost, Ordering::Relaxed) {
         supervision::log(&format!(
-            "{lost} signals could not be kept: they came to a foreign thread while 4096 others waited and the limit of \
-             queued signals (RLIMIT_SIGPENDING) was exhausted"
+            "{lost} signals could not be kept so far: they came to a foreign thread while {RECORDS} others waited and \
+             the limit of queued signals (RLIMIT_SIGPENDING) was exhausted"
         ));
     }
 }
@@ -261,10 +268,11 @@ extern "C" fn wait(frame: &mut ExecuteData, result: &mut Zval) {
         let Some(deadline) = checked(supervision::deadline(timeout)) else { return };
         let before = dispatch::wait_for(set).map_err(|error| system_call("wait for signals", &error));
         let Some(before) = checked(before) else { return };
-        if let Some(info) = wait_until(deadline, set) {
+        let info = interrupt::finally(|| wait_until(deadline, set), || dispatch::await_again(before));
+        result.set_null();
+        if let Some(info) = info {
             *result = info;
         }
-        dispatch::await_again(before);
     });
 }
 
@@ -363,7 +371,7 @@ extern "C" fn last(frame: &mut ExecuteData, result: &mut Zval) {
 /// Runs a section of code during which no handler is called.
 ///
 /// Signals that arrive meanwhile are handled right after it, also when it throws. Signal::stopRequested() and
-/// Worker::shouldStop() are true at once. It cannot be suspended (Fiber::suspend() is a FiberError): keep it short.
+/// Worker::shouldStop() are true at once. No fiber can be started or suspended in it: keep it short.
 ///
 /// @param callable $section function (): mixed
 /// @param int|string ...$signals none: all signals
@@ -381,9 +389,13 @@ extern "C" fn critical(frame: &mut ExecuteData, result: &mut Zval) {
         let (section, held) = (section.raw(), section.into_slot());
         let before = dispatch::delay(if all { dispatch::ALL } else { set });
         interrupt::block_fibers();
-        section.call_with(None, result);
-        interrupt::unblock_fibers();
-        dispatch::delay_again(before);
+        interrupt::finally(
+            || section.call_with(None, result),
+            || {
+                interrupt::unblock_fibers();
+                dispatch::delay_again(before);
+            },
+        );
         held.free();
     });
 }

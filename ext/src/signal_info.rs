@@ -92,26 +92,24 @@ pub fn register() -> Result<()> {
         .register()
 }
 
-/// A new object about a record; null before [`register`].
-pub fn object(record: &Record, count: u64, command: Option<&str>) -> Zval {
+/// An object about a record of a signal; null before [`register`]. `spare`, an object without a command, is used again
+/// when nobody has kept it.
+#[inline(always)] // once per signal
+pub fn object(record: &Record, count: u64, command: Option<&str>, spare: Option<Zval>) -> Zval {
     // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
     let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
-    let null_or_int = |number: Option<i64>| number.map_or_else(Zval::null, engine::int);
+    let properties = spare.and_then(engine::renew_value).unwrap_or_else(|| engine::new_value(class));
     let sender = record.sender();
     let name = usize::try_from(record.number).ok().and_then(|number| NAMES.get(number));
-    let object = engine::new_handle(class);
-    engine::set_properties(
-        &object,
-        [
-            engine::int(record.number.into()),
-            name.map_or_else(Zval::null, |name| engine::named(name.load(Ordering::Relaxed))),
-            engine::int(record.code.into()),
-            null_or_int(sender.map(|(pid, _)| pid.into())),
-            null_or_int(sender.map(|(_, uid)| uid.into())),
-            command.map_or_else(Zval::null, engine::string),
-            null_or_int(record.value().map(i64::from)),
-            engine::int(i64::try_from(count).unwrap_or(i64::MAX)),
-        ],
-    );
-    object
+    let name = name.map_or(std::ptr::null_mut(), |name| name.load(Ordering::Relaxed));
+    properties
+        .int(record.number.into())
+        .name(name)
+        .int(record.code.into())
+        .int_or_null(sender.map(|(pid, _)| pid.into()))
+        .int_or_null(sender.map(|(_, uid)| uid.into()))
+        .string_or_null(command)
+        .int_or_null(record.value().map(i64::from))
+        .int(i64::try_from(count).unwrap_or(i64::MAX))
+        .done()
 }

@@ -124,11 +124,6 @@ pub fn with<R>(act: impl FnOnce(&mut State) -> R) -> R {
     })
 }
 
-/// Whether this process is a worker of a sidecar that is there.
-pub fn is_supervised() -> bool {
-    with(|state| state.supervised())
-}
-
 /// Gives everything up. RSHUTDOWN; calls PHP only to free what the handlers hold, whose destructors have run.
 pub fn end() {
     let state = STATE.take();

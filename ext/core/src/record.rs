@@ -177,7 +177,7 @@ impl Queue {
 
     /// Takes the oldest record. One thread only.
     pub fn pop(&self) -> Option<Record> {
-        let position = self.head.load(Ordering::SeqCst);
+        let position = self.head.load(Ordering::Relaxed); // ours
         let cell = self.cell(position);
         let free = 2 * (position / RECORDS);
         // SYNC: pairs with the Release in `push`.
@@ -188,7 +188,7 @@ impl Queue {
         let record = unsafe { *cell.record.get() };
         // SYNC: pairs with the Acquire in `push`.
         cell.lap.store(free + 2, Ordering::Release);
-        self.head.store(position + 1, Ordering::SeqCst);
+        self.head.store(position + 1, Ordering::Release);
         Some(record)
     }
 

@@ -19,7 +19,7 @@
 //! Nothing that the kernel delivered. Standard signals coalesce in the kernel, before us: of many that are pending at
 //! one moment it keeps one. Only while the queue is full, a foreign thread takes the signal *and* the user's limit of
 //! queued signals (`RLIMIT_SIGPENDING`) is exhausted for a whole second, a realtime signal cannot be kept anywhere:
-//! [`Capture::lost`] counts it.
+//! [`lost`] counts it.
 //!
 //! # Threads
 //! A signal that lands on a foreign native thread (grpc, a resolver) is recorded and wakes the owner through
@@ -72,7 +72,8 @@ static FORCE_AT: AtomicU32 = AtomicU32::new(0);
 static INTERRUPT: AtomicPtr<AtomicBool> = AtomicPtr::new(std::ptr::null_mut());
 static WAKE_FD: AtomicI32 = AtomicI32::new(-1);
 static STREAM_FD: AtomicI32 = AtomicI32::new(-1);
-/// Whether the stream is readable already: one write for many signals.
+/// Whether they are readable already: one write for many signals.
+static WAKE_READABLE: AtomicBool = AtomicBool::new(false);
 static STREAM_READABLE: AtomicBool = AtomicBool::new(false);
 static LOST: AtomicU64 = AtomicU64::new(0);
 static TABLE: Table = Table(UnsafeCell::new([Entry { saved: None, put: Put::Nothing }; NUMBERS]));
@@ -246,7 +247,7 @@ impl Capture {
     /// Gives back-pressure back once there is room again.
     pub fn make_room(&mut self) {
         if HELD.load(Ordering::SeqCst) != 0 && QUEUE.len() < RECORDS / 2 {
-            change_mask(libc::SIG_UNBLOCK, HELD.swap(0, Ordering::SeqCst));
+            give_mask_back();
         }
     }
 
@@ -258,11 +259,11 @@ impl Capture {
     pub fn stream_fd(&mut self) -> io::Result<BorrowedFd<'_>> {
         if self.stream.is_none() {
             let stream = sys::event_fd()?;
-            // SYNC: pairs with the load in `wake_stream`.
+            // SYNC: pairs with the load in `wake`.
             STREAM_FD.store(stream.as_raw_fd(), Ordering::SeqCst);
             self.stream = Some(stream);
             if !QUEUE.is_empty() {
-                wake_stream(); // what arrived before there was a stream
+                wake(&STREAM_FD, &STREAM_READABLE); // what arrived before there was a stream
             }
         }
         self.stream.as_ref().map(AsFd::as_fd).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -272,16 +273,10 @@ impl Capture {
     pub fn drain_stream(&mut self) {
         if let Some(stream) = &self.stream {
             drain(stream.as_fd());
-            // SYNC: pairs with the swap in `wake_stream`. A record that came before this store is in the queue, and
+            // SYNC: pairs with the swap in `wake`. A record that came before this store is in the queue, and
             // the caller looks there next; one that comes after it writes again.
             STREAM_READABLE.store(false, Ordering::SeqCst);
         }
-    }
-
-    /// How many signals could not be kept; see the module's text.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        LOST.load(Ordering::SeqCst)
     }
 }
 
@@ -290,6 +285,7 @@ impl Drop for Capture {
         (1..65).for_each(release);
         WAKE_FD.store(-1, Ordering::SeqCst);
         STREAM_FD.store(-1, Ordering::SeqCst);
+        WAKE_READABLE.store(false, Ordering::SeqCst);
         STREAM_READABLE.store(false, Ordering::SeqCst);
         QUEUE.clear();
         self.make_room();
@@ -298,6 +294,12 @@ impl Drop for Capture {
         INTERRUPT.store(std::ptr::null_mut(), Ordering::SeqCst);
         STARTED.store(false, Ordering::SeqCst);
     }
+}
+
+/// How many signals could not be kept since the capture began; see the module's text.
+#[must_use]
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Whether records wait: two atomic loads.
@@ -317,8 +319,12 @@ pub fn wake_fd<'a>() -> Option<BorrowedFd<'a>> {
 
 /// Before the records are looked at.
 pub fn drain_wake() {
-    if let Some(wake) = wake_fd() {
+    if WAKE_READABLE.load(Ordering::SeqCst)
+        && let Some(wake) = wake_fd()
+    {
         drain(wake);
+        // SYNC: pairs with the swap in `wake`: see `Capture::drain_stream`.
+        WAKE_READABLE.store(false, Ordering::SeqCst);
     }
 }
 
@@ -394,6 +400,7 @@ pub fn in_child(mask: &mut Option<libc::sigset_t>) {
     for place in [&WAKE_FD, &STREAM_FD] {
         renew(place.load(Ordering::SeqCst));
     }
+    WAKE_READABLE.store(false, Ordering::SeqCst);
     STREAM_READABLE.store(false, Ordering::SeqCst);
 }
 
@@ -410,6 +417,11 @@ fn renew(number: i32) {
             libc::close(new);
         }
     }
+}
+
+#[cold]
+fn give_mask_back() {
+    change_mask(libc::SIG_UNBLOCK, HELD.swap(0, Ordering::SeqCst));
 }
 
 fn own_by_this_thread() {
@@ -452,7 +464,7 @@ fn release(number: i32) {
 }
 
 fn bit(number: i32) -> u64 {
-    1_u64.checked_shl(u32::try_from(number - 1).unwrap_or(u32::MAX)).unwrap_or_default()
+    1_u64.wrapping_shl(number.wrapping_sub(1).cast_unsigned())
 }
 
 fn entry(number: i32) -> Option<&'static mut Entry> {
@@ -578,9 +590,9 @@ unsafe fn capture(number: i32, info: *mut libc::siginfo_t, mask: *mut u64) {
         interrupt.store(true, Ordering::SeqCst);
     }
     if foreign {
-        wake(WAKE_FD.load(Ordering::SeqCst));
+        wake(&WAKE_FD, &WAKE_READABLE);
     }
-    wake_stream();
+    wake(&STREAM_FD, &STREAM_READABLE);
 }
 
 /// Back-pressure: see the module's text.
@@ -631,18 +643,12 @@ unsafe fn end_process(number: i32, mask: *mut u64) {
     }
 }
 
-fn wake_stream() {
-    let stream = STREAM_FD.load(Ordering::SeqCst);
-    // SYNC: pairs with the store in `drain_stream`: the record was pushed before.
-    if stream >= 0 && !STREAM_READABLE.swap(true, Ordering::SeqCst) {
-        wake(stream);
-    }
-}
-
-fn wake(event: i32) {
-    let one = 1_u64;
-    if event >= 0 {
-        // SAFETY: eight bytes of ours; a full counter (EAGAIN) is readable all the same.
+fn wake(event: &AtomicI32, readable: &AtomicBool) {
+    let event = event.load(Ordering::SeqCst);
+    // SYNC: pairs with the stores that follow a drain: the record was pushed before.
+    if event >= 0 && !readable.swap(true, Ordering::SeqCst) {
+        let one = 1_u64;
+        // SAFETY: eight bytes of ours.
         unsafe { libc::write(event, (&raw const one).cast(), 8) };
     }
 }
@@ -767,7 +773,7 @@ mod tests {
         assert_eq!(stop_signal(), Some(libc::SIGTERM), "a stop signal is not held back");
         assert_eq!(take_all(&mut capture), sent + 1);
         assert_eq!(HELD.load(Ordering::SeqCst), 0);
-        assert_eq!(capture.lost(), 0);
+        assert_eq!(lost(), 0);
     }
 
     #[test]
@@ -789,7 +795,7 @@ mod tests {
         drain_wake();
         assert!(!readable(wake_fd().unwrap()));
         assert_eq!(take_all(&mut capture), sent, "what had no room was handed to the owner");
-        assert_eq!(capture.lost(), 0);
+        assert_eq!(lost(), 0);
     }
 
     #[test]

@@ -8,11 +8,14 @@
 //! The flag is the only thing here that a signal handler may touch: [`flag`] is asked for once, before.
 //! Sources: php-src Zend/zend_vm_def.h (`zend_interrupt_helper`), Zend/zend_fibers.h, Zend/zend_signal.h.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ext_php_rs::ffi;
+use ext_php_rs::zend::bailout;
 
 use super::{globals, out_of_memory};
 
@@ -108,6 +111,37 @@ pub fn unblock_fibers() {
     unsafe { zend_fiber_switch_unblock() };
 }
 
+/// Calls PHP in `body`, then `after` in any case: a fatal error in `body`, which leaves by longjmp, goes on to the engine
+/// after it. The caller's frames are left as well then: they own nothing that needs dropping.
+pub fn finally<R: Default>(body: impl FnOnce() -> R, after: impl FnOnce()) -> R {
+    struct Frame<R, F> {
+        body: ManuallyDrop<F>,
+        result: Option<R>,
+    }
+    unsafe extern "C" fn call<R, F: FnOnce() -> R>(frame: *const c_void) -> *const c_void {
+        // SAFETY: the frame below, which is ours alone for this one call.
+        let frame = unsafe { &mut *frame.cast_mut().cast::<Frame<R, F>>() };
+        // SAFETY: taken once.
+        let body = unsafe { ManuallyDrop::take(&mut frame.body) };
+        frame.result = catch_unwind(AssertUnwindSafe(body)).ok(); // what a panic says, the panic hook has printed
+        std::ptr::null()
+    }
+    fn trampoline<R, F: FnOnce() -> R>(_: &F) -> unsafe extern "C" fn(*const c_void) -> *const c_void {
+        call::<R, F>
+    }
+    let function = trampoline(&body);
+    let mut frame = Frame { body: ManuallyDrop::new(body), result: None };
+    let mut nothing = std::ptr::null_mut();
+    // SAFETY: a function and its frame, which outlives the call; the C function is a `zend_try` around it.
+    let left = unsafe { ffi::ext_php_rs_zend_try_catch(function, (&raw mut frame).cast(), &raw mut nothing) };
+    after();
+    if left {
+        // SAFETY: inside a `zend_try` of the engine's, as all PHP code is; see above for what lies between.
+        unsafe { bailout() };
+    }
+    frame.result.unwrap_or_default()
+}
+
 /// What PHP itself has for a signal: `SIG_DFL`, `SIG_IGN`, or its handler, pcntl's for instance. PHP stands between the
 /// kernel and its extensions, so sigaction(2) shows only PHP's own handler. `None`: this PHP is built without.
 pub fn php_disposition(number: i32) -> Option<libc::sighandler_t> {
@@ -117,7 +151,7 @@ pub fn php_disposition(number: i32) -> Option<libc::sighandler_t> {
         // SAFETY: null or the function of that name, which has this type.
         unsafe {
             let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"zend_sigaction".as_ptr());
-            std::mem::transmute::<*mut libc::c_void, Option<Ask>>(symbol)
+            std::mem::transmute::<*mut c_void, Option<Ask>>(symbol)
         }
     }))?;
     // SAFETY: only asks; the struct is ours.

@@ -214,6 +214,35 @@ final class Sidecar
         libc()->kill($this->pid, $number);
     }
 
+    public function pid(): int
+    {
+        return $this->pid;
+    }
+
+    /** The path of the worker's script. */
+    public function script(): string
+    {
+        return $this->script;
+    }
+
+    /** Whether the worker has not ended yet; leaves its status for end(). */
+    public function isRunning(): bool
+    {
+        return !preg_match('/^State:\s*[ZX]/m', $this->status());
+    }
+
+    /** Whether no signal waits in the kernel for the worker: all have been delivered. */
+    public function hasTakenSignals(): bool
+    {
+        preg_match_all('/^S\w*Pnd:\s*(\w+)/m', $this->status(), $pending);
+        return array_filter($pending[1], fn (string $set) => trim($set, '0') !== '') === [];
+    }
+
+    private function status(): string
+    {
+        return file_get_contents("/proc/$this->pid/status") ?: 'State: X';
+    }
+
     /** The sidecar dies. */
     public function hangUp(): void
     {
@@ -238,17 +267,12 @@ final class Sidecar
 
     private function wait(): array
     {
-        $deadline = microtime(true) + self::SECONDS;
         // The link ends with the worker: no polling of its status.
         while (($frame = $this->receive()) !== null) {
             echo "unexpected frame of kind $frame[0]\n";
         }
-        while (($status = proc_get_status($this->process))['running']) {
-            if (microtime(true) > $deadline) {
-                throw new RuntimeException('the worker does not end; it said: ' . $this->errors());
-            }
-            usleep(1000);
-        }
+        eventually('the worker ends', fn () => !$this->isRunning(), $this->errors(...));
+        $status = proc_get_status($this->process);
         $this->pid = null;
         return $status;
     }
@@ -272,6 +296,18 @@ final class Sidecar
             proc_close($this->process);
         }
         @unlink($this->script);
+    }
+}
+
+/** Waits until something holds. */
+function eventually(string $what, callable $holds, ?callable $said = null): void
+{
+    $deadline = microtime(true) + 10.0;
+    while (!$holds()) {
+        if (microtime(true) > $deadline) {
+            throw new RuntimeException("not within 10 s: $what" . ($said ? '; it said: ' . $said() : ''));
+        }
+        usleep(1000);
     }
 }
 
