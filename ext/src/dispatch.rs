@@ -25,7 +25,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::types::Zval;
@@ -35,7 +36,7 @@ use rustdaemon_core::signal::{self, Capture, Holder, Meaning};
 use rustdaemon_core::sys;
 
 use crate::engine::interrupt;
-use crate::engine::{self, Aside, Callable, Pending, RawCallable, Slot};
+use crate::engine::{self, Callable, Pending, RawCallable, Slot};
 use crate::signal_info;
 
 /// TERM, INT, QUIT and HUP.
@@ -92,7 +93,6 @@ struct Waiting {
 
 struct Dispatcher {
     capture: Option<Capture>,
-    generation: u64,
     /// By number; empty before the first capture.
     known: Vec<Known>,
     inbox: VecDeque<Waiting>,
@@ -114,7 +114,8 @@ struct Dispatcher {
     /// What the last notice was about, and when.
     noticed: Option<(Record, Duration)>,
     running: bool,
-    stream: Option<Zval>,
+    /// The PHP stream, and the descriptor under it.
+    stream: Option<(Zval, RawFd)>,
     /// The object that the last handler was given.
     spare: Option<Slot>,
 }
@@ -123,7 +124,6 @@ impl Dispatcher {
     const fn new() -> Self {
         Self {
             capture: None,
-            generation: 0,
             known: Vec::new(),
             inbox: VecDeque::new(),
             kept: 0,
@@ -146,6 +146,8 @@ impl Dispatcher {
 /// Whether something lies in the inbox. Only the owner thread looks.
 static IN_INBOX: AtomicBool = AtomicBool::new(false);
 
+/// The fork generation that the dispatcher knows.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Whether there is a sidecar that wants to hear of stop signals.
 static REPORTS: AtomicBool = AtomicBool::new(false);
 
@@ -356,9 +358,11 @@ fn request_if_due() {
     }
 }
 
-/// Whether there is anything to look at: a few atomic loads.
+/// Whether there is anything to look at, for a forked child its being one: a few atomic loads.
 pub fn may_be_due() -> bool {
-    signal::waiting() || IN_INBOX.load(Ordering::Relaxed)
+    signal::waiting()
+        || IN_INBOX.load(Ordering::Relaxed)
+        || GENERATION.load(Ordering::Relaxed) != fork::generation()
 }
 
 /// Whether a handler is due.
@@ -372,14 +376,15 @@ fn is_due() -> bool {
 /// # Errors
 /// `EMFILE`.
 pub fn stream() -> io::Result<Option<Zval>> {
-    let known = with(|dispatcher| dispatcher.stream.as_ref().map(Zval::shallow_clone));
+    let known = with(|dispatcher| dispatcher.stream.as_ref().map(|(stream, _)| stream.shallow_clone()));
     if let Some(known) = known.filter(|stream| !engine::stream::is_closed(stream)) {
         return Ok(Some(known));
     }
     let copy = with(|dispatcher| sys::duplicate(dispatcher.capture()?.stream_fd()?))?;
+    let fd = copy.as_raw_fd();
     let Some(stream) = engine::stream::new(copy) else { return Ok(None) };
     let result = stream.shallow_clone();
-    let closed = with(|dispatcher| dispatcher.stream.replace(stream));
+    let closed = with(|dispatcher| dispatcher.stream.replace((stream, fd)));
     drop(closed);
     Ok(Some(result))
 }
@@ -444,12 +449,15 @@ fn call_handlers(dispatcher: &RefCell<Dispatcher>) -> usize {
             if engine::out_of_memory() {
                 break; // left to the virtual machine
             }
-            let before = aside.take();
-            before.map(Aside::put_back);
+            if let Some(earlier) = aside.take() {
+                earlier.put_back();
+            }
             aside = engine::put_aside();
         }
     }
-    aside.map(Aside::put_back);
+    if let Some(aside) = aside {
+        aside.put_back();
+    }
     calls
 }
 
@@ -466,15 +474,15 @@ impl Dispatcher {
     #[inline(always)] // at each access: a comparison
     fn leave_when_forked(&mut self) {
         let generation = fork::generation();
-        if self.generation != generation {
-            self.leave_parent(generation);
+        if GENERATION.load(Ordering::Relaxed) != generation {
+            GENERATION.store(generation, Ordering::Relaxed);
+            self.leave_parent();
         }
     }
 
     /// In a child: the records are its parent's, and so is the promise to look for stop signals.
     #[cold]
-    fn leave_parent(&mut self, generation: u64) {
-        self.generation = generation;
+    fn leave_parent(&mut self) {
         self.inbox.clear();
         IN_INBOX.store(false, Ordering::Relaxed);
         self.known.iter_mut().for_each(|known| known.waiting = 0);
@@ -482,12 +490,19 @@ impl Dispatcher {
         (self.armed, self.taken) = (false, 0);
         REPORTS.store(false, Ordering::Relaxed);
         numbers(std::mem::take(&mut self.blocked)).for_each(signal::unblock);
+        // The stream is the child's own from here on: its descriptor leads to the parent's wake-ups still.
+        if let Some((stream, fd)) = &self.stream
+            && !engine::stream::is_closed(stream)
+            && let Some(Ok(own)) = self.capture.as_mut().map(Capture::stream_fd)
+            && let Err(error) = sys::duplicate_to(own, *fd)
+        {
+            eprintln!("rustdaemon: the stream of signals cannot be renewed in a forked child: {error}");
+        }
     }
 
     fn capture(&mut self) -> io::Result<&mut Capture> {
         if self.capture.is_none() {
             fork::watch()?;
-            self.generation = fork::generation();
             self.known.resize_with(65, Known::default);
             self.capture = Some(Capture::start(interrupt::flag())?);
         }

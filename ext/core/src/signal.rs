@@ -402,6 +402,7 @@ pub fn in_child(mask: &mut Option<libc::sigset_t>) {
     }
     WAKE_READABLE.store(false, Ordering::SeqCst);
     STREAM_READABLE.store(false, Ordering::SeqCst);
+    interrupt(); // the reader has things to forget
 }
 
 /// Puts a new eventfd behind a number, so that parent and child do not wake each other.
@@ -584,15 +585,20 @@ unsafe fn capture(number: i32, info: *mut libc::siginfo_t, mask: *mut u64) {
         // SAFETY: as the caller promises.
         unsafe { hold(mask, CAPTURED.load(Ordering::SeqCst) & !STOPS.load(Ordering::SeqCst)) };
     }
+    interrupt();
+    if foreign {
+        wake(&WAKE_FD, &WAKE_READABLE);
+    }
+    wake(&STREAM_FD, &STREAM_READABLE);
+}
+
+/// Asks the virtual machine to look.
+fn interrupt() {
     // SAFETY: null, or a flag that outlives the capture.
     if let Some(interrupt) = unsafe { INTERRUPT.load(Ordering::SeqCst).as_ref() } {
         // SYNC: pairs with the virtual machine's load: the record is there before the flag.
         interrupt.store(true, Ordering::SeqCst);
     }
-    if foreign {
-        wake(&WAKE_FD, &WAKE_READABLE);
-    }
-    wake(&STREAM_FD, &STREAM_READABLE);
 }
 
 /// Back-pressure: see the module's text.

@@ -242,6 +242,16 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.try_clone_to_owned()
 }
 
+/// Makes the open descriptor `number` lead where `fd` leads, close-on-exec. What it led to is closed.
+///
+/// # Errors
+/// `EBADF`. Source: dup3(2).
+pub fn duplicate_to(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // SAFETY: two numbers; the caller owns `number`, whatever it leads to.
+    let rc = unsafe { libc::dup3(fd.as_raw_fd(), number, libc::O_CLOEXEC) };
+    if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Sets or clears close-on-exec.
 ///
 /// # Errors
