@@ -446,6 +446,13 @@ fn mean(number: i32, meaning: Meaning) {
     }
 }
 
+/// Whether a signal is blocked and pending. Source: sigpending(2).
+fn is_waiting_in_kernel(number: i32) -> bool {
+    let mut pending = empty_set();
+    // SAFETY: a set of ours.
+    unsafe { libc::sigpending(&raw mut pending) == 0 && *first_word(&raw mut pending) & bit(number) != 0 }
+}
+
 fn forget(number: i32) {
     CAPTURED.fetch_and(!bit(number), Ordering::SeqCst);
     mean(number, Meaning::Handled);
@@ -457,8 +464,11 @@ fn release(number: i32) {
     if let Some(saved) = entry.saved.take() {
         let ours = current(number).is_some_and(|now| now.sa_sigaction == action(entry.put).sa_sigaction);
         if ours {
-            // SAFETY: a sigaction that the kernel gave us for this number.
-            unsafe { libc::sigaction(number, &raw const saved, std::ptr::null_mut()) };
+            if is_waiting_in_kernel(number) {
+                // Ignoring drops what waits: it came while we had promised to catch it, and must not kill the process.
+                let _ = set_action(number, &action(Put::Ignore));
+            }
+            let _ = set_action(number, &saved); // what the kernel gave us it takes back
         }
     }
     entry.put = Put::Nothing;
@@ -780,6 +790,18 @@ mod tests {
         assert_eq!(take_all(&mut capture), sent + 1);
         assert_eq!(HELD.load(Ordering::SeqCst), 0);
         assert_eq!(lost(), 0);
+    }
+
+    #[test]
+    fn what_the_kernel_still_holds_when_a_signal_is_given_up_does_not_kill() {
+        let _alone = alone();
+        let mut capture = Capture::start(&FLAG).unwrap();
+        let number = libc::SIGRTMIN() + 4; // whose default effect is the end of this test program
+        capture.take(number, Meaning::Handled).unwrap();
+        (0..=RECORDS).for_each(|_| raise(number));
+        assert!(is_waiting_in_kernel(number));
+        drop(capture);
+        assert!(!is_waiting_in_kernel(number));
     }
 
     #[test]
