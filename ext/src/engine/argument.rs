@@ -1,0 +1,329 @@
+//! The arguments of our methods, as `zend_parse_parameters` reads them.
+//!
+//! # Rules
+//! A `None` means that a `TypeError` or `ArgumentCountError` is pending. What is read borrows from the frame.
+//! Sources: php-src Zend/zend_API.c (`zend_parse_arg_impl`).
+
+use std::ffi::{CStr, c_char, c_int};
+
+use ext_php_rs::types::{ZendStr, Zval};
+use ext_php_rs::zend::ExecuteData;
+
+use super::call::{Callable, ParsedCallable};
+
+unsafe extern "C" {
+    fn zend_parse_parameters(num_args: u32, type_spec: *const c_char, ...) -> c_int;
+    fn zend_argument_type_error(arg_num: u32, format: *const c_char, ...);
+    fn zend_zval_type_name(arg: *const Zval) -> *const c_char;
+}
+
+const SUCCESS: c_int = 0;
+
+fn argument_count(frame: &ExecuteData) -> u32 {
+    // SAFETY: in a frame of a call, `u2` of `This` is the number of arguments.
+    unsafe { frame.This.u2.num_args }
+}
+
+/// The arguments of `install()`, still unchecked.
+pub struct InstallCall<'a> {
+    /// `name:`
+    pub name: Option<&'a [u8]>,
+    /// `socket:`
+    pub socket: Option<&'a [u8]>,
+    /// `mode:`
+    pub mode: IntOrString<'a>,
+    /// `token:`
+    pub token: Option<&'a [u8]>,
+    /// `workers:`
+    pub workers: i64,
+}
+
+/// An argument of type `int|string`.
+#[derive(Clone, Copy)]
+pub enum IntOrString<'a> {
+    /// int
+    Int(i64),
+    /// string
+    String(&'a [u8]),
+}
+
+impl<'a> IntOrString<'a> {
+    fn of(value: &'a Zval) -> Option<Self> {
+        let value = value.dereference();
+        match (value.long(), value.zend_str()) {
+            (Some(number), _) => Some(Self::Int(number)),
+            (_, Some(text)) => Some(Self::String(text.as_bytes())),
+            _ => None,
+        }
+    }
+}
+
+/// Throws a `TypeError` about an argument, counted from 1; `format` names the given type with `%s`.
+fn type_error(argument: u32, format: &CStr, given: &Zval) {
+    // SAFETY: a format with one string; the type's name is static.
+    unsafe {
+        zend_argument_type_error(argument, format.as_ptr(), zend_zval_type_name(given.dereference()));
+    }
+}
+
+/// Arguments that name signals, from the one at `first` (counted from 0) on: each an int or a string, and with
+/// `lists` an array of them. `None`: a `TypeError` is pending.
+fn signals_from<'a>(arguments: &'a [Zval], first: u32, lists: bool) -> Option<Vec<IntOrString<'a>>> {
+    let mut signals = Vec::new();
+    for (at, argument) in (first + 1..).zip(arguments) {
+        let elements = argument.dereference().array().filter(|_| lists);
+        match (elements, IntOrString::of(argument)) {
+            (Some(elements), _) => {
+                for element in elements.values() {
+                    let Some(signal) = IntOrString::of(element) else {
+                        type_error(at, c"must hold signals as string|int only, %s given", element);
+                        return None;
+                    };
+                    signals.push(signal);
+                }
+            }
+            (None, Some(signal)) => signals.push(signal),
+            (None, None) if lists => {
+                type_error(at, c"must be of type array|string|int, %s given", argument);
+                return None;
+            }
+            (None, None) => {
+                type_error(at, c"must be of type string|int, %s given", argument);
+                return None;
+            }
+        }
+    }
+    Some(signals)
+}
+
+/// The last arguments of a call, as zend_parse_parameters gives them for `*`.
+struct Rest {
+    first: *mut Zval,
+    count: u32,
+}
+
+impl Rest {
+    fn new() -> Self {
+        Self { first: std::ptr::null_mut(), count: 0 }
+    }
+
+    /// # Safety
+    /// Filled by the parser from a frame that lives for 'a.
+    unsafe fn values<'a>(&self) -> &'a [Zval] {
+        if self.count == 0 {
+            return &[];
+        }
+        // SAFETY: as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.first, self.count as usize) }
+    }
+}
+
+/// Parses `int|string|array $signals`; `None`: an exception is pending.
+pub fn signals_call(frame: &ExecuteData) -> Option<Vec<IntOrString<'_>>> {
+    let mut signals: *const Zval = std::ptr::null();
+    // SAFETY: z zval*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"z".as_ptr(), &raw mut signals) };
+    // SAFETY: an argument of this frame.
+    let signals = unsafe { signals.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    signals_from(std::slice::from_ref(signals), 0, true)
+}
+
+/// Parses `int|string $signal`; `None`: an exception is pending.
+pub fn signal_call(frame: &ExecuteData) -> Option<IntOrString<'_>> {
+    let mut signal: *const Zval = std::ptr::null();
+    // SAFETY: z zval*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"z".as_ptr(), &raw mut signal) };
+    // SAFETY: an argument of this frame.
+    let signal = unsafe { signal.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    signals_from(std::slice::from_ref(signal), 0, false)?.pop()
+}
+
+/// Parses `int|string|array $signals, callable $handler`; `None`: an exception is pending.
+pub fn on_call(frame: &ExecuteData) -> Option<(Vec<IntOrString<'_>>, Callable)> {
+    let mut signals: *const Zval = std::ptr::null();
+    let mut callable = ParsedCallable::new();
+    // SAFETY: z zval*, f zend_fcall_info and its cache.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        zend_parse_parameters(argument_count(frame), c"zf".as_ptr(), &raw mut signals, info, cache)
+    };
+    // SAFETY: an argument of this frame.
+    let signals = unsafe { signals.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    let signals = signals_from(std::slice::from_ref(signals), 0, true)?;
+    // SAFETY: filled by the successful call.
+    Some((signals, unsafe { callable.take() }))
+}
+
+/// Parses `callable $section, int|string ...$signals`; `None`: an exception is pending.
+pub fn section_call(frame: &ExecuteData) -> Option<(Callable, Vec<IntOrString<'_>>)> {
+    let mut callable = ParsedCallable::new();
+    let mut rest = Rest::new();
+    // SAFETY: f zend_fcall_info and its cache, * the rest.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        let (first, count) = (&raw mut rest.first, &raw mut rest.count);
+        zend_parse_parameters(argument_count(frame), c"f*".as_ptr(), info, cache, first, count)
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call from this frame.
+    let signals = signals_from(unsafe { rest.values() }, 1, false)?;
+    // SAFETY: filled by the successful call.
+    Some((unsafe { callable.take() }, signals))
+}
+
+/// Parses `?float $timeout, int|string ...$signals`; `None`: an exception is pending.
+pub fn wait_call(frame: &ExecuteData) -> Option<(Option<f64>, Vec<IntOrString<'_>>)> {
+    let (mut seconds, mut is_null) = (0.0_f64, false);
+    let mut rest = Rest::new();
+    // SAFETY: d! double and bool, * the rest.
+    let parsed = unsafe {
+        let (first, count) = (&raw mut rest.first, &raw mut rest.count);
+        zend_parse_parameters(
+            argument_count(frame),
+            c"d!*".as_ptr(),
+            &raw mut seconds,
+            &raw mut is_null,
+            first,
+            count,
+        )
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call from this frame.
+    let signals = signals_from(unsafe { rest.values() }, 1, false)?;
+    Some(((!is_null).then_some(seconds), signals))
+}
+
+/// Parses `int $pid, int|string $signal, ?int $value`; `None`: an exception is pending.
+pub fn send_call(frame: &ExecuteData) -> Option<(i64, IntOrString<'_>, Option<i64>)> {
+    let (mut pid, mut value, mut no_value) = (0_i64, 0_i64, true);
+    let mut signal: *const Zval = std::ptr::null();
+    // SAFETY: l zend_long, z zval*, l! zend_long and bool.
+    let parsed = unsafe {
+        zend_parse_parameters(
+            argument_count(frame),
+            c"lz|l!".as_ptr(),
+            &raw mut pid,
+            &raw mut signal,
+            &raw mut value,
+            &raw mut no_value,
+        )
+    };
+    // SAFETY: an argument of this frame.
+    let signal = unsafe { signal.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    let signal = signals_from(std::slice::from_ref(signal), 1, false)?.pop()?;
+    Some((pid, signal, (!no_value).then_some(value)))
+}
+
+/// Parses the argument of `sleep()`; `None`: an exception is pending.
+pub fn seconds_argument(frame: &ExecuteData) -> Option<f64> {
+    let mut seconds = 0.0_f64;
+    // SAFETY: d double.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"d".as_ptr(), &raw mut seconds) };
+    (parsed == SUCCESS).then_some(seconds)
+}
+
+/// Parses the arguments of `install()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
+pub fn install_call<'a>(frame: &'a ExecuteData, mode: u32) -> Option<InstallCall<'a>> {
+    let (mut name, mut socket, mut token) = (std::ptr::null(), std::ptr::null(), std::ptr::null());
+    let mut mode_value: *const Zval = std::ptr::null();
+    let mut workers = 1_i64;
+    // SAFETY: each target has the type that its letter stands for: S! zend_string*, z zval*, l zend_long.
+    let parsed = unsafe {
+        zend_parse_parameters(
+            argument_count(frame),
+            c"|S!S!zS!l".as_ptr(),
+            &raw mut name,
+            &raw mut socket,
+            &raw mut mode_value,
+            &raw mut token,
+            &raw mut workers,
+        )
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: null or an argument of this very frame, which keeps it alive for 'a.
+    let mode_value: Option<&'a Zval> = unsafe { mode_value.as_ref() };
+    let mode_value = mode_value.map(Zval::dereference);
+    let mode = match mode_value {
+        None => IntOrString::Int(i64::from(mode)),
+        Some(value) => match IntOrString::of(value) {
+            Some(mode) => mode,
+            None => {
+                type_error(3, c"must be of type string|int, %s given", value);
+                return None;
+            }
+        },
+    };
+    // SAFETY: null or strings that the frame keeps alive for 'a.
+    let (name, socket, token) = unsafe { (bytes(name), bytes(socket), bytes(token)) };
+    Some(InstallCall { name, socket, mode, token, workers })
+}
+
+/// # Safety
+/// Null, or a string that lives for 'a.
+pub(super) unsafe fn bytes<'a>(string: *const ZendStr) -> Option<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    unsafe { string.as_ref() }.map(ZendStr::as_bytes)
+}
+
+/// The arguments of `expose()`, still unchecked.
+pub struct ExposeCall<'a> {
+    /// `method:`
+    pub method: &'a [u8],
+    /// `handler:`
+    pub handler: Callable,
+    /// `description:`
+    pub description: Option<&'a [u8]>,
+    /// `idempotent:`
+    pub idempotent: bool,
+}
+
+/// Parses the arguments of `expose()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
+pub fn expose_call(frame: &ExecuteData) -> Option<ExposeCall<'_>> {
+    let (mut method, mut description) = (std::ptr::null(), std::ptr::null());
+    let mut callable = ParsedCallable::new();
+    let mut idempotent = false;
+    // SAFETY: S zend_string*, f zend_fcall_info and its cache, S! zend_string*, b bool.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        zend_parse_parameters(
+            argument_count(frame),
+            c"Sf|S!b".as_ptr(),
+            &raw mut method,
+            info,
+            cache,
+            &raw mut description,
+            &raw mut idempotent,
+        )
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call.
+    let handler = unsafe { callable.take() };
+    // SAFETY: the frame keeps its arguments alive as long as `frame` is borrowed.
+    let (method, description) = unsafe { (bytes(method)?, bytes(description)) };
+    Some(ExposeCall { method, handler, description, idempotent })
+}
+
+/// Parses the argument of `tick()`; `None`: a `TypeError` or `ArgumentCountError` is pending.
+pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
+    let (mut seconds, mut is_null) = (0.0_f64, false);
+    // SAFETY: d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"d!".as_ptr(), seconds, is_null)
+    };
+    (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
+}
+
+/// Whether there are no arguments, as there should be; else an `ArgumentCountError` is pending.
+pub fn no_arguments(frame: &ExecuteData) -> bool {
+    // SAFETY: no targets for an empty specification.
+    unsafe { zend_parse_parameters(argument_count(frame), c"".as_ptr()) == SUCCESS }
+}

@@ -1,0 +1,217 @@
+//! PHP callables, what they say of themselves, and the values of a call.
+//!
+//! Sources: php-src Zend/zend_API.h (`zend_fcall_info`, `zend_fcall_info_cache`), Zend/zend_execute_API.c.
+
+use std::ffi::{CStr, c_int};
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+use ext_php_rs::ffi;
+use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
+use ext_php_rs::zend::ClassEntry;
+
+/// `zend_fcall_info`. A null `params` with all arguments in `named_params`, those with integer keys first.
+#[repr(C)]
+pub(super) struct FcallInfo {
+    size: usize,
+    function_name: MaybeUninit<Zval>,
+    retval: *mut Zval,
+    params: *mut Zval,
+    object: *mut ZendObject,
+    param_count: u32,
+    named_params: *mut ZendHashTable,
+}
+
+unsafe extern "C" {
+    static zend_ce_closure: *mut ClassEntry;
+    fn zend_call_function(fci: *mut FcallInfo, cache: *mut ffi::zend_fcall_info_cache) -> c_int;
+}
+
+/// A callable that outlives the call in which it was given.
+pub struct Callable {
+    name: Zval,
+    cache: ffi::zend_fcall_info_cache,
+    is_closure: bool,
+}
+
+/// The same without its reference: plain bits for the stack of a call. Its [`Callable`] must outlive it.
+#[derive(Clone, Copy)]
+pub struct RawCallable {
+    name: [u64; 2],
+    cache: ffi::zend_fcall_info_cache,
+}
+
+const _: () = assert!(size_of::<Zval>() == size_of::<[u64; 2]>());
+
+impl Callable {
+    /// A reference for as long as a call takes: what is called may give up the other one. A closure needs none: the
+    /// engine holds it while it runs.
+    pub fn hold(&self) -> Slot {
+        let closure = self.is_closure;
+        Slot(ManuallyDrop::new(if closure { Zval::new() } else { self.name.shallow_clone() }))
+    }
+
+    /// Another reference to the same.
+    pub fn again(&self) -> Self {
+        Self { name: self.name.shallow_clone(), cache: self.cache, is_closure: self.is_closure }
+    }
+
+    /// Only the reference, for a call that nothing may outlive.
+    pub fn into_slot(self) -> Slot {
+        Slot(ManuallyDrop::new(self.name))
+    }
+
+    /// Its bits.
+    pub fn raw(&self) -> RawCallable {
+        // SAFETY: same size; a zval is plain data.
+        let name = unsafe { std::ptr::read((&raw const self.name).cast::<[u64; 2]>()) };
+        RawCallable { name, cache: self.cache }
+    }
+}
+
+/// What a function says about its parameters.
+pub struct Signature {
+    /// `Class::name` or `name`, as PHP's messages begin.
+    pub name: Vec<u8>,
+    /// The parameters' names, the variadic one excepted.
+    pub parameters: Vec<Vec<u8>>,
+    /// How many must be given.
+    pub required: usize,
+    /// Whether it takes more than it names.
+    pub variadic: bool,
+    /// Whether it is not written in PHP: such a function refuses arguments that it does not know.
+    pub internal: bool,
+}
+
+impl RawCallable {
+    /// What the function says about its parameters; `None` for a magic `__call`.
+    pub fn signature(&self) -> Option<Signature> {
+        // SAFETY: the function of a live callable; user and internal functions differ in the type of the names.
+        unsafe {
+            // No reference to the whole union: an internal function is shorter than it.
+            let function = self.cache.function_handler;
+            if function.is_null() {
+                return None;
+            }
+            let common = &(*function).common;
+            let internal = u32::from(common.type_) == ffi::ZEND_INTERNAL_FUNCTION;
+            let mut name = Vec::new();
+            if let Some(scope) = common.scope.as_ref() {
+                name.extend_from_slice((*scope.name).as_bytes());
+                name.extend_from_slice(b"::");
+            }
+            name.extend_from_slice(common.function_name.as_ref()?.as_bytes());
+            let parameter = |index: usize| {
+                if internal {
+                    let name = (*(*function).internal_function.arg_info.add(index)).name;
+                    CStr::from_ptr(name).to_bytes().to_vec()
+                } else {
+                    (*(*common.arg_info.add(index)).name).as_bytes().to_vec()
+                }
+            };
+            Some(Signature {
+                name,
+                parameters: (0..common.num_args as usize).map(parameter).collect(),
+                required: common.required_num_args as usize,
+                variadic: common.fn_flags & ffi::ZEND_ACC_VARIADIC != 0,
+                internal,
+            })
+        }
+    }
+
+    /// Calls PHP: the callable with the elements of `arguments`, integer keys by position, then string keys by name.
+    /// `result` stays null when something is pending afterwards.
+    pub fn call(&self, arguments: &mut Zval, result: &mut Zval) {
+        // SAFETY: the array is owned by the caller for the whole call.
+        unsafe { self.call_raw(std::ptr::null_mut(), 0, arguments.value.arr, result) };
+    }
+
+    /// Calls PHP: the callable with one argument, or none. `result` stays null when something is pending afterwards.
+    pub fn call_with(&self, argument: Option<&mut Zval>, result: &mut Zval) {
+        let count = u32::from(argument.is_some());
+        let argument = argument.map_or(std::ptr::null_mut(), std::ptr::from_mut);
+        // SAFETY: null, or one value that the caller owns for the whole call.
+        unsafe { self.call_raw(argument, count, std::ptr::null_mut(), result) };
+    }
+
+    /// # Safety
+    /// `count` live values at `params`, and null or a live array.
+    unsafe fn call_raw(&self, params: *mut Zval, count: u32, named: *mut ZendHashTable, result: *mut Zval) {
+        let mut cache = self.cache;
+        // SAFETY: as the caller promises; the callable's bits are those of a live value; `object` comes from the cache.
+        unsafe {
+            let mut info = FcallInfo {
+                size: size_of::<FcallInfo>(),
+                function_name: std::ptr::read((&raw const self.name).cast()),
+                retval: result,
+                params,
+                object: cache.object,
+                param_count: count,
+                named_params: named,
+            };
+            zend_call_function(&raw mut info, &raw mut cache);
+        }
+    }
+}
+
+/// Where the parser puts a callable.
+pub(super) struct ParsedCallable {
+    info: MaybeUninit<FcallInfo>,
+    cache: MaybeUninit<ffi::zend_fcall_info_cache>,
+}
+
+impl ParsedCallable {
+    pub(super) fn new() -> Self {
+        Self { info: MaybeUninit::zeroed(), cache: MaybeUninit::zeroed() }
+    }
+
+    pub(super) fn targets(&mut self) -> (*mut FcallInfo, *mut ffi::zend_fcall_info_cache) {
+        (self.info.as_mut_ptr(), self.cache.as_mut_ptr())
+    }
+
+    /// # Safety
+    /// Filled by a successful call of the parser.
+    pub(super) unsafe fn take(&self) -> Callable {
+        // SAFETY: as the caller promises; `function_name` is the argument itself, not a reference of its own.
+        unsafe {
+            let info = self.info.assume_init_ref();
+            let name = info.function_name.assume_init_ref().shallow_clone();
+            let is_closure = name.object().is_some_and(|object| std::ptr::eq(object.ce, zend_ce_closure));
+            Callable { name, cache: self.cache.assume_init(), is_closure }
+        }
+    }
+}
+
+/// A value that nobody drops: a bailout may pass over it, and the Zend allocator ends it with the request.
+pub struct Slot(ManuallyDrop<Zval>);
+
+impl Slot {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self(ManuallyDrop::new(Zval::new()))
+    }
+
+    /// With a value in it.
+    pub fn of(value: Zval) -> Self {
+        Self(ManuallyDrop::new(value))
+    }
+
+    /// What it holds.
+    pub fn value(&mut self) -> &mut Zval {
+        &mut self.0
+    }
+
+    /// What it holds, to be dropped by the caller.
+    pub fn into_value(self) -> Zval {
+        ManuallyDrop::into_inner(self.0)
+    }
+
+    /// Calls PHP: frees what it holds, which may run destructors.
+    pub fn free(mut self) {
+        // SAFETY: the second byte of a zval's type holds its flags; none: nothing to free.
+        if unsafe { self.0.u1.type_info } & 0xff00 == 0 {
+            return;
+        }
+        // SAFETY: `self` is consumed; nobody sees the value again.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}

@@ -1,0 +1,278 @@
+//! Classes that `ClassBuilder` cannot express: typed readonly properties, union types of parameters, objects that only
+//! this extension makes.
+//!
+//! Sources: php-src Zend/zend_API.c (`zend_declare_typed_property`), Zend/zend_objects.c, Zend/zend_gc.h.
+
+use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
+use std::sync::{Mutex, OnceLock};
+
+use ext_php_rs::args::ArgInfoTables;
+use ext_php_rs::ffi;
+use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
+use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
+
+unsafe extern "C" {
+    fn zend_declare_typed_property(
+        ce: *mut ClassEntry,
+        name: *mut ZendStr,
+        property: *mut Zval,
+        access_type: c_int,
+        doc_comment: *mut ZendStr,
+        type_: ffi::zend_type,
+    ) -> *mut ffi::zend_property_info;
+    fn zend_update_property_stringl(
+        scope: *mut ClassEntry,
+        object: *mut ZendObject,
+        name: *const c_char,
+        name_length: usize,
+        value: *const c_char,
+        value_length: usize,
+    );
+    fn zend_update_property_long(
+        scope: *mut ClassEntry,
+        object: *mut ZendObject,
+        name: *const c_char,
+        name_length: usize,
+        value: i64,
+    );
+}
+
+/// A flag of a refcounted value: no part of a cycle.
+const GC_NOT_COLLECTABLE: u32 = 1 << 4;
+/// `ZEND_ACC_READONLY`.
+const READONLY: c_int = 1 << 7;
+const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
+const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
+const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
+const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
+
+/// Keeps the parameter tables of a class for the life of the process: the engine goes on pointing into them.
+pub fn keep_parameters(tables: ArgInfoTables) {
+    struct Kept(#[allow(dead_code, reason = "kept, never read")] ArgInfoTables);
+    // SAFETY: plain data behind pointers, never touched again.
+    unsafe impl Send for Kept {}
+    static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+    if let Ok(mut kept) = KEPT.lock() {
+        kept.push(Kept(tables));
+    }
+}
+
+/// The type of a property.
+#[derive(Clone, Copy)]
+pub enum PropertyType {
+    /// int
+    Int,
+    /// string
+    String,
+    /// ?int
+    IntOrNull,
+    /// ?string
+    StringOrNull,
+}
+
+/// Declares a typed `public readonly` property. Call it from MINIT only.
+pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyType) {
+    let access = c_int::try_from(ffi::ZEND_ACC_PUBLIC).unwrap_or(1) | READONLY;
+    let type_mask = match of_type {
+        PropertyType::Int => MAY_BE_LONG,
+        PropertyType::String => MAY_BE_STRING,
+        PropertyType::IntOrNull => MAY_BE_LONG | MAY_BE_NULL,
+        PropertyType::StringOrNull => MAY_BE_STRING | MAY_BE_NULL,
+    };
+    let type_ = ffi::zend_type { ptr: std::ptr::null_mut(), type_mask };
+    let name = ZendStr::new_interned(name, true).into_raw();
+    let mut undefined = MaybeUninit::<Zval>::zeroed(); // all zero is IS_UNDEF: no default value
+    // SAFETY: a permanent name, an undefined default, a type without a pointer; the class is being registered.
+    unsafe {
+        zend_declare_typed_property(class, name, undefined.as_mut_ptr(), access, std::ptr::null_mut(), type_);
+    }
+}
+
+/// A parameter's type that ext-php-rs cannot express.
+#[derive(Clone, Copy)]
+pub enum ParameterType {
+    /// int|string
+    IntOrString,
+    /// int|string|array
+    IntOrStringOrArray,
+}
+
+/// Gives the parameter at `index` of a method such a type. MINIT only.
+pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of_type: ParameterType) {
+    let types = match of_type {
+        ParameterType::IntOrString => MAY_BE_LONG | MAY_BE_STRING,
+        ParameterType::IntOrStringOrArray => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_ARRAY,
+    };
+    let method = method.to_ascii_lowercase();
+    // SAFETY: the method's arg_info is memory of ours or of the engine that lives as long as the class, and no PHP
+    // code runs yet.
+    unsafe {
+        let table = &raw mut class.function_table;
+        let entry = ffi::zend_hash_str_find(table, method.as_ptr().cast(), method.len());
+        if let Some(entry) = entry.as_ref() {
+            let function = entry.value.ptr.cast::<ffi::zend_function>();
+            let parameter = (*function).internal_function.arg_info.add(index);
+            let rest = (*parameter).type_.type_mask & !ffi::MAY_BE_ANY;
+            (*parameter).type_.type_mask = rest | types;
+        }
+    }
+}
+
+struct HandleTable(ZendObjectHandlers);
+// SAFETY: function pointers and an offset, written once.
+unsafe impl Send for HandleTable {}
+// SAFETY: as above.
+unsafe impl Sync for HandleTable {}
+
+fn handle_handlers() -> *const ZendObjectHandlers {
+    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| {
+        // SAFETY: plain data of function pointers, copied.
+        let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
+        handlers.clone_obj = None;
+        HandleTable(handlers)
+    });
+    &raw const handlers.0
+}
+
+extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
+    // SAFETY: what the engine does for a class without a `create_object` of its own, then other handlers.
+    unsafe {
+        let object = ffi::zend_objects_new(class);
+        ffi::object_properties_init(object, class);
+        (*object).handlers = handle_handlers();
+        object
+    }
+}
+
+/// Makes a final class one whose objects only this extension makes: `new`, `clone` and reflection are refused.
+pub fn make_handle_class(class: &mut ClassEntry) {
+    class.__bindgen_anon_2.create_object = Some(create_handle);
+}
+
+/// A new object of a class made by [`make_handle_class`].
+pub fn new_handle(class: &'static ClassEntry) -> Zval {
+    let mut value = Zval::new();
+    value.value.obj = create_handle(std::ptr::from_ref(class).cast_mut());
+    value.u1.type_info = ffi::IS_OBJECT_EX;
+    value
+}
+
+/// Sets a readonly property of a new object, once.
+pub fn set_string(object: &Zval, name: &str, text: &str) {
+    // SAFETY: the value is an object; name and text outlive the call, which copies them.
+    unsafe {
+        let object = object.value.obj;
+        let (name, length) = (name.as_ptr().cast(), name.len());
+        zend_update_property_stringl((*object).ce, object, name, length, text.as_ptr().cast(), text.len());
+    }
+}
+
+/// Sets a readonly property of a new object, once.
+pub fn set_int(object: &Zval, name: &str, number: u32) {
+    // SAFETY: the value is an object; the name outlives the call.
+    unsafe {
+        let object = object.value.obj;
+        zend_update_property_long((*object).ce, object, name.as_ptr().cast(), name.len(), number.into());
+    }
+}
+
+/// Writes the properties of a new object, one after the other in the order of their declaration: each once, and all.
+pub struct Properties {
+    object: Zval,
+    next: *mut Zval,
+}
+
+/// A new object of a class made by [`make_handle_class`] whose properties are all scalars, still to be written. It
+/// cannot be part of a cycle, and the cycle collector passes it over.
+pub fn new_value(class: &'static ClassEntry) -> Properties {
+    // SAFETY: an object whose table has a place for each declared property; see `create_handle`.
+    unsafe {
+        let object = ffi::zend_objects_new(std::ptr::from_ref(class).cast_mut());
+        (*object).handlers = handle_handlers();
+        (*object).gc.u.type_info |= GC_NOT_COLLECTABLE;
+        let mut value = Zval::new();
+        value.value.obj = object;
+        value.u1.type_info = ffi::IS_OBJECT_EX;
+        Properties { object: value, next: (&raw mut (*object).properties_table).cast() }
+    }
+}
+
+/// The same object again, when `value` is its only reference left, nothing was added to it, and no WeakReference knows
+/// it: nobody can tell it from a new one. All of its properties must be numbers, null or names.
+pub fn renew_value(value: Zval) -> Option<Properties> {
+    const WEAKLY_REFERENCED: u32 = 1 << 7;
+    // SAFETY: a live object made by `new_value`.
+    unsafe {
+        let object = value.value.obj;
+        let gc = &raw const (*object).gc;
+        let alone = (*gc).refcount == 1 && (*gc).u.type_info & WEAKLY_REFERENCED == 0;
+        (alone && (*object).properties.is_null())
+            .then(|| Properties { object: value, next: (&raw mut (*object).properties_table).cast() })
+    }
+}
+
+impl Properties {
+    /// int
+    pub fn int(self, number: i64) -> Self {
+        self.write(ffi::IS_LONG, |value| value.lval = number)
+    }
+
+    /// ?int
+    pub fn int_or_null(self, number: Option<i64>) -> Self {
+        match number {
+            Some(number) => self.int(number),
+            None => self.write(ffi::IS_NULL, |_| {}),
+        }
+    }
+
+    /// string, which is not copied
+    pub fn name(self, name: *mut ZendStr) -> Self {
+        self.write(ffi::IS_INTERNED_STRING_EX, |value| value.str_ = name)
+    }
+
+    /// ?string
+    pub fn string_or_null(self, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => {
+                let text = ZendStr::new(text, false).into_raw();
+                self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
+            }
+            None => self.write(ffi::IS_NULL, |_| {}),
+        }
+    }
+
+    fn write(mut self, of_type: u32, set: impl FnOnce(&mut ffi::_zend_value)) -> Self {
+        // SAFETY: a place in the table of an object that nobody else has yet; what lies there was never a value. `u2` is
+        // the engine's flag "not initialised": cleared.
+        unsafe {
+            set(&mut (*self.next).value);
+            (*self.next).u1.type_info = of_type;
+            (*self.next).u2.property_guard = 0;
+            self.next = self.next.add(1);
+        }
+        self
+    }
+
+    /// The object.
+    pub fn done(self) -> Zval {
+        self.object
+    }
+}
+
+/// A name that outlives requests. MINIT only.
+pub fn permanent_name(name: &str) -> *mut ZendStr {
+    ZendStr::new_interned(name, true).into_raw()
+}
+
+/// An array of these values. For nothing that calls PHP: the values are moved in.
+pub fn list(values: Vec<Zval>) -> Zval {
+    let mut array = ZendHashTable::new();
+    for value in values {
+        let _ = array.push(value); // fails only when there is no next index
+    }
+    let mut list = Zval::new();
+    list.set_hashtable(array);
+    list
+}

@@ -1,0 +1,214 @@
+//! Exceptions and `exit()`: thrown, looked at, put aside.
+//!
+//! Sources: php-src Zend/zend_exceptions.c, Zend/zend_objects.c (`zend_objects_destroy_object`),
+//! ext/spl/spl_exceptions.h.
+
+use std::sync::OnceLock;
+
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::ffi;
+use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::zend::{ClassEntry, ce};
+
+use super::call::Slot;
+use super::globals;
+
+unsafe extern "C" {
+    static spl_ce_RuntimeException: *mut ClassEntry;
+    static spl_ce_LogicException: *mut ClassEntry;
+    static spl_ce_InvalidArgumentException: *mut ClassEntry;
+    fn zend_clear_exception();
+    fn zend_exception_set_previous(exception: *mut ZendObject, add_previous: *mut ZendObject);
+    fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
+    fn zend_is_graceful_exit(exception: *const ZendObject) -> bool;
+}
+
+/// `\RuntimeException`.
+pub fn runtime_exception() -> &'static ClassEntry {
+    // SAFETY: SPL is built in and starts before any shared module.
+    unsafe { &*spl_ce_RuntimeException }
+}
+
+/// `\LogicException`.
+pub fn logic_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_LogicException }
+}
+
+/// `\InvalidArgumentException`.
+pub fn invalid_argument_exception() -> &'static ClassEntry {
+    // SAFETY: as above.
+    unsafe { &*spl_ce_InvalidArgumentException }
+}
+
+/// Throws an exception of `class`, unless one is pending.
+pub fn throw(class: &'static ClassEntry, message: &str, code: i32) {
+    PhpException::new(message.replace('\0', "\u{fffd}"), code, class).throw();
+}
+
+/// What is pending after a call into PHP.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing: go on.
+    Nothing,
+    /// An exception.
+    Exception,
+    /// `exit()`, a destroyed fiber or memory exhaustion: leave at once, touch nothing.
+    Leaving,
+}
+
+/// What is pending now.
+pub fn pending() -> Pending {
+    // SAFETY: null or the exception in flight.
+    unsafe {
+        let exception = (*globals()).exception;
+        if exception.is_null() {
+            return if out_of_memory() { Pending::Leaving } else { Pending::Nothing };
+        }
+        if zend_is_unwind_exit(exception) || zend_is_graceful_exit(exception) {
+            Pending::Leaving
+        } else {
+            Pending::Exception
+        }
+    }
+}
+
+/// An exception or an `exit()` that was in flight, so that other PHP code can run first. Plain data: what is not put
+/// back is lost.
+pub struct Aside {
+    exception: *mut ZendObject,
+    before: *const ffi::zend_op,
+    leaving: bool,
+}
+
+/// Takes what is in flight out of the way; `None`: there is nothing.
+pub fn put_aside() -> Option<Aside> {
+    let leaving = pending() == Pending::Leaving;
+    // SAFETY: plain fields. The frame that was interrupted stands at the engine's "handle exception" and stays there;
+    // where it was is saved, because other exceptions overwrite it. As zend_objects_destroy_object does.
+    unsafe {
+        let globals = globals();
+        let exception = std::mem::replace(&mut (*globals).exception, std::ptr::null_mut());
+        (!exception.is_null()).then(|| Aside {
+            exception,
+            before: (*globals).opline_before_exception,
+            leaving,
+        })
+    }
+}
+
+impl Aside {
+    /// Calls PHP. In flight again: with what has been thrown since as the newer one, whose previous exception it
+    /// becomes. An `exit()` wins over exceptions.
+    pub fn put_back(self) {
+        let newer_leaves = pending() == Pending::Leaving;
+        // SAFETY: the object is ours, and becomes the engine's again; see `put_aside`.
+        unsafe {
+            let globals = globals();
+            let newer = (*globals).exception;
+            if newer.is_null() {
+                (*globals).exception = self.exception;
+            } else if newer_leaves {
+                release_object(self.exception);
+            } else if self.leaving {
+                (*globals).exception = self.exception;
+                release_object(newer);
+            } else {
+                zend_exception_set_previous(newer, self.exception);
+            }
+            (*globals).opline_before_exception = self.before;
+        }
+    }
+}
+
+/// # Safety
+/// A live object, of which the caller has a reference.
+unsafe fn release_object(object: *mut ZendObject) {
+    let mut value = Zval::new();
+    value.value.obj = object;
+    value.u1.type_info = ffi::IS_OBJECT_EX;
+    drop(value);
+}
+
+/// Whether the memory limit was hit and the virtual machine has yet to end the script for it. Since PHP 8.2.35 that
+/// waits for the next interrupt; before, it was a longjmp.
+#[cfg(delayed_oom)]
+pub fn out_of_memory() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    // An older PHP with the same build ID has no such field.
+    // SAFETY: looks a symbol up by name.
+    let known = || unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"zend_handle_delayed_oom".as_ptr()).is_null() };
+    // SAFETY: a plain field, there when the symbol is.
+    *KNOWN.get_or_init(known) && unsafe { (*globals()).delayed_oom.state != 0 }
+}
+
+#[cfg(not(delayed_oom))]
+pub fn out_of_memory() -> bool {
+    false
+}
+
+/// The exception in flight, read and left in flight.
+pub struct Thrown {
+    /// Its class.
+    pub class: Vec<u8>,
+    /// Its message.
+    pub message: Vec<u8>,
+    /// Where it was thrown.
+    pub file: Vec<u8>,
+    /// Where it was thrown.
+    pub line: i64,
+    /// Thrown by the function that we called, on entry or in its own code, not deeper.
+    pub by_callee: bool,
+}
+
+impl std::fmt::Display for Thrown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let class = self.class.split(|byte| *byte == 0).next().unwrap_or_default();
+        let (class, message, file) = (text(class), text(&self.message), text(&self.file));
+        write!(f, "{class}: {message} in {file}:{}", self.line)
+    }
+}
+
+/// Reads the exception in flight.
+pub fn thrown() -> Option<Thrown> {
+    // SAFETY: null or a live object, which stays in flight.
+    let object = unsafe { (*globals()).exception.as_mut() }?;
+    let is_exception = object.instance_of(ce::exception());
+    let base = if is_exception { ce::exception() } else { ce::error() };
+    let text = |name: &str| {
+        let mut scratch = Slot::new();
+        let value = property(base, object, name, scratch.value());
+        value.and_then(Zval::zend_str).map(|text| text.as_bytes().to_vec()).unwrap_or_default()
+    };
+    let mut scratch = Slot::new();
+    let line = property(base, object, "line", scratch.value()).and_then(Zval::long).unwrap_or_default();
+    let trace = property(base, object, "trace", scratch.value()).and_then(Zval::array);
+    let frame = |index: i64| trace.and_then(|trace| trace.get_index(index)).and_then(Zval::array);
+    let caller = frame(1).and_then(|frame| frame.get("class")).and_then(Zval::zend_str);
+    let by_callee = frame(0).is_some_and(|frame| frame.get("file").is_none())
+        && caller.is_some_and(|class| class.as_bytes() == b"RustDaemon\\Worker");
+    // SAFETY: a live object has a class, and a class a name.
+    let class = unsafe { (*(*object.ce).name).as_bytes().to_vec() };
+    Some(Thrown { class, message: text("message"), file: text("file"), line, by_callee })
+}
+
+fn property<'a>(
+    base: &ClassEntry,
+    object: &'a ZendObject,
+    name: &str,
+    scratch: &'a mut Zval,
+) -> Option<&'a Zval> {
+    let (scope, object) = (std::ptr::from_ref(base).cast_mut(), std::ptr::from_ref(object).cast_mut());
+    // SAFETY: a declared property of `base`, of which the object is an instance: no `__get` is called.
+    unsafe {
+        ffi::zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, scratch).as_ref()
+    }
+    .map(Zval::dereference)
+}
+
+/// Calls PHP: drops the exception in flight, which may run destructors.
+pub fn clear_exception() {
+    // SAFETY: may be called with nothing in flight.
+    unsafe { zend_clear_exception() };
+}
