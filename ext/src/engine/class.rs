@@ -201,6 +201,7 @@ pub fn new_value(class: &'static ClassEntry) -> Properties {
 
 /// The same object again, when `value` is its only reference left, nothing was added to it, and no WeakReference knows
 /// it: nobody can tell it from a new one. All of its properties must be numbers, null or names.
+#[inline] // once per signal
 pub fn renew_value(value: Zval) -> Option<Properties> {
     const WEAKLY_REFERENCED: u32 = 1 << 7;
     // SAFETY: a live object made by `new_value`.

@@ -82,18 +82,24 @@ pub struct Aside {
 }
 
 /// Takes what is in flight out of the way; `None`: there is nothing.
+#[inline] // once per signal
 pub fn put_aside() -> Option<Aside> {
+    // SAFETY: a plain field.
+    if unsafe { (*globals()).exception.is_null() } {
+        return None;
+    }
+    Some(take_aside())
+}
+
+#[cold]
+fn take_aside() -> Aside {
     let leaving = pending() == Pending::Leaving;
     // SAFETY: plain fields. The frame that was interrupted stands at the engine's "handle exception" and stays there;
     // where it was is saved, because other exceptions overwrite it. As zend_objects_destroy_object does.
     unsafe {
         let globals = globals();
         let exception = std::mem::replace(&mut (*globals).exception, std::ptr::null_mut());
-        (!exception.is_null()).then(|| Aside {
-            exception,
-            before: (*globals).opline_before_exception,
-            leaving,
-        })
+        Aside { exception, before: (*globals).opline_before_exception, leaving }
     }
 }
 
