@@ -104,8 +104,8 @@ struct Dispatcher {
     awaited: Set,
     /// No handler is called for these now.
     delayed: Set,
-    /// Stop signals that are the worker's.
-    stops: Set,
+    /// Stop signals that are the worker's; `None`: nobody has asked for any yet.
+    stops: Option<Set>,
     armed: bool,
     supervised: bool,
     /// Stop signals that others have.
@@ -130,7 +130,7 @@ impl Dispatcher {
             blocked: 0,
             awaited: 0,
             delayed: 0,
-            stops: 0,
+            stops: None,
             armed: false,
             supervised: false,
             taken: 0,
@@ -170,8 +170,9 @@ pub fn end() {
     if let Some(spare) = dispatcher.spare.take() {
         spare.free();
     }
-    if dispatcher.capture.is_some() {
+    if dispatcher.capture.take().is_some() {
         IN_INBOX.store(false, Ordering::Relaxed);
+        numbers(dispatcher.blocked).for_each(signal::unblock);
     }
     drop(dispatcher);
 }
@@ -194,17 +195,20 @@ pub fn on(number: i32, handler: Callable) -> io::Result<()> {
 /// # Errors
 /// What sigaction(2) says.
 pub fn off(number: i32) -> io::Result<()> {
-    let before = with(|dispatcher| {
+    let (before, done) = with(|dispatcher| {
         let before = dispatcher.forget(number);
-        if dispatcher.armed && dispatcher.stops & bit(number) != 0 {
-            dispatcher.care_for(number)?;
-        } else if let Some(capture) = &mut dispatcher.capture {
-            capture.release(number);
-        }
-        Ok::<_, io::Error>(before)
-    })?;
+        let done = if dispatcher.armed && dispatcher.is_stop(number) {
+            dispatcher.care_for(number)
+        } else {
+            if let Some(capture) = &mut dispatcher.capture {
+                capture.release(number);
+            }
+            Ok(())
+        };
+        (before, done)
+    });
     drop(before);
-    Ok(())
+    done
 }
 
 /// Calls PHP at its end. The signal is ignored, or has its default effect: nobody's any more.
@@ -218,7 +222,7 @@ pub fn set(number: i32, ignored: bool) -> io::Result<()> {
             true => capture.ignore(number)?,
             false => capture.default(number)?,
         }
-        dispatcher.stops &= !bit(number);
+        dispatcher.stops = dispatcher.stops.map(|stops| stops & !bit(number));
         Ok::<_, io::Error>(dispatcher.forget(number))
     })?;
     drop(before);
@@ -232,15 +236,13 @@ pub fn set(number: i32, ignored: bool) -> io::Result<()> {
 /// `EMFILE`.
 pub fn arm(supervised: bool, force_at: u32) -> io::Result<()> {
     with(|dispatcher| {
-        let first = dispatcher.stops == 0 && !dispatcher.armed;
         dispatcher.capture()?.force_at(force_at);
         (dispatcher.armed, dispatcher.supervised) = (true, supervised);
         REPORTS.store(supervised, Ordering::Relaxed);
-        if first {
-            dispatcher.stops =
-                STOP_SIGNALS.into_iter().filter(|number| !ignored_from_the_start(*number)).fold(0, with_bit);
-        }
-        dispatcher.care()
+        let all =
+            || STOP_SIGNALS.into_iter().filter(|number| !ignored_from_the_start(*number)).fold(0, with_bit);
+        let stops = *dispatcher.stops.get_or_insert_with(all);
+        dispatcher.care(stops)
     })
 }
 
@@ -277,22 +279,36 @@ pub fn take_notices() -> Vec<Notice> {
     with(|dispatcher| std::mem::take(&mut dispatcher.notices))
 }
 
-/// What has arrived and was not handled yet, as objects, in the order of arrival.
-pub fn pending() -> Vec<Zval> {
+/// A record, as a PHP object can be made of it: not in here, because that may run out of memory.
+pub struct Arrived {
+    waiting: Waiting,
+    command: Option<String>,
+}
+
+impl Arrived {
+    /// Calls PHP.
+    pub fn object(&self) -> Zval {
+        let Waiting { record, count } = &self.waiting;
+        signal_info::object(record, *count, self.command.as_deref(), None)
+    }
+}
+
+/// What has arrived and was not handled yet, in the order of arrival.
+pub fn pending() -> Vec<Arrived> {
     with(|dispatcher| {
         dispatcher.collect();
-        dispatcher.inbox.iter().map(|waiting| dispatcher.object(waiting)).collect()
+        dispatcher.inbox.iter().map(|waiting| dispatcher.with_command(*waiting)).collect()
     })
 }
 
-/// The last one of a signal that has arrived, as an object.
-pub fn last(number: i32) -> Option<Zval> {
+/// The last one of a signal that has arrived.
+pub fn last(number: i32) -> Option<Arrived> {
     with(|dispatcher| {
         dispatcher.collect();
         let known = dispatcher.known(number)?;
-        let last = known.last?;
-        known.command = known.command.take().or_else(|| command_of(&last));
-        Some(signal_info::object(&last, known.count, known.command.as_deref(), None))
+        let waiting = Waiting { record: known.last?, count: known.count };
+        known.command = known.command.take().or_else(|| command_of(&waiting.record));
+        Some(Arrived { waiting, command: known.command.clone() })
     })
 }
 
@@ -320,12 +336,12 @@ pub fn await_again(before: Set) {
     request_if_due();
 }
 
-/// The oldest record of the set, as an object.
-pub fn take_awaited(set: Set) -> Option<Zval> {
+/// The oldest record of the set.
+pub fn take_awaited(set: Set) -> Option<Arrived> {
     with(|dispatcher| {
         dispatcher.collect();
         let taken = dispatcher.take(|number| set & bit(number) != 0)?;
-        Some(dispatcher.object(&taken))
+        Some(dispatcher.with_command(taken))
     })
 }
 
@@ -434,7 +450,13 @@ fn call_handlers(dispatcher: &RefCell<Dispatcher>) -> usize {
     let mut aside = engine::put_aside();
     while may_be_due() {
         let next = dispatcher.borrow_mut().next_call();
-        let Some(Call { handler, held, mut info, reusable }) = next else { break };
+        let Some(Call { handler, held, waiting, spare }) = next else { break };
+        let Waiting { record, count } = waiting;
+        let reusable = STOP_SET & bit(record.number) == 0;
+        let mut info = Slot::of(match reusable {
+            true => signal_info::object(&record, count, None, spare.map(Slot::into_value)),
+            false => stop_info(dispatcher, waiting),
+        });
         let mut result = Slot::new();
         handler.call_with(Some(info.value()), result.value());
         result.free();
@@ -461,13 +483,19 @@ fn call_handlers(dispatcher: &RefCell<Dispatcher>) -> usize {
     calls
 }
 
+#[inline(never)] // seldom
+fn stop_info(dispatcher: &RefCell<Dispatcher>, waiting: Waiting) -> Zval {
+    let arrived = dispatcher.borrow().with_command(waiting);
+    arrived.object()
+}
+
 /// One call to be made; plain data, freed by hand.
 struct Call {
     handler: RawCallable,
     held: Slot,
-    info: Slot,
-    /// Nothing in `info` is to be freed but itself.
-    reusable: bool,
+    waiting: Waiting,
+    /// An object of an earlier call, for a signal whose object holds nothing that must be freed.
+    spare: Option<Slot>,
 }
 
 impl Dispatcher {
@@ -518,6 +546,11 @@ impl Dispatcher {
         known.is_some_and(|known| known.handler.is_some())
     }
 
+    /// Whether a stop signal is the worker's.
+    fn is_stop(&self, number: i32) -> bool {
+        self.stops.is_some_and(|stops| stops & bit(number) != 0)
+    }
+
     /// Nobody wants a signal's records any more; the handler, to be dropped outside.
     fn forget(&mut self, number: i32) -> Option<Callable> {
         self.kept &= !bit(number);
@@ -528,8 +561,8 @@ impl Dispatcher {
     // ---- stop signals
 
     /// Takes the stop signals that are the worker's and that no handler of the script's has.
-    fn care(&mut self) -> io::Result<()> {
-        for number in numbers(self.stops) {
+    fn care(&mut self, stops: Set) -> io::Result<()> {
+        for number in numbers(stops) {
             if !self.has_handler(number) {
                 self.care_for(number)?;
             }
@@ -545,12 +578,13 @@ impl Dispatcher {
     }
 
     fn keep(&mut self) {
+        let stops = self.stops.unwrap_or_default();
         let Some(capture) = self.capture.as_mut().filter(|_| self.armed) else { return };
         self.taken = 0;
         for number in STOP_SIGNALS {
             let known = usize::try_from(number).ok().and_then(|number| self.known.get(number));
             let handled = known.is_some_and(|known| known.handler.is_some());
-            let ours = handled || self.stops & bit(number) != 0;
+            let ours = handled || stops & bit(number) != 0;
             let fell_back = match capture.holder(number) {
                 Holder::Default => true,
                 Holder::Former => interrupt::php_disposition(number) == Some(libc::SIG_DFL),
@@ -597,16 +631,12 @@ impl Dispatcher {
         Some(Waiting { record, count: known.count })
     }
 
-    #[inline(never)] // the exception
-    fn object(&self, waiting: &Waiting) -> Zval {
-        let Waiting { record, count } = waiting;
-        let command = match STOP_SET & bit(record.number) {
-            0 => None,
-            _ => usize::try_from(record.number)
-                .ok()
-                .and_then(|number| self.known.get(number)?.command.as_deref()),
-        };
-        signal_info::object(record, *count, command, None)
+    /// With who has sent it, which is known at once for stop signals only.
+    fn with_command(&self, waiting: Waiting) -> Arrived {
+        let number = waiting.record.number;
+        let known = || self.known.get(usize::try_from(number).ok()?)?.command.clone();
+        let command = if STOP_SET & bit(number) == 0 { None } else { known() };
+        Arrived { waiting, command }
     }
 
     /// Who has sent a stop signal is looked up at once, before it is gone. The sidecar is told of the same signal from
@@ -690,14 +720,8 @@ impl Dispatcher {
         let number = next.record.number;
         let handler = self.known.get(usize::try_from(number).ok()?)?.handler.as_ref()?;
         let (handler, held) = (handler.raw(), handler.hold());
-        let reusable = STOP_SET & bit(number) == 0;
-        let info = match reusable {
-            true => {
-                signal_info::object(&next.record, next.count, None, self.spare.take().map(Slot::into_value))
-            }
-            false => self.object(next),
-        };
-        Some(Call { handler, held, info: Slot::of(info), reusable })
+        let spare = if STOP_SET & bit(number) == 0 { self.spare.take() } else { None };
+        Some(Call { handler, held, waiting: *next, spare })
     }
 
     #[inline(never)] // nothing is in the inbox, as a rule

@@ -9,6 +9,7 @@
 //! Sources: DESIGN 5; signal(7).
 
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::record::RECORDS;
 use rustdaemon_core::{signal as core_signal, signo, sys};
 
-use crate::dispatch::{self, Set};
+use crate::dispatch::{self, Arrived, Set};
 use crate::engine::{self, IntOrString, ParameterType, Pending, Slot, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::signal_info;
@@ -153,12 +154,15 @@ pub unsafe extern "C" fn on_interrupt(frame: *mut zend_execute_data) {
     if engine::out_of_memory() {
         return; // left to the virtual machine
     }
-    if dispatch::reports() {
-        dispatch::collect();
-        supervision::with(|state| state.report_signals());
-    }
-    dispatch::run();
-    tell_lost();
+    // What a panic says, the panic hook has printed; the script goes on.
+    let _ = catch_unwind(|| {
+        if dispatch::reports() {
+            dispatch::collect();
+            supervision::with(|state| state.report_signals());
+        }
+        dispatch::run();
+        tell_lost();
+    });
 }
 
 fn tell_lost() {
@@ -290,8 +294,8 @@ fn awaited(timeout: Option<f64>, signals: &[IntOrString<'_>]) -> std::result::Re
 /// Calls PHP.
 fn wait_until(deadline: Option<Duration>, set: Set) -> Option<Zval> {
     loop {
-        if let Some(info) = dispatch::take_awaited(set) {
-            return Some(info);
+        if let Some(arrived) = dispatch::take_awaited(set) {
+            return Some(arrived.object());
         }
         dispatch::keep();
         if supervision::with(|state| {
@@ -302,7 +306,7 @@ fn wait_until(deadline: Option<Duration>, set: Set) -> Option<Zval> {
         }
         match supervision::with(|state| state.wait(deadline)) {
             Woken::Ready => {}
-            Woken::Deadline => return dispatch::take_awaited(set),
+            Woken::Deadline => return dispatch::take_awaited(set).map(|arrived| arrived.object()),
             Woken::Interrupted => {
                 interrupt::run();
                 if engine::pending() != Pending::Nothing {
@@ -344,7 +348,7 @@ extern "C" fn run_handlers(frame: &mut ExecuteData, result: &mut Zval) {
 extern "C" fn pending(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         if engine::no_arguments(frame) && in_cli() {
-            *result = engine::list(dispatch::pending());
+            *result = engine::list(dispatch::pending().iter().map(Arrived::object));
         }
     });
 }
@@ -362,8 +366,8 @@ extern "C" fn last(frame: &mut ExecuteData, result: &mut Zval) {
         let Some(numbers) = checked(numbers(&[signal], Use::Release)) else { return };
         let info = numbers.first().and_then(|number| dispatch::last(*number));
         result.set_null();
-        if let Some(info) = info {
-            *result = info;
+        if let Some(arrived) = info {
+            *result = arrived.object();
         }
     });
 }

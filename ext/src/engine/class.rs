@@ -267,8 +267,8 @@ pub fn permanent_name(name: &str) -> *mut ZendStr {
     ZendStr::new_interned(name, true).into_raw()
 }
 
-/// An array of these values. For nothing that calls PHP: the values are moved in.
-pub fn list(values: Vec<Zval>) -> Zval {
+/// Calls PHP as far as making the values does. An array of them.
+pub fn list(values: impl Iterator<Item = Zval>) -> Zval {
     let mut array = ZendHashTable::new();
     for value in values {
         let _ = array.push(value); // fails only when there is no next index
