@@ -16,7 +16,6 @@ use std::time::Duration;
 use ext_php_rs::args::Arg;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
-use ext_php_rs::ffi::zend_execute_data;
 use ext_php_rs::flags::{ClassFlags, ConstantFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
@@ -146,7 +145,7 @@ pub fn register_constants(module_number: i32) {
 }
 
 /// What the virtual machine calls at a safe point. Calls PHP.
-pub unsafe extern "C" fn on_interrupt(frame: *mut zend_execute_data) {
+pub unsafe extern "C" fn on_interrupt(frame: interrupt::Frame) {
     interrupt::call_previous(frame);
     if !dispatch::may_be_due() {
         return;

@@ -107,3 +107,64 @@ fn make_inert(number: i32) {
         libc::close(null);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use nix::sys::signal::Signal;
+    use nix::sys::wait::WaitStatus;
+
+    use super::*;
+    use crate::signal::tests::{FLAG, alone, in_fork, raise, readable};
+    use crate::signal::{Capture, Meaning};
+    use crate::sys;
+
+    #[test]
+    fn a_forked_child_forgets_its_parents_signals_and_stop() {
+        let _alone = alone();
+        watch().unwrap();
+        let mut capture = Capture::start(&FLAG).unwrap();
+        capture.take(libc::SIGTERM, Meaning::Stop).unwrap();
+        capture.take(libc::SIGUSR1, Meaning::Handled).unwrap();
+        capture.stream_fd().unwrap();
+        raise(libc::SIGUSR1);
+        let before = generation();
+        let end = in_fork(|| {
+            let forgot = !signal::waiting() && generation() == before + 1;
+            raise(libc::SIGUSR1); // taken for a handler: it stays taken
+            if !forgot || !signal::waiting() {
+                return 1;
+            }
+            raise(libc::SIGTERM);
+            2
+        });
+        assert!(matches!(end, WaitStatus::Signaled(_, Signal::SIGTERM, _)), "{end:?}");
+        assert!(capture.pop().is_some(), "the parent keeps its own");
+        assert_eq!(generation(), before);
+        capture.drain_stream();
+        let end = in_fork(|| {
+            raise(libc::SIGUSR1);
+            0
+        });
+        assert!(matches!(end, WaitStatus::Exited(_, 0)), "{end:?}");
+        assert!(!readable(capture.stream_fd().unwrap()), "a child's signals wake the child");
+    }
+
+    #[test]
+    fn a_descriptor_of_the_parents_leads_nowhere_in_a_child() {
+        let _alone = alone();
+        watch().unwrap();
+        let pipe = sys::pipe().unwrap();
+        let own = OwnDescriptor::new(pipe.write.as_fd()).unwrap();
+        let end = in_fork(|| i32::try_from(nix::unistd::write(&pipe.write, b"child").unwrap()).unwrap());
+        assert!(matches!(end, WaitStatus::Exited(_, 5)), "{end:?}");
+        drop((own, pipe.write));
+        let mut buffer = [0; 8];
+        assert_eq!(
+            nix::unistd::read(&pipe.read, &mut buffer),
+            Ok(0),
+            "nothing came, and nobody holds it open"
+        );
+    }
+}

@@ -670,8 +670,8 @@ fn wake(event: &AtomicI32, readable: &AtomicBool) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+pub(crate) mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::wait::{WaitStatus, waitpid};
@@ -679,21 +679,21 @@ mod tests {
 
     use super::*;
 
-    static FLAG: AtomicBool = AtomicBool::new(false);
+    pub(crate) static FLAG: AtomicBool = AtomicBool::new(false);
 
     /// Dispositions belong to the whole process: one test at a time.
-    fn alone() -> MutexGuard<'static, ()> {
+    pub(crate) fn alone() -> MutexGuard<'static, ()> {
         static ALONE: Mutex<()> = Mutex::new(());
         ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A signal to the calling thread.
-    fn raise(number: i32) {
+    pub(crate) fn raise(number: i32) {
         // SAFETY: a number.
         assert_eq!(unsafe { libc::raise(number) }, 0);
     }
 
-    fn readable(fd: BorrowedFd<'_>) -> bool {
+    pub(crate) fn readable(fd: BorrowedFd<'_>) -> bool {
         poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() == 1
     }
 
@@ -711,7 +711,7 @@ mod tests {
     }
 
     /// Runs `child` in a fork; its end.
-    fn in_fork(child: impl FnOnce() -> i32) -> WaitStatus {
+    pub(crate) fn in_fork(child: impl FnOnce() -> i32) -> WaitStatus {
         // SAFETY: the child makes system calls and ends with _exit.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
@@ -839,56 +839,6 @@ mod tests {
         assert!(!readable(capture.stream_fd().unwrap()));
         raise(libc::SIGUSR1);
         assert!(readable(capture.stream_fd().unwrap()));
-    }
-
-    #[test]
-    fn a_forked_child_forgets_its_parents_signals_and_stop() {
-        let _alone = alone();
-        crate::fork::watch().unwrap();
-        let mut capture = Capture::start(&FLAG).unwrap();
-        capture.take(libc::SIGTERM, Meaning::Stop).unwrap();
-        capture.take(libc::SIGUSR1, Meaning::Handled).unwrap();
-        capture.stream_fd().unwrap();
-        raise(libc::SIGUSR1);
-        let generation = crate::fork::generation();
-        let end = in_fork(|| {
-            let forgot = !waiting() && crate::fork::generation() == generation + 1;
-            raise(libc::SIGUSR1); // taken for a handler: it stays taken
-            if !forgot || QUEUE.len() != 1 {
-                return 1;
-            }
-            raise(libc::SIGTERM);
-            2
-        });
-        assert!(matches!(end, WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGTERM, _)), "{end:?}");
-        assert!(capture.pop().is_some(), "the parent keeps its own");
-        assert_eq!(crate::fork::generation(), generation);
-        capture.drain_stream();
-        let end = in_fork(|| {
-            raise(libc::SIGUSR1);
-            0
-        });
-        assert!(matches!(end, WaitStatus::Exited(_, 0)), "{end:?}");
-        assert!(!readable(capture.stream_fd().unwrap()), "a child's signals wake the child");
-    }
-
-    #[test]
-    fn a_descriptor_of_the_parents_leads_nowhere_in_a_child() {
-        let _alone = alone();
-        crate::fork::watch().unwrap();
-        let pipe = sys::pipe().unwrap();
-        let own = crate::fork::OwnDescriptor::new(pipe.write.as_fd()).unwrap();
-        let (sender, receiver) = mpsc::channel();
-        let end = in_fork(|| i32::try_from(nix::unistd::write(&pipe.write, b"child").unwrap()).unwrap());
-        sender.send(end).unwrap();
-        assert!(matches!(receiver.recv().unwrap(), WaitStatus::Exited(_, 5)));
-        drop((own, pipe.write));
-        let mut buffer = [0; 8];
-        assert_eq!(
-            nix::unistd::read(&pipe.read, &mut buffer),
-            Ok(0),
-            "nothing came, and nobody holds it open"
-        );
     }
 
     #[test]

@@ -25,8 +25,11 @@ unsafe extern "C" {
     fn zend_fiber_switch_unblock();
 }
 
+/// The frame that is interrupted.
+pub type Frame = *mut ffi::zend_execute_data;
+
 /// What the virtual machine calls.
-pub type Hook = unsafe extern "C" fn(*mut ffi::zend_execute_data);
+pub type Hook = unsafe extern "C" fn(Frame);
 
 static PREVIOUS: AtomicUsize = AtomicUsize::new(0);
 
@@ -57,7 +60,7 @@ fn previous() -> Option<Hook> {
 }
 
 /// Calls PHP: the hook that was there before ours.
-pub fn call_previous(frame: *mut ffi::zend_execute_data) {
+pub fn call_previous(frame: Frame) {
     if let Some(previous) = previous() {
         // SAFETY: the engine's own argument, handed on.
         unsafe { previous(frame) };
