@@ -12,10 +12,16 @@
 mod gate;
 // Handlers: arguments in, results and exceptions out.
 mod handlers;
+// ReactPHP's event loop.
+mod react;
 // A script becomes its own sidecar.
 mod self_start;
+// Stop signals: who sent them, and who has them.
+mod signals;
 // TERM for one worker, TERM for all, kill -9.
 mod stop;
+// A console command of Symfony's inside a request.
+mod symfony;
 
 use rustdaemon_tests::{Php, Sidecar};
 use serde_json::Value;

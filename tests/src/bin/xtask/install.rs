@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 
-use crate::failure::{Failure, Result, UNAVAILABLE};
+use crate::failure::{Context, Failure, Result, UNAVAILABLE};
 use crate::repo::{Repo, has_php_headers, php, run_tests_php};
 use crate::run::{self, answer, answers, command, run, which};
 use crate::services;
@@ -22,12 +22,22 @@ const SUPERVISOR: &str = "supervisor==4.3.0";
 /// The plant's own list of what it needs from PyPI.
 const PLANT_REQUIREMENTS: &str = "php/examples/plant/requirements.txt";
 
+/// ReactPHP's event loop comes in the `vendor` of a module for Icinga Web: no package has it by itself. tests/e2e/react.rs
+/// looks in the same place.
+const REACT: &str = "target/react";
+const REACT_AUTOLOAD: &str = "usr/share/icingaweb2/modules/reactbundle/vendor/autoload.php";
+const REACT_PACKAGE: &str = "icingaweb2-module-reactbundle";
+const REACT_WHAT: &str = "ReactPHP's event loop";
+
 /// Verbs that install.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum For {
     Lint,
     Test,
     Demo,
+    Bench,
+    MatrixDebug,
+    MatrixValgrind,
 }
 
 struct Need {
@@ -90,11 +100,47 @@ const NETCAT: Need = Need {
             .is_ok_and(|help| [help.stdout, help.stderr].concat().contains("-U"))
     },
 };
+const SYMFONY: Need = Need {
+    what: "Symfony's console (Symfony/Component/Console/autoload.php)",
+    why: "a test runs a command of it inside a handler",
+    packages: &["php-symfony-console", "php-cli"],
+    present: has_symfony,
+};
 const PYTHON: Need = Need {
     what: "python3 with venv",
     why: "the plant (asyncua) and supervisord live in target/venv",
     packages: &["python3-venv", "python3"],
     present: || python().is_some(),
+};
+const MAKE: Need = Need {
+    what: "make",
+    why: "builds the debug PHP",
+    packages: &["make"],
+    present: || which("make").is_some(),
+};
+const XZ: Need = Need {
+    what: "xz",
+    why: "unpacks PHP's source",
+    packages: &["xz-utils"],
+    present: || which("xz").is_some(),
+};
+const PKG_CONFIG: Need = Need {
+    what: "pkg-config",
+    why: "PHP's configure finds libffi with it",
+    packages: &["pkg-config"],
+    present: || which("pkg-config").is_some(),
+};
+const LIBFFI: Need = Need {
+    what: "libffi's headers",
+    why: "tests/phpt/include/sidecar.php needs PHP's FFI",
+    packages: &["libffi-dev", "pkg-config"],
+    present: || answers("pkg-config", &["--exists", "libffi"]),
+};
+const VALGRIND: Need = Need {
+    what: "valgrind",
+    why: "tests/phpt runs under it, and it counts instructions",
+    packages: &["valgrind"],
+    present: || which("valgrind").is_some(),
 };
 
 impl For {
@@ -102,8 +148,11 @@ impl For {
         let mut needs = vec![&COMPILER, &LIBCLANG, &PHP, &PHP_HEADERS];
         match self {
             For::Lint => {}
-            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT]),
+            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SYMFONY]),
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
+            For::Bench => needs.push(&VALGRIND),
+            For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
+            For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
         }
         needs
     }
@@ -125,7 +174,13 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     for module in &modules {
         println!("missing: {module} (for the plant and supervisord): from PyPI into target/venv");
     }
-    if missing.is_empty() && modules.is_empty() {
+    let no_react = verb == For::Test && !has_react(repo);
+    if no_react {
+        println!(
+            "missing: {REACT_WHAT} (a test waits in it): out of Debian package {REACT_PACKAGE} into target/react"
+        );
+    }
+    if missing.is_empty() && modules.is_empty() && !no_react {
         println!("nothing is missing");
         return Ok(());
     }
@@ -137,6 +192,9 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     }
     if !modules.is_empty() {
         install_modules(repo, &modules)?;
+    }
+    if no_react {
+        unpack_react(repo)?;
     }
     Ok(())
 }
@@ -151,7 +209,7 @@ fn unavailable(message: impl Into<String>) -> Failure {
 
 fn install_packages(missing: &[&'static Need]) -> Result {
     let packages = packages_of(missing);
-    if !is_debian(&fs::read_to_string("/etc/os-release").unwrap_or_default()) || which("apt-get").is_none() {
+    if !has_apt() {
         let names: Vec<&str> = missing.iter().map(|need| need.what).collect();
         return Err(unavailable(format!(
             "this is neither Debian nor Ubuntu: please install {} and try again",
@@ -184,6 +242,10 @@ fn install_packages(missing: &[&'static Need]) -> Result {
             Err(unavailable(format!("{} is installed, but still no {}", need.packages[0], need.what)))
         }
     }
+}
+
+fn has_apt() -> bool {
+    is_debian(&fs::read_to_string("/etc/os-release").unwrap_or_default()) && which("apt-get").is_some()
 }
 
 /// In the order of the list, each once.
@@ -220,17 +282,74 @@ fn path_has_libclang(path: &Path) -> bool {
 }
 
 fn holds_libclang(directory: &Path) -> bool {
-    fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with("libclang.so") || name.starts_with("libclang-") && name.contains(".so")
-    })
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| is_libclang(&entry.file_name().to_string_lossy()))
 }
 
-/// As artisan finds it: through PHP's include_path.
+/// `libclang-cpp.so.14`, which clang itself brings along, is another library: clang-sys passes it over too.
+fn is_libclang(name: &str) -> bool {
+    let versioned =
+        name.starts_with("libclang-") && name.contains(".so") && !name.starts_with("libclang-cpp");
+    versioned || name.starts_with("libclang.so")
+}
+
 fn has_laravel() -> bool {
-    let question = "exit(stream_resolve_include_path('Illuminate/autoload.php') === false ? 1 : 0);";
-    php().is_some_and(|php| answers(php, &["-r", question]))
+    is_in_include_path("Illuminate/autoload.php")
+}
+
+fn has_symfony() -> bool {
+    is_in_include_path("Symfony/Component/Console/autoload.php")
+}
+
+/// As `require` finds it.
+fn is_in_include_path(file: &str) -> bool {
+    let question = format!("exit(stream_resolve_include_path('{file}') === false ? 1 : 0);");
+    php().is_some_and(|php| answers(php, &["-r", &question]))
+}
+
+fn has_react(repo: &Repo) -> bool {
+    repo.path(REACT).join(REACT_AUTOLOAD).is_file()
+}
+
+/// Unpacks the package's files and nothing else: installed, it would bring Icinga Web and a web server. Needs no root:
+/// apt works with lists of its own, which may be missing or out of date in the system.
+fn unpack_react(repo: &Repo) -> Result {
+    if !has_apt() {
+        return Err(unavailable(format!(
+            "this is neither Debian nor Ubuntu: please put react/event-loop 1.x, with Composer's vendor/autoload.php, \
+             where {REACT}/{REACT_AUTOLOAD} is expected, and try again"
+        )));
+    }
+    let target = repo.path("target");
+    fs::create_dir_all(&target).context(target.display())?;
+    let work = tempfile::Builder::new().prefix("react-").tempdir_in(&target).context(target.display())?;
+    for made in ["lists/partial", "cache/archives/partial"].map(|name| work.path().join(name)) {
+        fs::create_dir_all(&made).context(made.display())?;
+    }
+    let apt = |arguments: &[&str]| {
+        let general = ["--quiet", "--option=APT::Sandbox::User=root", "--option=Acquire::Languages=none"];
+        let mut apt = command("apt-get", general);
+        for (option, name) in [("Dir::State::lists", "lists"), ("Dir::Cache", "cache")] {
+            apt.arg(format!("--option={option}={}", work.path().join(name).display()));
+        }
+        apt.args(arguments).current_dir(work.path());
+        run(apt)
+    };
+    let mut unpack = command("sh", ["-c", "dpkg -x *.deb files"]);
+    unpack.current_dir(work.path());
+    apt(&["update"])?;
+    apt(&["download", REACT_PACKAGE])?;
+    run(unpack)?;
+    // Another run may have been faster.
+    let files = work.path().join("files");
+    let moved = fs::rename(&files, repo.path(REACT)).context(files.display());
+    if has_react(repo) {
+        return Ok(());
+    }
+    moved.and(Err(unavailable(format!("{REACT_PACKAGE} is unpacked, but still no {REACT}/{REACT_AUTOLOAD}"))))
 }
 
 /// A Python that can make a virtual environment: the one in PATH may not, Debian's then can.
@@ -302,6 +421,12 @@ mod tests {
         assert!(is_debian("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"));
         assert!(!is_debian("ID=fedora\nVERSION_ID=42\nPRETTY_NAME=\"not debian\"\n"));
         assert!(!is_debian(""));
+    }
+
+    #[test]
+    fn clangs_cpp_library_is_not_libclang() {
+        assert!(is_libclang("libclang.so.1") && is_libclang("libclang-14.so.14.0.6"));
+        assert!(!is_libclang("libclang-cpp.so.14") && !is_libclang("libclangrt.a"));
     }
 
     #[test]

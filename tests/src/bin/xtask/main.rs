@@ -1,5 +1,6 @@
 //! `cargo xtask`: the one command of this repository. One file per verb; each prints the commands it runs.
 
+mod bench;
 mod build;
 mod child;
 mod ci;
@@ -9,6 +10,7 @@ mod floors;
 mod install;
 mod interrupt;
 mod lint;
+mod matrix;
 mod mentions;
 mod php;
 mod phpt;
@@ -23,12 +25,16 @@ mod tokens;
 mod wait;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::Figure;
 use crate::failure::Result;
+use crate::matrix::Part;
 use crate::repo::Repo;
+use crate::tally::Tally;
 use crate::test::Suite;
 
 #[derive(Parser)]
@@ -57,6 +63,36 @@ enum Verb {
         suite: Option<Suite>,
         /// Only tests whose name holds this
         filter: Option<String>,
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Run the faults of tests/fault in their full dose; for developers, not for CI
+    Fault {
+        /// Only tests whose name holds this
+        filter: Option<String>,
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Run tests/phpt on a debug PHP and under valgrind, or on one of them; for developers, not for CI
+    Matrix {
+        part: Option<Part>,
+        /// Only tests whose name holds this
+        filter: Option<String>,
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Measure the extension beside its peers: all figures, or one; tables, and JSON in target/bench
+    Bench {
+        figure: Option<Figure>,
+        /// How many times each is measured, 5 or more
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(5..))]
+        rounds: u32,
+        /// Measure this .so instead of building one
+        #[arg(long)]
+        extension: Option<PathBuf>,
         /// Only say what is missing on this machine, install nothing
         #[arg(long)]
         no_install: bool,
@@ -100,14 +136,29 @@ fn act(verb: Verb) -> Result<ExitCode> {
         Verb::Stubs { check } => guarded(|| stubs::stubs(&repo, check))?,
         Verb::Lint { no_install } => guarded(|| lint::lint(&repo, no_install))?,
         Verb::Demo { no_install } => guarded(|| demo::demo(&repo, no_install))?,
+        Verb::Bench { figure, rounds, extension, no_install } => {
+            guarded(|| bench::bench(&repo, figure, bench::Options { rounds, extension, no_install }))?;
+        }
         Verb::Test { suite, filter, no_install } => {
             let suites = suite.map_or(vec![Suite::Rust, Suite::Phpt, Suite::E2e], |suite| vec![suite]);
-            let (tally, good) = guarded(|| test::test(&repo, &suites, filter.as_deref(), no_install))?;
-            println!("{tally}");
-            return Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return counted(|| test::test(&repo, &suites, filter.as_deref(), no_install));
+        }
+        Verb::Fault { filter, no_install } => {
+            return counted(|| test::test(&repo, &[Suite::Fault], filter.as_deref(), no_install));
+        }
+        Verb::Matrix { part, filter, no_install } => {
+            let parts = part.map_or(Part::ALL.to_vec(), |part| vec![part]);
+            return counted(|| matrix::matrix(&repo, &parts, filter.as_deref(), no_install));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A verb that runs tests: its last line is the tally.
+fn counted(verb: impl FnOnce() -> Result<(Tally, bool)>) -> Result<ExitCode> {
+    let (tally, good) = guarded(verb)?;
+    println!("{tally}");
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Signals are noted, and what a failed or interrupted verb has left behind is ended.

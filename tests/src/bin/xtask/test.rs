@@ -1,13 +1,16 @@
 //! `cargo xtask test [rust|phpt|e2e] [filter]`: all suites, or one; the last line says how many passed, failed and
 //! were skipped over all of them.
 
+use std::process::Command;
+
 use clap::ValueEnum;
 
 use crate::failure::Result;
 use crate::install::{self, For};
+use crate::phpt::{self, Setting};
 use crate::repo::Repo;
 use crate::tally::{Tally, read_cargo_test};
-use crate::{build, child, phpt, run};
+use crate::{build, child, run};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
@@ -15,8 +18,11 @@ pub enum Suite {
     Rust,
     /// The extension in PHP, by PHP's own run-tests.php
     Phpt,
-    /// The sidecar with fake and with real workers
+    /// The sidecar with fake and with real workers; faults in a short dose
     E2e,
+    /// Faults in their full dose: not in CI
+    #[value(skip)]
+    Fault,
 }
 
 impl Suite {
@@ -25,6 +31,7 @@ impl Suite {
             Suite::Rust => "rust",
             Suite::Phpt => "phpt",
             Suite::E2e => "e2e",
+            Suite::Fault => "fault",
         }
     }
 }
@@ -33,15 +40,26 @@ impl Suite {
 pub fn test(repo: &Repo, suites: &[Suite], filter: Option<&str>, no_install: bool) -> Result<(Tally, bool)> {
     install::ensure(repo, For::Test, no_install)?;
     build::build(repo)?;
-    let mut total = Tally::default();
-    for suite in suites {
+    sum_up(suites.iter().map(|suite| {
         let tally = match suite {
             Suite::Rust => rust(repo, filter),
-            Suite::Phpt => phpt::phpt(repo, filter),
+            Suite::Phpt => {
+                Setting::of_system(repo, "phpt").and_then(|setting| phpt::phpt(repo, &setting, filter))
+            }
             Suite::E2e => e2e(repo, filter),
+            Suite::Fault => fault(repo, filter),
         };
+        (suite.name(), tally)
+    }))
+}
+
+/// Runs the parts of a verb, each as the iterator comes to it, and says what was skipped and what has failed; returns
+/// the last line, and whether it is good news.
+pub fn sum_up(parts: impl Iterator<Item = (&'static str, Result<Tally>)>) -> Result<(Tally, bool)> {
+    let mut total = Tally::default();
+    for (name, tally) in parts {
         total += match tally {
-            Err(why) if !why.is_interrupt() => Tally::broken(format!("{}: {why}", suite.name())),
+            Err(why) if !why.is_interrupt() => Tally::broken(format!("{name}: {why}")),
             other => other?,
         };
         for left in child::end_orphans() {
@@ -71,9 +89,20 @@ fn e2e(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
     cargo_test(repo, "e2e", &["-p", "rustdaemon-tests", "--test", "*"], filter)
 }
 
+fn fault(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+    let mut command =
+        repo.command("cargo", ["test", "--no-fail-fast", "-p", "rustdaemon-tests", "--test", "fault"]);
+    command.env("RUSTDAEMON_DOSE", "full");
+    run_cargo_test(repo, "fault", command, filter)
+}
+
 fn cargo_test(repo: &Repo, suite: &str, what: &[&str], filter: Option<&str>) -> Result<Tally> {
     let mut command = repo.command("cargo", ["test", "--no-fail-fast"]);
     command.args(what);
+    run_cargo_test(repo, suite, command, filter)
+}
+
+fn run_cargo_test(repo: &Repo, suite: &str, mut command: Command, filter: Option<&str>) -> Result<Tally> {
     if let Some(filter) = filter.filter(|filter| !filter.is_empty()) {
         command.args(["--", filter]);
     }
