@@ -65,13 +65,10 @@ final class Call
     public function computes(): string
     {
         $this->until('it begins', fn () => $this->has_said('begin'));
-        $begun = $this->cpu();
-        $computed = fn (int $ticks) => $this->cpu() >= $begun + $ticks || $this->state() === 'Z';
-        $this->until('it computes', fn () => $computed(3));
+        $this->until_it_has_computed();
         Signal::send($this->pid, 'USR1');
         $this->until('the signal is taken', fn () => !$this->is_pending());
-        $begun = $this->cpu();
-        $this->until('it computes', fn () => $computed(3));
+        $this->until_it_has_computed();
         $this->read();
         return $this->outcome(null);
     }
@@ -90,6 +87,12 @@ final class Call
             return 'ends early: ' . implode(', ', $all);
         }
         return implode(', ', [...$before, 'goes on', ...array_slice($all, count($before))]);
+    }
+
+    private function until_it_has_computed(): void
+    {
+        $end = $this->cpu() + 3;
+        $this->until('it computes', fn () => $this->cpu() >= $end || $this->state() === 'Z');
     }
 
     private function until(string $what, callable $condition): void
