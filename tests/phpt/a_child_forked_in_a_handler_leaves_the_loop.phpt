@@ -3,6 +3,7 @@ A child that a handler forked off does not answer and leaves run() when the hand
 --EXTENSIONS--
 rustdaemon
 ffi
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';

@@ -3,6 +3,7 @@ A self-start that fails is an exception, and the process is as it was
 --EXTENSIONS--
 rustdaemon
 ffi
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/self_start.php';

@@ -3,6 +3,8 @@ A fatal error or memory exhaustion in a handler ends the process without a reply
 --EXTENSIONS--
 rustdaemon
 ffi
+--ENV--
+USE_TRACKED_ALLOC=1
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';
@@ -29,7 +31,7 @@ foreach (['fatal', 'memory', 'encoding'] as $method) {
     $sidecar->request($method, '[]');
     ob_start();
     $sidecar->end();
-    echo preg_replace('/\d+ bytes/', 'N bytes', ob_get_clean());
+    echo preg_replace(['/\d+ bytes/', '~ at \S+:\d+(?= \()~'], ['N bytes', ''], ob_get_clean());
     echo json_encode($sidecar->page()), "\n";
 }
 ?>

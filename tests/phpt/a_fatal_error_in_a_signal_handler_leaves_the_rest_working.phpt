@@ -3,6 +3,8 @@ After a fatal error, or out of memory, in a handler the shutdown functions run a
 --EXTENSIONS--
 rustdaemon
 ffi
+--ENV--
+USE_TRACKED_ALLOC=1
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';
@@ -12,7 +14,7 @@ $fatal = [
 ];
 foreach ($fatal as $what => $code) {
     // Before PHP 8.2.35 the memory limit was a fatal error, since then an exit: the shutdown function begins first.
-    ob_start(fn (string $text): string => preg_replace('/tried to allocate \d+/', 'tried to allocate N', $text));
+    ob_start(fn (string $text): string => preg_replace('/(?: at \S+:\d+)? \(tried to allocate \d+/', ' (tried to allocate N', $text));
     $behind = $what === 'memory' ? '' : "Signal::send(getmypid(), 'USR2');";
     run_php(<<<PHP
         use RustDaemon\\{Signal, SignalInfo};

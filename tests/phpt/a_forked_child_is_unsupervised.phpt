@@ -3,6 +3,7 @@ A child by pcntl_fork() is unsupervised and leaves its parent's link and signals
 --EXTENSIONS--
 rustdaemon
 ffi
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';

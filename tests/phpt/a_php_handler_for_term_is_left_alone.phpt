@@ -3,6 +3,7 @@ Who takes TERM after install() keeps it
 --EXTENSIONS--
 rustdaemon
 ffi
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';

@@ -4,6 +4,7 @@ TERM at the gate ends the process; a PHP signal handler runs there
 rustdaemon
 ffi
 posix
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';

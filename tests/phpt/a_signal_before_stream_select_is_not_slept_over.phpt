@@ -2,6 +2,8 @@
 A signal that comes before stream_select() is not slept over: Signal::stream() stays readable until Signal::dispatch()
 --EXTENSIONS--
 rustdaemon
+--SKIPIF--
+<?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip valgrind delivers signals later');
 --FILE--
 <?php
 use RustDaemon\Signal;

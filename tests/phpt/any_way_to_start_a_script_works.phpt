@@ -2,6 +2,8 @@
 -r, -d, a shebang, a php found by PATH and a relative script start again as they were
 --EXTENSIONS--
 rustdaemon
+--SKIPIF--
+<?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip valgrind puts the path of a program into its argv[0]');
 --FILE--
 <?php
 require __DIR__ . '/include/self_start.php';

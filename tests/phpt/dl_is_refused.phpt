@@ -2,6 +2,8 @@
 dl() is refused with one sentence
 --EXTENSIONS--
 rustdaemon
+--SKIPIF--
+<?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip PHP reads freed memory after a dl() that fails');
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';

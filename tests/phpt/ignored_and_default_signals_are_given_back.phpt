@@ -3,6 +3,8 @@ ignore(), default() and off() change what the kernel does, and programs see what
 --EXTENSIONS--
 rustdaemon
 ffi
+--SKIPIF--
+<?php if (getenv('USE_ZEND_ALLOC') === '0') die('skip valgrind has handlers of its own');
 --FILE--
 <?php
 use RustDaemon\Signal;

@@ -3,6 +3,7 @@ pcntl handlers run while run() and tick() wait; what they throw leaves them
 --EXTENSIONS--
 rustdaemon
 ffi
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';

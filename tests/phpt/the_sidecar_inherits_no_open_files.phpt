@@ -4,6 +4,7 @@ What the script had opened is closed at the self-start, LISTEN_FDS excepted; sig
 rustdaemon
 ffi
 posix
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/self_start.php';

@@ -2,6 +2,7 @@
 Without a sidecar tick() waits out its timeout and run() ends by a signal
 --EXTENSIONS--
 rustdaemon
+pcntl
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';
