@@ -16,6 +16,7 @@ use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, Link
 use rustdaemon_core::sys;
 
 use crate::codec;
+use crate::dispatch;
 use crate::engine::{self, Pending, RawCallable, Slot};
 use crate::supervision;
 
@@ -90,6 +91,7 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
     }
     let process = std::process::id();
     handler.call(arguments.value(), result.value());
+    dispatch::keep(); // whoever has the answer may send TERM at once
     match engine::pending() {
         _ if std::process::id() != process => return,
         Pending::Leaving => return,

@@ -47,8 +47,8 @@ const CLASS: &str = "RustDaemon\\Signal";
 /// }
 /// ```
 ///
-/// PHP's own calls while a signal arrives: sleep(), usleep(), time_nanosleep(), stream_select() and socket_select()
-/// return early; fread(), fgets(), file_get_contents(), exec(), flock(), hashing and most database calls go on, and the
+/// PHP's own calls while a signal arrives: sleep(), usleep(), time_nanosleep(), stream_select(), socket_select() and
+/// stream_socket_accept() return early; fread(), fgets(), file_get_contents(), exec(), flock(), hashing and most database calls go on, and the
 /// handler is called when they return. Worker::sleep(), Worker::tick() and Signal::wait() call handlers at once and keep
 /// their deadline. See php/SIGNALS.md for the whole table. A fiber can neither be started nor suspended in a handler.
 // stub: RustDaemon\Signal

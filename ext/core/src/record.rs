@@ -203,6 +203,12 @@ impl Queue {
         self.tail.load(Ordering::SeqCst).wrapping_sub(head)
     }
 
+    /// How many records have ever been pushed.
+    #[must_use]
+    pub fn pushed(&self) -> u64 {
+        self.tail.load(Ordering::SeqCst)
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -129,6 +129,8 @@ pub enum Meaning {
 pub struct Capture {
     _wake: OwnedFd,
     stream: Option<OwnedFd>,
+    /// How many records there had been before.
+    began_at: u64,
     _owner: PhantomData<*const ()>,
 }
 
@@ -155,7 +157,7 @@ impl Capture {
         INTERRUPT.store(std::ptr::from_ref(interrupt).cast_mut(), Ordering::SeqCst);
         // SYNC: pairs with the load in `on_signal`; stored before the first handler can run.
         WAKE_FD.store(wake.as_raw_fd(), Ordering::SeqCst);
-        Ok(Self { _wake: wake, stream: None, _owner: PhantomData })
+        Ok(Self { _wake: wake, stream: None, began_at: QUEUE.pushed(), _owner: PhantomData })
     }
 
     /// Captures a signal from now on, also when somebody else has taken it meanwhile.
@@ -262,8 +264,8 @@ impl Capture {
             // SYNC: pairs with the load in `wake`.
             STREAM_FD.store(stream.as_raw_fd(), Ordering::SeqCst);
             self.stream = Some(stream);
-            if !QUEUE.is_empty() {
-                wake(&STREAM_FD, &STREAM_READABLE); // what arrived before there was a stream
+            if QUEUE.pushed() != self.began_at {
+                wake(&STREAM_FD, &STREAM_READABLE); // what came before there was a stream, handled or not
             }
         }
         self.stream.as_ref().map(AsFd::as_fd).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -832,7 +834,9 @@ pub(crate) mod tests {
         let mut capture = Capture::start(&FLAG).unwrap();
         capture.take(libc::SIGUSR1, Meaning::Handled).unwrap();
         raise(libc::SIGUSR1);
-        assert!(readable(capture.stream_fd().unwrap()), "also what came before there was a stream");
+        assert!(capture.pop().is_some());
+        assert!(readable(capture.stream_fd().unwrap()), "also for what was taken before there was a stream");
+        raise(libc::SIGUSR1);
         assert!(capture.pop().is_some());
         assert!(readable(capture.stream_fd().unwrap()), "taking the record alone does not make it quiet");
         capture.drain_stream();
