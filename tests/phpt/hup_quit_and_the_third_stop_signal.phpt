@@ -10,7 +10,7 @@ $code = <<<'PHP'
     $worker = RustDaemon\Worker::install();
     $worker->expose('echo', fn () => 'pong');
     $worker->expose('stuck', function (): void {
-        touch($GLOBALS['argv'][0] . '.stuck');
+        file_put_contents($GLOBALS['argv'][0] . '.stuck', ''); // not touch(): its utime() may come after our unlink()
         while (true) {
         }
     });
