@@ -23,7 +23,7 @@ use rustdaemon_core::record::RECORDS;
 use rustdaemon_core::{signal as core_signal, signo, sys};
 
 use crate::dispatch::{self, Arrived, Set};
-use crate::engine::{self, IntOrString, ParameterType, Pending, Slot, interrupt};
+use crate::engine::{self, IntOrString, ParameterType, Pending, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::signal_info;
 use crate::supervision::{self, Woken};
@@ -558,5 +558,3 @@ fn failed(number: i32, error: &io::Error) -> Refusal {
 fn system_call(what: &str, error: &io::Error) -> Refusal {
     Cause::SystemCallFailed.with_errno(format!("cannot {what}: {error}"), error)
 }
-
-const _: () = assert!(size_of::<Slot>() == 16, "a slot is a value and nothing else");

@@ -171,10 +171,9 @@ impl State {
     /// Tells the sidecar which stop signals have arrived, and which are in other hands.
     pub fn report_signals(&mut self) {
         let notices = dispatch::take_notices();
-        let Some(link) = self.link.as_ref().filter(|link| link.version >= link::SIGNALS_VERSION) else {
+        if self.link.as_ref().is_none_or(|link| link.version < link::SIGNALS_VERSION) {
             return;
-        };
-        let _ = link;
+        }
         let sidecar = nix::unistd::getppid().as_raw();
         for notice in notices {
             let (pid, uid) = notice.sender.unzip();
