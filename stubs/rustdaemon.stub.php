@@ -284,7 +284,8 @@ namespace RustDaemon
 
         /**
          * The sender's command name, up to 15 bytes, from /proc. It is looked up for SIGTERM, SIGINT, SIGQUIT and SIGHUP when
-         * PHP first sees them, and by Signal::last(); null: not looked up, or the sender had ended by then.
+         * PHP first sees them, and by Signal::last(); null: not looked up, the sender had ended by then, or the same signal has
+         * come again since.
          */
         public readonly ?string $senderCommand;
 

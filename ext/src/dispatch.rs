@@ -622,21 +622,24 @@ impl Dispatcher {
         let record = capture.pop();
         capture.make_room();
         let record = record?;
-        if STOP_SET & bit(record.number) != 0 {
-            self.notice(&record);
-        }
         let known = self.known(record.number)?;
         known.count = known.count.wrapping_add(record.occurrences());
         known.last = Some(record);
-        Some(Waiting { record, count: known.count })
+        if known.command.is_some() {
+            known.command = None; // an earlier sender's
+        }
+        let arrived = Waiting { record, count: known.count };
+        if STOP_SET & bit(record.number) != 0 {
+            self.notice(&record);
+        }
+        Some(arrived)
     }
 
-    /// With who has sent it, which is known at once for stop signals only.
+    /// With who has sent it, as far as that is known: of the last one of each signal, and at once for stop signals only.
     fn with_command(&self, waiting: Waiting) -> Arrived {
-        let number = waiting.record.number;
-        let known = || self.known.get(usize::try_from(number).ok()?)?.command.clone();
-        let command = if STOP_SET & bit(number) == 0 { None } else { known() };
-        Arrived { waiting, command }
+        let known = usize::try_from(waiting.record.number).ok().and_then(|number| self.known.get(number));
+        let last = known.filter(|known| known.count == waiting.count);
+        Arrived { waiting, command: last.and_then(|known| known.command.clone()) }
     }
 
     /// Who has sent a stop signal is looked up at once, before it is gone. The sidecar is told of the same signal from

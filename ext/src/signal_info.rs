@@ -57,7 +57,8 @@ const SENDER_PID: (&str, PropertyType) = ("senderPid", PropertyType::IntOrNull);
 const SENDER_UID: (&str, PropertyType) = ("senderUid", PropertyType::IntOrNull);
 
 /// The sender's command name, up to 15 bytes, from /proc. It is looked up for SIGTERM, SIGINT, SIGQUIT and SIGHUP when
-/// PHP first sees them, and by Signal::last(); null: not looked up, or the sender had ended by then.
+/// PHP first sees them, and by Signal::last(); null: not looked up, the sender had ended by then, or the same signal has
+/// come again since.
 // stub: RustDaemon\SignalInfo::$senderCommand
 const SENDER_COMMAND: (&str, PropertyType) = ("senderCommand", PropertyType::StringOrNull);
 
