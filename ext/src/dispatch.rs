@@ -77,11 +77,17 @@ pub struct Notice {
 struct Known {
     handler: Option<Callable>,
     last: Option<Record>,
-    /// Who sent the last one, once somebody has looked.
-    command: Option<String>,
+    /// Who sent the one with this count, once somebody has looked.
+    command: Option<(u64, String)>,
     count: u64,
     /// How many of its records lie in the inbox.
     waiting: usize,
+}
+
+impl Known {
+    fn command_of(&self, waiting: &Waiting) -> Option<String> {
+        self.command.as_ref().filter(|(count, _)| *count == waiting.count).map(|(_, command)| command.clone())
+    }
 }
 
 /// A record that was taken out of the queue.
@@ -307,8 +313,10 @@ pub fn last(number: i32) -> Option<Arrived> {
         dispatcher.collect();
         let known = dispatcher.known(number)?;
         let waiting = Waiting { record: known.last?, count: known.count };
-        known.command = known.command.take().or_else(|| command_of(&waiting.record));
-        Some(Arrived { waiting, command: known.command.clone() })
+        if known.command_of(&waiting).is_none() {
+            known.command = command_of(&waiting.record).map(|command| (waiting.count, command));
+        }
+        Some(Arrived { waiting, command: known.command_of(&waiting) })
     })
 }
 
@@ -622,24 +630,19 @@ impl Dispatcher {
         let record = capture.pop();
         capture.make_room();
         let record = record?;
-        let known = self.known(record.number)?;
-        known.count = known.count.wrapping_add(record.occurrences());
-        known.last = Some(record);
-        if known.command.is_some() {
-            known.command = None; // an earlier sender's
-        }
-        let arrived = Waiting { record, count: known.count };
         if STOP_SET & bit(record.number) != 0 {
             self.notice(&record);
         }
-        Some(arrived)
+        let known = self.known(record.number)?;
+        known.count = known.count.wrapping_add(record.occurrences());
+        known.last = Some(record);
+        Some(Waiting { record, count: known.count })
     }
 
     /// With who has sent it, as far as that is known: of the last one of each signal, and at once for stop signals only.
     fn with_command(&self, waiting: Waiting) -> Arrived {
         let known = usize::try_from(waiting.record.number).ok().and_then(|number| self.known.get(number));
-        let last = known.filter(|known| known.count == waiting.count);
-        Arrived { waiting, command: last.and_then(|known| known.command.clone()) }
+        Arrived { waiting, command: known.and_then(|known| known.command_of(&waiting)) }
     }
 
     /// Who has sent a stop signal is looked up at once, before it is gone. The sidecar is told of the same signal from
@@ -648,7 +651,8 @@ impl Dispatcher {
     fn notice(&mut self, record: &Record) {
         let command = command_of(record);
         if let Some(known) = self.known(record.number) {
-            known.command.clone_from(&command);
+            let count = known.count.wrapping_add(record.occurrences()); // about to be noted
+            known.command = command.clone().map(|command| (count, command));
         }
         let (number, sender, now) = (record.number, record.sender(), sys::monotonic());
         let same = |last: &Record| last.number == number && last.sender() == sender;
