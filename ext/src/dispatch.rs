@@ -33,6 +33,7 @@ use ext_php_rs::types::Zval;
 use rustdaemon_core::fork;
 use rustdaemon_core::record::Record;
 use rustdaemon_core::signal::{self, Capture, Holder, Meaning};
+use rustdaemon_core::signo::{Set, bit, numbers};
 use rustdaemon_core::sys;
 
 use crate::engine::interrupt;
@@ -51,16 +52,7 @@ const NOTICE_AGAIN: Duration = Duration::from_secs(1);
 pub const ALL: Set = Set::MAX;
 
 /// [`STOP_SIGNALS`]
-const STOP_SET: Set =
-    1 << (libc::SIGTERM - 1) | 1 << (libc::SIGINT - 1) | 1 << (libc::SIGQUIT - 1) | 1 << (libc::SIGHUP - 1);
-
-/// A set of signals: bit `number - 1`.
-pub type Set = u64;
-
-/// The set with one signal.
-pub fn bit(number: i32) -> Set {
-    1_u64.wrapping_shl(number.wrapping_sub(1).cast_unsigned())
-}
+const STOP_SET: Set = bit(libc::SIGTERM) | bit(libc::SIGINT) | bit(libc::SIGQUIT) | bit(libc::SIGHUP);
 
 /// A stop signal that has arrived, and who sent it.
 pub struct Notice {
@@ -357,7 +349,9 @@ pub fn take_awaited(set: Set) -> Option<Arrived> {
 pub fn captured() -> Set {
     with(|dispatcher| {
         let capture = dispatcher.capture.as_ref();
-        (1..65).filter(|number| capture.is_some_and(|capture| capture.is_captured(*number))).fold(0, with_bit)
+        numbers(ALL)
+            .filter(|number| capture.is_some_and(|capture| capture.is_captured(*number)))
+            .fold(0, with_bit)
     })
 }
 
@@ -586,13 +580,12 @@ impl Dispatcher {
     }
 
     fn keep(&mut self) {
-        let stops = self.stops.unwrap_or_default();
+        let handled = STOP_SIGNALS.into_iter().filter(|number| self.has_handler(*number)).fold(0, with_bit);
+        let ours = handled | self.stops.unwrap_or_default();
         let Some(capture) = self.capture.as_mut().filter(|_| self.armed) else { return };
         self.taken = 0;
         for number in STOP_SIGNALS {
-            let known = usize::try_from(number).ok().and_then(|number| self.known.get(number));
-            let handled = known.is_some_and(|known| known.handler.is_some());
-            let ours = handled || stops & bit(number) != 0;
+            let (handled, ours) = (handled & bit(number) != 0, ours & bit(number) != 0);
             let fell_back = match capture.holder(number) {
                 Holder::Default => true,
                 Holder::Former => interrupt::php_disposition(number) == Some(libc::SIG_DFL),
@@ -733,7 +726,7 @@ impl Dispatcher {
 
     #[inline(never)] // nothing is in the inbox, as a rule
     fn take_deliverable(&mut self) -> Option<Waiting> {
-        let deliverable: Set = (1..65).filter(|number| self.is_deliverable(*number)).fold(0, with_bit);
+        let deliverable: Set = numbers(ALL).filter(|number| self.is_deliverable(*number)).fold(0, with_bit);
         self.take(|number| deliverable & bit(number) != 0)
     }
 
@@ -759,8 +752,4 @@ impl Dispatcher {
 
 fn command_of(record: &Record) -> Option<String> {
     sys::command_name(record.sender()?.0)
-}
-
-fn numbers(set: Set) -> impl Iterator<Item = i32> {
-    (1..65).filter(move |number| set & bit(*number) != 0)
 }

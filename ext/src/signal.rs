@@ -20,9 +20,10 @@ use ext_php_rs::flags::{ClassFlags, ConstantFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::record::RECORDS;
+use rustdaemon_core::signo::Set;
 use rustdaemon_core::{signal as core_signal, signo, sys};
 
-use crate::dispatch::{self, Arrived, Set};
+use crate::dispatch::{self, Arrived};
 use crate::engine::{self, IntOrString, ParameterType, Pending, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::signal_info;
@@ -197,13 +198,7 @@ extern "C" fn on(frame: &mut ExecuteData, _result: &mut Zval) {
         let Some((signals, handler)) = engine::on_call(frame) else { return };
         let Some(numbers) = checked(numbers(&signals, Use::Handle)) else { return };
         // One reference for each signal: dropping one may call PHP, so nothing else is held then.
-        for number in numbers {
-            if checked(dispatch::on(number, handler.again()).map_err(|error| failed(number, &error)))
-                .is_none()
-            {
-                return;
-            }
-        }
+        change_each(numbers, |number| dispatch::on(number, handler.again()));
     });
 }
 
@@ -243,12 +238,18 @@ fn for_each_signal(frame: &ExecuteData, to: Use, act: impl Fn(i32) -> io::Result
     engine::method(|| {
         let Some(signals) = engine::signals_call(frame) else { return };
         let Some(numbers) = checked(numbers(&signals, to)) else { return };
-        for number in numbers {
-            if checked(act(number).map_err(|error| failed(number, &error))).is_none() {
-                return;
-            }
-        }
+        change_each(numbers, act);
     });
+}
+
+/// Up to the first that fails, which is thrown.
+fn change_each(numbers: Vec<i32>, act: impl Fn(i32) -> io::Result<()>) {
+    for number in numbers {
+        let what = || format!("change {}", signo::name(number));
+        if checked(act(number).map_err(|error| system_call(&what(), &error))).is_none() {
+            return;
+        }
+    }
 }
 
 /// Waits for one of these signals and returns it; its handler is not called for it.
@@ -280,7 +281,7 @@ extern "C" fn wait(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 fn awaited(timeout: Option<f64>, signals: &[IntOrString<'_>]) -> std::result::Result<Set, Refusal> {
-    let named = numbers(signals, Use::Handle)?.into_iter().fold(0, |set, number| set | dispatch::bit(number));
+    let named = numbers(signals, Use::Handle)?.into_iter().fold(0, |set, number| set | signo::bit(number));
     let set = if signals.is_empty() { dispatch::captured() } else { named };
     if set == 0 && timeout.is_none() {
         return Err(Cause::InvalidArgument.because(
@@ -387,7 +388,7 @@ extern "C" fn critical(frame: &mut ExecuteData, result: &mut Zval) {
         let Some((section, signals)) = engine::section_call(frame) else { return };
         let Some(numbers) = checked(numbers(&signals, Use::Release)) else { return };
         let all = signals.is_empty();
-        let set = numbers.iter().fold(0, |set, number| set | dispatch::bit(*number));
+        let set = numbers.iter().fold(0, |set, number| set | signo::bit(*number));
         drop((signals, numbers));
         let (section, held) = (section.raw(), section.into_slot());
         let before = dispatch::delay(if all { dispatch::ALL } else { set });
@@ -549,10 +550,6 @@ fn in_cli() -> bool {
 /// The value, or its refusal thrown.
 fn checked<T>(result: std::result::Result<T, Refusal>) -> Option<T> {
     result.inspect_err(error::throw).ok()
-}
-
-fn failed(number: i32, error: &io::Error) -> Refusal {
-    system_call(&format!("change {}", signo::name(number)), error)
 }
 
 fn system_call(what: &str, error: &io::Error) -> Refusal {

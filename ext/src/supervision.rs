@@ -38,7 +38,7 @@ use rustdaemon_core::self_start::Origin;
 use rustdaemon_core::slot::SlotPage;
 use rustdaemon_core::{signal, signo, sys};
 
-use crate::dispatch::{self, Set};
+use crate::dispatch;
 use crate::engine::{self, Callable, interrupt};
 use crate::error::{Cause, Refusal};
 
@@ -105,7 +105,7 @@ pub struct State {
     pub request: Option<Frame>,
     generation: u64,
     /// Which stop signals the sidecar knows to be in other hands.
-    told: Set,
+    told: signo::Set,
     draining: bool,
     gone: bool,
     looked: bool,
@@ -184,8 +184,7 @@ impl State {
             }
         }
         if let Some(taken) = dispatch::taken_if_changed(&mut self.told) {
-            let names =
-                dispatch::STOP_SIGNALS.into_iter().filter(|number| taken & dispatch::bit(*number) != 0);
+            let names = dispatch::STOP_SIGNALS.into_iter().filter(|number| taken & signo::bit(*number) != 0);
             let taken = link::Taken { signals: names.map(signo::name).collect() };
             self.send(Kind::Taken, 0, 0, &link::json(&taken));
         }

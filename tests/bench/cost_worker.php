@@ -1,17 +1,7 @@
 <?php
 
-// Peer of `cargo xtask bench signal-cost`: RustDaemon\Signal in a Worker, which has stop signals to look after.
-// Arguments: how many signals; "count" to count the calls.
-
-$handled = 0;
-$handler = ($argv[2] ?? '') === 'count' ? function (...$a) use (&$handled) { $handled++; } : function (...$a) {};
+// Peer of `cargo xtask bench signal-cost`: RustDaemon\Signal in a Worker, which has stop signals to look after. Arguments as
+// of cost_rustdaemon.php.
 
 RustDaemon\Worker::install();
-RustDaemon\Signal::on(SIGUSR1, $handler);
-
-$pid = getmypid();
-$signals = (int) $argv[1];
-for ($i = 0; $i < $signals; $i++) {
-    posix_kill($pid, SIGUSR1);
-}
-echo $handled, "\n";
+require __DIR__ . '/cost_rustdaemon.php';

@@ -42,6 +42,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::record::{Queue, RECORDS, Record};
+use crate::signo::{self, bit};
 use crate::sys;
 
 /// Room that is kept for signals that are delivered although the owner's mask holds them back: to foreign threads, or
@@ -284,7 +285,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        (1..65).for_each(release);
+        signo::numbers(signo::Set::MAX).for_each(release);
         WAKE_FD.store(-1, Ordering::SeqCst);
         STREAM_FD.store(-1, Ordering::SeqCst);
         WAKE_READABLE.store(false, Ordering::SeqCst);
@@ -397,7 +398,7 @@ pub fn in_child(mask: &mut Option<libc::sigset_t>) {
         unsafe { *first_word(mask) &= !held };
     }
     let meant = STOPS.load(Ordering::SeqCst) | NOTED.load(Ordering::SeqCst);
-    (1..65).filter(|number| meant & bit(*number) != 0).for_each(release);
+    signo::numbers(meant).for_each(release);
     forget_stop();
     for place in [&WAKE_FD, &STREAM_FD] {
         renew(place.load(Ordering::SeqCst));
@@ -474,10 +475,6 @@ fn release(number: i32) {
         }
     }
     entry.put = Put::Nothing;
-}
-
-fn bit(number: i32) -> u64 {
-    1_u64.wrapping_shl(number.wrapping_sub(1).cast_unsigned())
 }
 
 fn entry(number: i32) -> Option<&'static mut Entry> {

@@ -8,6 +8,21 @@
 //! # Rules
 //! Pure. Sources: signal(7), nptl(7).
 
+/// A set of signals, as the kernel has it: bit `number - 1`.
+pub type Set = u64;
+
+/// The set with one signal, 1 to 64.
+#[must_use]
+#[inline]
+pub const fn bit(number: i32) -> Set {
+    1_u64.wrapping_shl(number.wrapping_sub(1).cast_unsigned())
+}
+
+/// The signals of a set, by number.
+pub fn numbers(set: Set) -> impl Iterator<Item = i32> {
+    (1..=64).filter(move |number| set & bit(*number) != 0)
+}
+
 /// The standard signals of Linux on x86-64 and arm64, by number from 1.
 pub const STANDARD: [&str; 31] = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
@@ -116,6 +131,13 @@ mod tests {
         assert_eq!(name(libc::SIGRTMIN() + 1), "SIGRTMIN+1");
         assert_eq!(name(99), "signal 99");
         assert_eq!(name(0), "signal 0");
+    }
+
+    #[test]
+    fn a_set_gives_back_its_signals() {
+        let set = [1, 15, 34, 64].into_iter().fold(0, |set, number| set | bit(number));
+        assert_eq!(numbers(set).collect::<Vec<_>>(), [1, 15, 34, 64]);
+        assert_eq!(numbers(Set::MAX).count(), 64);
     }
 
     #[test]
