@@ -156,10 +156,11 @@ pub struct Daemon {
 impl Daemon {
     /// A daemon that has started nothing yet. `seed` is for the jitter of restarts.
     #[must_use]
-    pub fn new(now: Instant, config: Config, seed: u64) -> Self {
+    pub fn new(now: Instant, mut config: Config, seed: u64) -> Self {
         let socket = config.socket.display().to_string();
-        let router = Router::new(config.pool.queue);
-        let pool = Pool::new(now, config.pool, socket.clone(), config.socket_mode, seed);
+        let pool = config.pools.remove(0);
+        let router = Router::new(pool.queue);
+        let pool = Pool::new(now, pool, socket.clone(), config.socket_mode, seed);
         Self { socket, started: now, pool, router, in_hand: HashMap::new() }
     }
 
@@ -423,7 +424,7 @@ mod tests {
         fn new(change: impl FnOnce(&mut PoolConfig)) -> Self {
             let mut pool = PoolConfig::new("opcua", vec!["php".into()]);
             change(&mut pool);
-            let config = Config { socket: "/run/x.sock".into(), socket_mode: 0o600, pool };
+            let config = Config { socket: "/run/x.sock".into(), socket_mode: 0o600, exit_when_parked: false, pools: vec![pool] };
             let now = Instant::now();
             let mut scene = Self { daemon: Daemon::new(now, config, 1), now };
             scene.on(Event::Start);

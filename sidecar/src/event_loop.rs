@@ -288,7 +288,9 @@ impl EventLoop {
     }
 
     fn spawn(&mut self, id: WorkerId, slot: u32) -> Event {
-        let pool = &self.config.pool;
+        let Some(pool) = self.config.pools.first() else {
+            return Event::SpawnFailed { worker: id, why: "no pool".into() };
+        };
         let started = Worker::start(&pool.command, &self.run, slot, &self.config.socket, pool.link);
         let registered = started.and_then(|worker| match self.watch(id, &worker) {
             Ok(()) => Ok(worker),

@@ -16,9 +16,11 @@
 //! F1 `backoff`    pure: when an ended worker is started again
 //! F1 `dialect`    FLAT and TYPED <-> Request, answers
 //! F1 `config`     flags -> validated Config
+//! F0 `birth`      what a worker is born with
 //! F0 `ids`        numbers of workers and clients
 
 mod backoff;
+mod birth;
 mod cli;
 mod client;
 mod config;

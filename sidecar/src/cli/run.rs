@@ -75,8 +75,8 @@ impl Run {
             queue: self.queue as usize,
             ..PoolConfig::new(&self.name, self.command)
         };
-        let config = Config { socket: self.socket, socket_mode: self.socket_mode, pool };
-        let program = config.pool.command.first().map(OsString::as_os_str).unwrap_or_default();
+        let config = Config { socket: self.socket, socket_mode: self.socket_mode, exit_when_parked: false, pools: vec![pool] };
+        let program = config.pools.first().and_then(|pool| pool.command.first()).map(OsString::as_os_str).unwrap_or_default();
         process::find_program(program, std::env::var_os("PATH").as_deref()).map_err(usage)?;
         // What whoever started us left open is ours alone, not the workers'.
         if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
