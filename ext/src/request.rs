@@ -65,7 +65,8 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
     supervision::with(|state| {
         state.busy = true;
         if let Some(link) = &state.link {
-            link.page.begin(frame.sequence, sys::monotonic());
+            let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+            link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
         }
         frame.payload.push(0); // for PHP's JSON scanner
         let frame = state.request.insert(frame);

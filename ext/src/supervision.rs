@@ -220,7 +220,7 @@ impl State {
         if self.link.is_some() && self.announced != Some(self.methods.len()) {
             let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
             self.announced = Some(self.methods.len());
-            self.send(Kind::Ready, 0, 0, &link::json(&link::Ready { methods }));
+            self.send(Kind::Ready, 0, 0, &link::json(&link::Ready { methods, own_loop: false, blind: None }));
         }
     }
 

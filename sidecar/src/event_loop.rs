@@ -328,10 +328,11 @@ impl EventLoop {
         for message in messages {
             self.feed(match message {
                 Message::Hello(hello) => Event::Hello { worker: id, hello },
-                Message::Ready(methods) => Event::Ready { worker: id, methods },
+                Message::Ready(ready) => Event::Ready { worker: id, methods: ready.methods },
                 Message::Reply { sequence, outcome } => Event::Reply { worker: id, sequence, outcome },
                 Message::Signalled(signalled) => Event::Signalled { worker: id, signalled },
                 Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
+                Message::Paused | Message::Resumed => continue, // nobody has asked yet
             });
         }
         if let Some(why) = broken {

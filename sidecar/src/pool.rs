@@ -75,7 +75,7 @@ impl State {
 }
 
 /// What is to be done about a worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Order {
     /// Start the command as this worker.
     Spawn {
@@ -329,7 +329,7 @@ impl Pool {
         slot.enter(State::Booted, now);
         let slot = u32::try_from(number).unwrap_or(u32::MAX);
         let mut orders = self.compare(&format!("{name}#{number}"), hello);
-        orders.push(Order::Go(worker, Go { version, name, slot, generation }));
+        orders.push(Order::Go(worker, Go { version, name, slot, generation, predecessor: None }));
         orders
     }
 

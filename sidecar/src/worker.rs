@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustdaemon_core::link::{
-    self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Method, Signalled, Taken,
+    self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
 };
 use rustdaemon_core::slot::SlotPage;
 use rustdaemon_core::sys;
@@ -40,7 +40,7 @@ pub enum Message {
     /// It stands at the gate.
     Hello(Hello),
     /// It serves these methods.
-    Ready(Vec<Method>),
+    Ready(Ready),
     /// It has answered a request.
     Reply {
         /// The request's number.
@@ -52,6 +52,10 @@ pub enum Message {
     Signalled(Signalled),
     /// Its script has these stop signals.
     Taken(Vec<String>),
+    /// It serves nothing from here on.
+    Paused,
+    /// It serves again.
+    Resumed,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,13 @@ impl Worker {
         self.frame(Kind::Drain, &[]);
     }
 
+    /// Asks it to serve nothing, or to serve again. It answers with [`Message::Paused`] or [`Message::Resumed`]. Only for
+    /// a link of [`link::PAUSE_VERSION`] or later.
+    #[allow(dead_code, reason = "nobody asks for a pause yet")]
+    pub fn pause(&mut self, paused: bool) {
+        self.frame(if paused { Kind::Pause } else { Kind::Resume }, &[]);
+    }
+
     /// Writes one frame, or keeps what the pipe has no room for.
     pub fn send(&mut self, frame: &[u8]) {
         if let Some(link) = &mut self.link {
@@ -188,9 +199,7 @@ impl Message {
     fn of(frame: Frame) -> Result<Self, LinkError> {
         match frame.kind {
             Kind::Hello => Hello::parse(&frame.payload).map(Self::Hello),
-            Kind::Ready => {
-                link::from_json::<link::Ready>(&frame.payload).map(|ready| Self::Ready(ready.methods))
-            }
+            Kind::Ready => link::from_json(&frame.payload).map(Self::Ready),
             Kind::Reply => {
                 let outcome = match frame.flags {
                     link::DATA if frame.payload.contains(&b'\n') => {
@@ -203,7 +212,9 @@ impl Message {
             }
             Kind::Signalled => link::from_json(&frame.payload).map(Self::Signalled),
             Kind::Taken => link::from_json::<Taken>(&frame.payload).map(|taken| Self::Taken(taken.signals)),
-            Kind::Go | Kind::Refused | Kind::Request | Kind::Drain => {
+            Kind::Paused => Ok(Self::Paused),
+            Kind::Resumed => Ok(Self::Resumed),
+            Kind::Go | Kind::Refused | Kind::Request | Kind::Drain | Kind::Pause | Kind::Resume => {
                 Err(LinkError::Malformed("a frame that only a sidecar sends"))
             }
         }
@@ -224,7 +235,7 @@ mod tests {
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();
-        assert_eq!(worker.read(), (vec![Message::Ready(Vec::new())], None));
+        assert_eq!(worker.read(), (vec![Message::Ready(Ready::default())], None));
         worker.drain();
         let kept = worker.link.map(|link| link.pending);
         assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");

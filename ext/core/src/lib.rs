@@ -4,9 +4,9 @@
 //!
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F2 `rung`    what install() was given, and where the script stands
-//! F2 `slot`    one worker's page on the scoreboard
 //! F2 `fork`    what a forked child gives up
 //! F1 `link`    frames between sidecar and worker
+//! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names

@@ -15,6 +15,8 @@
 //!   | <--------------- Drain --  |   finish what you have, then end
 //!   | -- Signalled ----------->  |   a stop signal has arrived, and who sent it (version 2)
 //!   | -- Taken --------------->  |   stop signals that the script has given to somebody else (version 2)
+//!   | <------ Pause | Resume --  |   serve nothing from here on | serve again (version 3)
+//!   | -- Paused | Resumed ---->  |   so it is, and the script's onPause or onResume has run (version 3)
 //! ```
 //!
 //! Frame, little-endian:
@@ -38,6 +40,7 @@
 //! # Version history
 //! 1: Hello Go Refused Ready Request Reply Drain.
 //! 2: Signalled Taken.
+//! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -56,9 +59,11 @@ pub const SOCKET_VARIABLE: &str = "RUSTDAEMON_SOCKET";
 /// The lowest link version that this build speaks.
 pub const LOWEST_VERSION: u16 = 1;
 /// The highest link version that this build speaks.
-pub const HIGHEST_VERSION: u16 = 2;
+pub const HIGHEST_VERSION: u16 = 3;
 /// The first version with [`Kind::Signalled`] and [`Kind::Taken`].
 pub const SIGNALS_VERSION: u16 = 2;
+/// The first version with [`Kind::Pause`], [`Kind::Resume`] and their acknowledgements.
+pub const PAUSE_VERSION: u16 = 3;
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -88,6 +93,14 @@ pub enum Kind {
     Signalled = 8,
     /// Worker: these stop signals do not stop it by themselves.
     Taken = 9,
+    /// Sidecar: serve nothing until [`Kind::Resume`].
+    Pause = 10,
+    /// Sidecar: serve again.
+    Resume = 11,
+    /// Worker: it is paused; also when it was already.
+    Paused = 12,
+    /// Worker: it serves again; also when it did already.
+    Resumed = 13,
 }
 
 impl Kind {
@@ -102,6 +115,10 @@ impl Kind {
             7 => Self::Drain,
             8 => Self::Signalled,
             9 => Self::Taken,
+            10 => Self::Pause,
+            11 => Self::Resume,
+            12 => Self::Paused,
+            13 => Self::Resumed,
             _ => return None,
         })
     }
@@ -305,7 +322,7 @@ pub fn common_version((lowest, highest): (u16, u16)) -> Option<u16> {
 }
 
 /// Leave to pass the gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Go {
     /// The link version to speak from here on.
     pub version: u16,
@@ -315,6 +332,42 @@ pub struct Go {
     pub slot: u32,
     /// Which release of the code this worker belongs to: 1, and one more with each reload.
     pub generation: u32,
+    /// How the worker that stood here before ended; `None`: this is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Box<ExitReason>>,
+}
+
+/// Why a worker ended, for its successor and for people.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExitReason {
+    /// One word: `exit`, `signal`, `killed`, `oom`, `stop`, `restart`, `reload`, `max_requests`, `max_lifetime`,
+    /// `memory_soft`, `memory_hard`, `hang`, `error`, `not_started`, `refused` or `link_broken`.
+    pub reason: String,
+    /// One sentence for people.
+    pub message: String,
+    /// Its exit code, when it ended by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it: `SIGKILL`.
+    pub signal: Option<String>,
+    /// Who sent that signal, as far as it is known.
+    pub sender_pid: Option<i32>,
+    /// The sender's user.
+    pub sender_uid: Option<u32>,
+    /// The sender's command name.
+    pub sender_command: Option<String>,
+    /// Class and message of the fatal error, or of the last exception.
+    pub error: Option<String>,
+    /// Where that happened.
+    pub file: Option<String>,
+    /// Where that happened.
+    pub line: Option<u32>,
+    /// How long it ran, in seconds.
+    pub ran: f64,
+    /// When it ended, Unix time in seconds.
+    pub at: f64,
+    /// The last lines that it wrote, at most 20.
+    pub log: Vec<String>,
 }
 
 /// A method that a worker offers.
@@ -335,6 +388,12 @@ pub struct Method {
 pub struct Ready {
     /// All of its methods, in the order of `expose()`.
     pub methods: Vec<Method>,
+    /// It runs a loop of its own and has not entered `run()` or `tick()`: it reads no requests.
+    #[serde(default)]
+    pub own_loop: bool,
+    /// One sentence: why it cannot be told whether this worker hangs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind: Option<String>,
 }
 
 /// A stop signal that has arrived at a worker; the payload of a `Signalled` frame.
@@ -584,7 +643,8 @@ mod tests {
         assert_eq!(common_version((1, 9)), Some(HIGHEST_VERSION));
         assert_eq!(common_version((0, 1)), Some(1));
         assert_eq!(common_version((2, 2)), Some(2));
-        assert_eq!(common_version((3, 9)), None);
+        assert_eq!(common_version((3, 9)), Some(3));
+        assert_eq!(common_version((4, 9)), None);
         assert_eq!(common_version((0, 0)), None);
     }
 
@@ -605,6 +665,43 @@ mod tests {
         assert_eq!(from_json::<Signalled>(&frame.payload).unwrap(), signalled);
         let frame = decoder.next_frame().unwrap().unwrap();
         assert_eq!(from_json::<Taken>(&frame.payload).unwrap(), taken);
+    }
+
+    #[test]
+    fn what_version_3_added_stays_as_it_is_on_the_wire() {
+        let mut bytes = Vec::new();
+        for kind in [Kind::Pause, Kind::Resume, Kind::Paused, Kind::Resumed] {
+            encode(&mut bytes, kind, 0, 0, &[]).unwrap();
+        }
+        for (header, number) in bytes.chunks(HEADER_BYTES).zip(10..) {
+            assert_eq!(header, [0, 0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes);
+        assert_eq!(decoder.next_frame().unwrap().unwrap().kind, Kind::Pause);
+        let ready = Ready { methods: Vec::new(), own_loop: true, blind: Some("x".into()) };
+        let golden = r#"{"methods":[],"own_loop":true,"blind":"x"}"#;
+        assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
+        assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);
+        let predecessor = ExitReason { reason: "oom".into(), code: Some(255), ..ExitReason::default() };
+        let go = Go { version: 3, predecessor: Some(Box::new(predecessor)), ..Go::default() };
+        let golden = concat!(
+            r#"{"version":3,"name":"","slot":0,"generation":0,"predecessor":{"reason":"oom","message":"","#,
+            r#""code":255,"signal":null,"sender_pid":null,"sender_uid":null,"sender_command":null,"#,
+            r#""error":null,"file":null,"line":null,"ran":0.0,"at":0.0,"log":[]}}"#,
+        );
+        assert_eq!(String::from_utf8(json(&go)).unwrap(), golden);
+        assert_eq!(from_json::<Go>(golden.as_bytes()).unwrap(), go);
+    }
+
+    #[test]
+    fn what_older_versions_say_is_read_with_defaults() {
+        let ready = from_json::<Ready>(br#"{"methods":[]}"#).unwrap();
+        assert_eq!(ready, Ready::default());
+        let go = from_json::<Go>(br#"{"version":1,"name":"a","slot":2,"generation":3}"#).unwrap();
+        assert_eq!((go.version, go.predecessor), (1, None));
+        let later = br#"{"reason":"exit","later":1}"#;
+        assert_eq!(from_json::<ExitReason>(later).unwrap().reason, "exit");
     }
 
     #[test]

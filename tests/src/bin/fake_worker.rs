@@ -18,7 +18,8 @@
 //! | `hello` | says hello again, then answers |
 //!
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
-//! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything.
+//! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything. It
+//! acknowledges every Pause and Resume.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -33,7 +34,7 @@ use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Go, Hello, Kind, LINK_VARIABLE, Method, RUN_VARIABLE, Ready, SOCKET_VARIABLE,
 };
 use rustdaemon_core::signal::{self, Capture, Meaning};
-use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::slot::{Phase, SlotPage};
 use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
@@ -75,6 +76,9 @@ struct Arguments {
     /// Read this FIFO to its end before saying ready
     #[arg(long)]
     hold_before_ready: Option<String>,
+    /// Say that it runs a loop of its own
+    #[arg(long)]
+    own_loop: bool,
     /// Offer only these methods
     #[arg(long, value_delimiter = ',')]
     offer: Option<Vec<String>>,
@@ -259,12 +263,24 @@ impl Worker {
                     return Ok(1);
                 }
                 Kind::Request => {
-                    self.page.begin(frame.sequence, sys::monotonic());
+                    let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+                    self.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
                     self.answer(arguments, &frame)?;
                     self.page.end();
                 }
                 Kind::Drain => draining = !arguments.ignore_drain,
-                Kind::Hello | Kind::Ready | Kind::Reply | Kind::Signalled | Kind::Taken => {
+                Kind::Pause | Kind::Resume => {
+                    let paused = frame.kind == Kind::Pause;
+                    self.page.pause(paused);
+                    self.say(if paused { Kind::Paused } else { Kind::Resumed }, &[])?;
+                }
+                Kind::Hello
+                | Kind::Ready
+                | Kind::Reply
+                | Kind::Signalled
+                | Kind::Taken
+                | Kind::Paused
+                | Kind::Resumed => {
                     return Err(io::Error::other("a worker's frame"));
                 }
             }
@@ -276,7 +292,9 @@ impl Worker {
         let method =
             |name: String| Method { description: Some(format!("fake {name}")), name, idempotent: false };
         let methods = names.into_iter().map(method).collect();
-        self.say(Kind::Ready, &link::json(&Ready { methods }))
+        let own_loop = arguments.own_loop;
+        self.page.idle(if own_loop { Phase::OwnIdle } else { Phase::Idle });
+        self.say(Kind::Ready, &link::json(&Ready { methods, own_loop, blind: None }))
     }
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
