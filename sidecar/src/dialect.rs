@@ -86,8 +86,8 @@ pub enum Cause {
     Busy(usize),
     /// The daemon is stopping.
     ShuttingDown,
-    /// The worker's own answer.
-    Worker(Fault),
+    /// Somebody's own words: a worker's, or a built-in method's.
+    Said(Fault),
 }
 
 impl Cause {
@@ -137,7 +137,7 @@ impl Cause {
             (Self::ShuttingDown, _) => {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }
-            (Self::Worker(fault), _) => return fault.clone(),
+            (Self::Said(fault), _) => return fault.clone(),
         };
         Fault { class: class.to_owned(), message: message.into_owned() }
     }

@@ -21,7 +21,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustdaemon_core::{link, sys};
+use rustdaemon_core::{link, signo, sys};
 
 use crate::client::{Client, Fate, Input};
 use crate::config::Config;
@@ -30,6 +30,7 @@ use crate::dialect;
 use crate::ids::{ClientId, WorkerId};
 use crate::listener::Listener;
 use crate::pool::Order;
+use crate::reason::Exit;
 use crate::worker::{Message, Worker};
 
 /// Waited before the next accept when no descriptor was left.
@@ -94,7 +95,8 @@ pub struct EventLoop {
     accept_at: Option<Instant>,
     accept_failed: bool,
     interrupted: bool,
-    ended: bool,
+    /// The exit code, once everything has ended.
+    ended: Option<u8>,
 }
 
 impl EventLoop {
@@ -142,12 +144,13 @@ impl EventLoop {
             accept_at: None,
             accept_failed: false,
             interrupted: false,
-            ended: false,
+            ended: None,
         })
     }
 
-    /// Runs until everything has ended.
-    pub fn run(mut self) {
+    /// Runs until everything has ended; the exit code.
+    #[must_use]
+    pub fn run(mut self) -> u8 {
         info!(
             "rustdaemon {} (pid {}) listens on {}",
             env!("CARGO_PKG_VERSION"),
@@ -155,11 +158,12 @@ impl EventLoop {
             self.config.socket.display()
         );
         self.feed(Event::Start);
-        while !self.ended {
+        while self.ended.is_none() {
             self.turn(self.next_deadline());
         }
         self.say_farewell();
         info!("stopped");
+        self.ended.unwrap_or(0)
     }
 
     /// Who has asked, or is just asking, is still answered; then every connection is closed without a reset.
@@ -235,7 +239,7 @@ impl EventLoop {
                     Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
                     Action::Report { client, address, mut status } => {
                         status.pid = std::process::id();
-                        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.serving_by_slot()) {
+                        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
                             let worker = worker.and_then(|worker| self.workers.get(&worker));
                             entry.request_age =
                                 worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
@@ -244,7 +248,7 @@ impl EventLoop {
                         dialect::write_data(&mut line, &address, &link::json(&status));
                         answered.extend(self.answer(client, &line));
                     }
-                    Action::Exit => self.ended = true,
+                    Action::Exit(code) => self.ended = Some(code),
                 }
             }
         }
@@ -274,21 +278,27 @@ impl EventLoop {
             Order::Go(worker, go) => self.tell(worker, |worker| worker.go(&go)),
             Order::Refuse(worker, sentence) => self.tell(worker, |worker| worker.refuse(&sentence)),
             Order::Drain(worker) => self.tell(worker, Worker::drain),
-            Order::Terminate(worker) => self.signal(worker, Signal::SIGTERM),
-            Order::Kill(worker) => self.signal(worker, Signal::SIGKILL),
+            Order::Pause(worker) => self.tell(worker, |worker| worker.pause(true)),
+            Order::Resume(worker) => self.tell(worker, |worker| worker.pause(false)),
+            Order::Terminate(worker) => self.signal(worker, libc::SIGTERM),
+            Order::Kill(worker) => self.signal(worker, libc::SIGKILL),
+            Order::Signal(worker, number) => self.signal(worker, number),
+            Order::Sample(worker) | Order::Observe(worker) => drop(worker),
+            Order::Hook(hook) => drop(hook),
+            Order::Reloaded(_) | Order::EndDaemon(_) => {} // the daemon's own
         }
         None
     }
 
-    fn signal(&mut self, worker: WorkerId, signal: Signal) {
+    fn signal(&mut self, worker: WorkerId, number: i32) {
         let Some(found) = self.workers.get(&worker) else { return };
-        if let Err(failed) = found.process.signal(signal as i32) {
-            warn!("{signal} to pid {}: {failed}", found.process.pid);
+        if let Err(failed) = found.process.signal(number) {
+            warn!("{} to pid {}: {failed}", signo::name(number), found.process.pid);
         }
     }
 
     fn spawn(&mut self, id: WorkerId, slot: u32) -> Event {
-        let Some(pool) = self.config.pools.first() else {
+        let Some(pool) = self.config.pools.get(id.pool()) else {
             return Event::SpawnFailed { worker: id, why: "no pool".into() };
         };
         let started = Worker::start(&pool.command, &self.run, slot, &self.config.socket, pool.link);
@@ -328,11 +338,12 @@ impl EventLoop {
         for message in messages {
             self.feed(match message {
                 Message::Hello(hello) => Event::Hello { worker: id, hello },
-                Message::Ready(ready) => Event::Ready { worker: id, methods: ready.methods },
+                Message::Ready(ready) => Event::Ready { worker: id, ready },
                 Message::Reply { sequence, outcome } => Event::Reply { worker: id, sequence, outcome },
                 Message::Signalled(signalled) => Event::Signalled { worker: id, signalled },
                 Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
-                Message::Paused | Message::Resumed => continue, // nobody has asked yet
+                Message::Paused => Event::Paused { worker: id, paused: true },
+                Message::Resumed => Event::Paused { worker: id, paused: false },
             });
         }
         if let Some(why) = broken {
@@ -350,9 +361,10 @@ impl EventLoop {
             Some(Ok(None)) | None => return,
         };
         self.read_worker(id);
-        let mut begun = 0;
+        let mut exit = Exit::of(status);
+        exit.unix_time = unix_time();
         if let Some(worker) = self.workers.remove(&id) {
-            begun = worker.begun();
+            exit.begun = worker.begun();
             let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
             for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
                 if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
@@ -360,7 +372,7 @@ impl EventLoop {
                 }
             }
         }
-        self.feed(Event::Exited { worker: id, status, begun });
+        self.feed(Event::Exited { worker: id, exit: Box::new(exit) });
     }
 
     fn take_signals(&mut self) {
@@ -427,11 +439,11 @@ impl EventLoop {
 
     fn read_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
+        let may_control = client.may_control();
         let Input { requests, broken } = client.read();
         for request in requests {
-            let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let unix_time = unix_time.as_micros() as f64 / 1e6; // as PHP's microtime(true)
-            self.feed(Event::Request { client: id, request, unix_time });
+            let unix_time = unix_time();
+            self.feed(Event::Request { client: id, request, may_control, unix_time });
         }
         match broken {
             None => self.settle(id),
@@ -492,6 +504,11 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// As PHP's `microtime(true)`.
+fn unix_time() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as f64 / 1e6
 }
 
 #[cfg(test)]

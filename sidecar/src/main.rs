@@ -2,16 +2,19 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
-//! F6 `main`       argv -> exit code
-//! F5 `cli`        the commands
-//! F4 `event_loop` the only user of mio: readiness -> Event, Action -> the module that does it
-//! F3 `daemon`     pure: pool, router and built-in methods under one `(now, Event) -> Vec<Action>`
-//! F2 `pool`       pure: slots, states, restart, stop
+//! F7 `main`       argv -> exit code
+//! F6 `cli`        the commands
+//! F5 `event_loop` the only user of mio: readiness -> Event, Action -> the module that does it
+//! F4 `daemon`     pure: pools, router and built-in methods under one `(now, Event) -> Vec<Action>`
+//! F3 `pool`       pure: slots, restart, limits, hangs, reload, stop
+//! F3 `verbs`      pure: built-in methods
+//! F2 `control`    pure: what an operator asks for
+//! F2 `life`       pure: one worker's life and its ending
 //! F2 `router`     pure: requests: queue, in flight, deadline
-//! F2 `verbs`      pure: built-in methods
 //! F2 `client`     one non-blocking client connection
 //! F2 `worker`     the sidecar's end of one worker
 //! F2 `listener`   bind, owner lock
+//! F1 `reason`     pure: why a worker ended
 //! F1 `process`    spawn, signal, reap
 //! F1 `backoff`    pure: when an ended worker is started again
 //! F1 `dialect`    FLAT and TYPED <-> Request, answers
@@ -24,13 +27,16 @@ mod birth;
 mod cli;
 mod client;
 mod config;
+mod control;
 mod daemon;
 mod dialect;
 mod event_loop;
 mod ids;
+mod life;
 mod listener;
 mod pool;
 mod process;
+mod reason;
 mod router;
 mod verbs;
 mod worker;

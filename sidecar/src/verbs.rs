@@ -4,8 +4,10 @@
 //! Pure. FLAT reaches only `ping` and workers' commands: its clients know no other verb.
 //! Sources: DESIGN §4; ANCESTORS §1.2 (ping's data).
 
-use rustdaemon_core::link::{Dialect, Method};
+use rustdaemon_core::link::{Dialect, ExitReason, Method};
 use serde::{Deserialize, Serialize};
+
+use crate::control::Control;
 
 /// A method that the sidecar answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum Verb {
     Status,
     /// [`Methods`].
     Methods,
+    /// One of [`Control`]'s.
+    Control,
 }
 
 impl Verb {
@@ -26,6 +30,7 @@ impl Verb {
             "ping" => Some(Self::Ping),
             "daemon.status" if dialect != Dialect::Flat => Some(Self::Status),
             "daemon.methods" if dialect != Dialect::Flat => Some(Self::Methods),
+            _ if dialect != Dialect::Flat && Control::is_one(method) => Some(Self::Control),
             _ => None,
         }
     }
@@ -67,6 +72,9 @@ pub struct PoolStatus {
     pub link: bool,
     /// 1, and one more with each reload.
     pub generation: u32,
+    /// Whether a newer generation is being started.
+    #[serde(default)]
+    pub reloading: bool,
     /// Requests that wait.
     pub waiting: usize,
     /// Requests that workers have.
@@ -88,7 +96,10 @@ pub struct WorkerStatus {
     pub slot: usize,
     /// Its process, while it has one.
     pub pid: Option<i32>,
-    /// starting booted idle busy draining stopped backoff parked
+    /// The generation that it belongs to.
+    #[serde(default)]
+    pub generation: Option<u32>,
+    /// starting booted idle busy draining stopped paused backoff parked unkillable
     pub state: String,
     /// Seconds in that state.
     pub since: f64,
@@ -98,8 +109,14 @@ pub struct WorkerStatus {
     pub served: u64,
     /// Seconds that the request in hand has been running, by the worker's own page.
     pub request_age: Option<f64>,
-    /// How the last worker ended.
+    /// How the last worker ended, in one sentence.
     pub last_exit: Option<String>,
+    /// The same with all that is known.
+    #[serde(default)]
+    pub last_exit_reason: Option<ExitReason>,
+    /// Why its hangs cannot be seen.
+    #[serde(default)]
+    pub blind: Option<String>,
     /// Stop signals that do not stop the worker by themselves: its script handles them, ignores them, or has given them
     /// their default effect.
     #[serde(default)]
@@ -128,27 +145,72 @@ pub struct MethodStatus {
     pub idempotent: bool,
 }
 
-/// The data of `daemon.methods` for one pool's methods.
+/// The data of `daemon.methods`: what each pool offers, then the built-in ones.
 #[must_use]
-pub fn methods(pool: &str, offered: &[Method]) -> Methods {
-    let workers = offered.iter().map(|method| MethodStatus {
-        name: method.name.clone(),
-        pool: Some(pool.to_owned()),
-        description: method.description.clone(),
-        idempotent: method.idempotent,
+pub fn methods<'a>(pools: impl Iterator<Item = (&'a str, &'a [Method])>) -> Methods {
+    let workers = pools.flat_map(|(pool, offered)| {
+        offered.iter().map(|method| MethodStatus {
+            name: method.name.clone(),
+            pool: Some(pool.to_owned()),
+            description: method.description.clone(),
+            idempotent: method.idempotent,
+        })
     });
-    let built_in = [
+    let looks = [
         ("ping", "Says that the daemon lives"),
         ("daemon.status", "Pools, workers and their states"),
         ("daemon.methods", "This list"),
     ];
-    let built_in = built_in.into_iter().map(|(name, description)| MethodStatus {
+    let built_in = looks.into_iter().map(|look| (look, true));
+    let built_in = built_in.chain(Control::METHODS.into_iter().map(|control| (control, false)));
+    let built_in = built_in.map(|((name, description), idempotent)| MethodStatus {
         name: name.to_owned(),
         pool: None,
         description: Some(description.to_owned()),
-        idempotent: true,
+        idempotent,
     });
     Methods { methods: workers.chain(built_in).collect() }
+}
+
+/// The data of what an operator has asked for, once it has come true.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Told {
+    /// Those that were meant.
+    pub workers: Vec<ToldWorker>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ToldWorker {
+    /// `pool#slot`.
+    pub name: String,
+    /// As in [`WorkerStatus::state`].
+    pub state: String,
+    /// Its process, while it has one.
+    pub pid: Option<i32>,
+}
+
+/// The data of `daemon.reload`: which generation each pool is at now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Generations {
+    /// All pools.
+    pub pools: Vec<Generation>,
+}
+
+/// One pool's.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Generation {
+    /// The pool's name.
+    pub name: String,
+    /// The generation that serves.
+    pub generation: u32,
+}
+
+/// The data of `daemon.reload`.
+#[must_use]
+pub fn generations<'a>(pools: impl Iterator<Item = (&'a str, u32)>) -> Generations {
+    let pool = |(name, generation): (&str, u32)| Generation { name: name.to_owned(), generation };
+    Generations { pools: pools.map(pool).collect() }
 }
 
 #[cfg(test)]
@@ -169,6 +231,7 @@ mod tests {
         assert_eq!(Verb::of(Dialect::Flat, "ping"), Some(Verb::Ping));
         assert_eq!(Verb::of(Dialect::Flat, "daemon.status"), None);
         assert_eq!(Verb::of(Dialect::Typed, "daemon.status"), Some(Verb::Status));
-        assert_eq!(Verb::of(Dialect::Typed, "daemon.reload"), None);
+        assert_eq!(Verb::of(Dialect::Typed, "daemon.reload"), Some(Verb::Control));
+        assert_eq!(Verb::of(Dialect::Flat, "daemon.reload"), None);
     }
 }

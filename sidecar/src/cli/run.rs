@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use rustdaemon_core::{settings, sys};
 
-use super::{DONE, Failure, Outcome, SYSTEM, USAGE};
+use super::{Failure, Outcome, SYSTEM, USAGE};
 use crate::config::{self, Config, PoolConfig};
 use crate::event_loop::EventLoop;
 use crate::listener::Listener;
@@ -92,8 +92,7 @@ impl Run {
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
         let event_loop = EventLoop::new(config, listener, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
-        event_loop.run();
-        Ok(DONE)
+        Ok(event_loop.run())
     }
 }
 
