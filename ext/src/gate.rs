@@ -1,7 +1,8 @@
 //! `install()`: which rung this script stands on, and the gate of a supervised one.
 //!
 //! # Correct order
-//! Arguments; place of the call; rung. Supervised: the link's descriptors, hello, the sidecar's answer, then the stop
+//! Arguments; place of the call; rung. Supervised: the link's descriptors, the death that comes with the parent's,
+//! hello, the sidecar's answer, then the stop
 //! signals (a TERM at the gate still ends the process as it did before). Self-start: the script's own output is
 //! flushed, then execve.
 //!
@@ -21,6 +22,7 @@ use rustdaemon_core::link::{self, Ends, Frame, Go, Hello, Kind};
 use rustdaemon_core::rung::{self, Arguments, Mode, Rung};
 use rustdaemon_core::self_start;
 use rustdaemon_core::settings::{DEFAULT_MODE, DEFAULT_NAME};
+use rustdaemon_core::sys;
 
 use crate::engine::{self, InstallCall, IntOrString, Pending, interrupt};
 use crate::error::{Cause, Refusal};
@@ -156,6 +158,10 @@ fn say_hello(value: &OsStr, given: &Arguments) -> Result<(), Refusal> {
         ))
     })?;
     engine::forget_variable(link::LINK_VARIABLE);
+    // The sidecar asked for it before the execve; a wrapper (`sh -c`) took that with it. Now the wrapper dies with the
+    // sidecar, and this process with the wrapper.
+    sys::die_with_parent()
+        .map_err(|error| Cause::SystemCallFailed.with_errno(format!("prctl: {error}"), &error))?;
     let hello = Hello {
         lowest: link::LOWEST_VERSION,
         highest: link::HIGHEST_VERSION,

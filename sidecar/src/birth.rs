@@ -1,7 +1,8 @@
 //! What a worker is born with: plain data, applied between fork and execve.
 //!
 //! # Rules
-//! Pure. `config` checks the values, `process` applies them, in the order of the fields.
+//! Pure. `config` checks the values, `process` applies them: what needs the sidecar's privileges first, then the
+//! user, then what that user has to be able to do.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 pub struct Birth {
     /// Working directory, kept as text and opened anew for each start: a `current` symlink is followed then.
     pub cwd: Option<PathBuf>,
-    /// User name or number; its groups come with it.
+    /// User name or number; its groups come with it, and, where it is not the sidecar's own, `HOME`, `USER` and
+    /// `LOGNAME`, over which `env` wins.
     pub user: Option<String>,
     /// Group name or number; default: the user's own.
     pub group: Option<String>,

@@ -30,6 +30,7 @@ use crate::dialect;
 use crate::ids::{ClientId, WorkerId};
 use crate::listener::Listener;
 use crate::pool::Order;
+use crate::process::Start;
 use crate::reason::Exit;
 use crate::worker::{Message, Worker};
 
@@ -301,7 +302,15 @@ impl EventLoop {
         let Some(pool) = self.config.pools.get(id.pool()) else {
             return Event::SpawnFailed { worker: id, why: "no pool".into() };
         };
-        let started = Worker::start(&pool.command, &self.run, slot, &self.config.socket, pool.link);
+        let start = Start {
+            command: &pool.command,
+            birth: &pool.birth,
+            variables: &pool.birth.env,
+            run: &format!("{}/{slot}", self.run),
+            socket: &self.config.socket,
+            ends: None,
+        };
+        let started = Worker::start(start, pool.link);
         let registered = started.and_then(|worker| match self.watch(id, &worker) {
             Ok(()) => Ok(worker),
             Err(failed) => {

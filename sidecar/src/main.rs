@@ -20,6 +20,7 @@
 //! F1 `dialect`    FLAT and TYPED <-> Request, answers
 //! F1 `config`     flags -> validated Config
 //! F0 `birth`      what a worker is born with
+//! F0 `identity`   which user and groups a name stands for
 //! F0 `ids`        numbers of workers and clients
 
 mod backoff;
@@ -31,6 +32,7 @@ mod control;
 mod daemon;
 mod dialect;
 mod event_loop;
+mod identity;
 mod ids;
 mod life;
 mod listener;

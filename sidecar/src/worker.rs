@@ -11,11 +11,9 @@
 //! Never blocks. Reads facts off the page, decides nothing by them.
 //! Sources: pipe(7).
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
 use std::time::Duration;
 
 use rustdaemon_core::link::{
@@ -24,7 +22,7 @@ use rustdaemon_core::link::{
 use rustdaemon_core::slot::SlotPage;
 use rustdaemon_core::sys;
 
-use crate::process::Process;
+use crate::process::{Process, Start};
 
 /// A living worker.
 #[derive(Debug)]
@@ -68,20 +66,13 @@ struct Link {
 }
 
 impl Worker {
-    /// Starts `command` as worker `slot` of the run, with a link if `linked`.
+    /// Starts what `start` says, with a link if `linked`; `ends` is filled in here.
     ///
     /// # Errors
     /// No descriptor left, or what [`Process::spawn`] says.
-    pub fn start(
-        command: &[OsString],
-        run: &str,
-        slot: u32,
-        socket: &Path,
-        linked: bool,
-    ) -> io::Result<Self> {
-        let run = format!("{run}/{slot}");
+    pub fn start(start: Start<'_>, linked: bool) -> io::Result<Self> {
         if !linked {
-            return Ok(Self { process: Process::spawn(command, &run, socket, None)?, link: None });
+            return Ok(Self { process: Process::spawn(start)?, link: None });
         }
         let (to_worker, from_worker) = (sys::pipe()?, sys::pipe()?);
         let (slot, page) = SlotPage::create()?;
@@ -95,7 +86,7 @@ impl Worker {
             decoder: Decoder::default(),
             pending: Vec::new(),
         };
-        Ok(Self { process: Process::spawn(command, &run, socket, Some(ends))?, link: Some(link) })
+        Ok(Self { process: Process::spawn(Start { ends: Some(ends), ..start })?, link: Some(link) })
     }
 
     /// For readiness: frames from the worker, and room for frames to it.
@@ -223,7 +214,10 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::birth::Birth;
 
     #[test]
     fn what_a_worker_wrote_before_its_death_is_read() {
@@ -231,7 +225,15 @@ mod tests {
         let script = r#"fd=${RUSTDAEMON_LINK#*out=}; fd=${fd%%:*}
             printf '\016\0\0\0\004\0\0\0\0\0\0\0\0\0\0\0{"methods":[]}' >&"$fd""#;
         let command = ["bash".into(), "-c".into(), script.into()];
-        let mut worker = Worker::start(&command, "run", 0, Path::new("/run/x.sock"), true).unwrap();
+        let start = Start {
+            command: &command,
+            birth: &Birth::default(),
+            variables: &[],
+            run: "run/0",
+            socket: Path::new("/run/x.sock"),
+            ends: None,
+        };
+        let mut worker = Worker::start(start, true).unwrap();
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();

@@ -338,6 +338,42 @@ pub fn default_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives the process another nice value, -20 to 19.
+///
+/// # Errors
+/// `EACCES`: a lower one than now, without the privilege. Source: setpriority(2).
+///
+/// # Signal safety
+/// One system call: may run between `fork` and `execve`.
+pub fn set_nice(value: i32) -> io::Result<()> {
+    // SAFETY: three numbers.
+    let rc = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Ends the process without running anything of it, as a child between `fork` and `execve` must. Source: _exit(2).
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// From now on this process is killed when its parent ends: also stopped, or inside a call that never returns. When
+/// the parent has just ended, so does this process.
+///
+/// The parent is the thread that has made this process. A fork does not inherit this; a change of user, and the execve
+/// of a set-user-ID program, clear it. Source: prctl(2) PR_SET_PDEATHSIG.
+///
+/// # Errors
+/// None that Linux documents for SIGKILL.
+pub fn die_with_parent() -> io::Result<()> {
+    let parent = nix::unistd::getppid();
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    if nix::unistd::getppid() != parent {
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
+    }
+    Ok(())
+}
+
 /// The signals that this process ignores. Source: sigaction(2).
 #[must_use]
 pub fn ignored_signals() -> Vec<i32> {

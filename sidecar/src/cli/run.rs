@@ -86,6 +86,9 @@ impl Run {
             let sentence = format!("this kernel has no pidfd ({failed}); Linux 5.4 or newer is needed");
             return Err(Failure::new(SYSTEM, sentence));
         }
+        if let Err(failed) = process::capture_origin(std::env::var_os("PWD").as_deref()) {
+            log::warn!("the limit of open files stays as it was: {failed}");
+        }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
         let listener = Listener::bind(&config.socket, config.socket_mode, &run)
