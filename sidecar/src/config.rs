@@ -1,8 +1,20 @@
 //! What a sidecar was told to do: every value validated once, with its default, unit and limits.
 //!
+//! # How it works
+//! `tree` reads TOML or JSON into one tree that knows its lines; flags are a tree without lines. `keys` is the table of
+//! keys: what each is called, its default, its flag, and how a value of the tree becomes a field. `draft` holds a tree
+//! against the table and collects every problem with its place; `check` says what contradicts itself; `value` reads
+//! durations, sizes and modes.
+//!
 //! # Rules
-//! Pure, but for the working directory that a relative path is relative to. An error is one sentence: what was wrong,
-//! what is allowed.
+//! Pure, but for the working directory that `--socket` is relative to: whether users, directories and programs exist
+//! is `setup`'s. An error is one sentence: what was wrong, what is allowed.
+
+mod check;
+mod draft;
+mod keys;
+mod tree;
+mod value;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,15 +22,20 @@ use std::time::Duration;
 
 use rustdaemon_core::settings;
 
+pub use self::draft::{Draft, Flags, Format};
+pub use self::keys::{Flag, POOL, TOP, defaults_as_toml};
+pub use self::value::duration;
 use crate::birth::Birth;
 
 /// All of a sidecar's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Absolute path of the listening socket.
     pub socket: PathBuf,
     /// Permission bits of the socket, default 0600.
     pub socket_mode: u32,
+    /// Group of the socket, name or number; default: the sidecar's own.
+    pub socket_group: Option<String>,
     /// Whether the sidecar ends with code 111 when every pool is parked; default no.
     pub exit_when_parked: bool,
     /// At least one, each with a name of its own.
@@ -58,7 +75,7 @@ pub enum LogPrefix {
 }
 
 /// A pool's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
     /// Workers are addressed as `name#slot`.
     pub name: String,
@@ -161,6 +178,19 @@ impl PoolConfig {
     }
 }
 
+impl Default for Config {
+    /// Every default; the socket is still to be named.
+    fn default() -> Self {
+        Self {
+            socket: PathBuf::new(),
+            socket_mode: settings::DEFAULT_MODE,
+            socket_group: None,
+            exit_when_parked: false,
+            pools: Vec::new(),
+        }
+    }
+}
+
 /// `--socket`, absolute.
 ///
 /// # Errors
@@ -169,54 +199,10 @@ pub fn socket_path(text: &str) -> Result<PathBuf, String> {
     settings::socket_path(text.as_bytes(), std::env::current_dir)
 }
 
-/// `--socket-mode`.
-///
-/// # Errors
-/// One sentence.
-pub fn socket_mode(text: &str) -> Result<u32, String> {
-    settings::octal_mode(text.as_bytes())
-}
-
 /// `--name`.
 ///
 /// # Errors
 /// One sentence.
 pub fn pool_name(text: &str) -> Result<String, String> {
     settings::pool_name(text.as_bytes())
-}
-
-/// A duration with its unit: `500ms`, `8s`, `1.5s`, `5m`, `1h`; at most 366 days.
-///
-/// # Errors
-/// One sentence.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|character: char| character != '.' && !character.is_ascii_digit());
-    let parsed = split.and_then(|at| text.split_at_checked(at)).and_then(|(number, unit)| {
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return None,
-        };
-        number.parse::<f64>().ok().map(|number| number * seconds).filter(|all| *all <= 366.0 * 86_400.0)
-    });
-    let parsed = parsed.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    parsed
-        .ok_or_else(|| format!("\"{text}\" is not a duration; write a number and ms, s, m or h, such as 8s"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_duration_has_a_unit() {
-        for (text, ms) in [("500ms", 500), ("8s", 8000), ("1.5s", 1500), ("5m", 300_000), ("1h", 3_600_000)] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
-        }
-        for bad in ["", "8", "s", "-1s", "8 s", "1e9s", "..s", "9999999h", "8sec"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
 }

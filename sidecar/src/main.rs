@@ -15,12 +15,14 @@
 //! F2 `worker`     the sidecar's end of one worker
 //! F2 `listener`   bind, owner lock
 //! F1 `reason`     pure: why a worker ended
+//! F2 `setup`      reads the configuration, and checks what the machine must have for it
 //! F1 `process`    spawn, signal, reap
 //! F1 `backoff`    pure: when an ended worker is started again
 //! F1 `dialect`    FLAT and TYPED <-> Request, answers
-//! F1 `config`     flags -> validated Config
+//! F1 `config`     pure: file and flags -> validated Config
 //! F0 `birth`      what a worker is born with
 //! F0 `identity`   which user and groups a name stands for
+//! F0 `env_file`   a file of NAME=value lines
 //! F0 `ids`        numbers of workers and clients
 
 mod backoff;
@@ -31,6 +33,7 @@ mod config;
 mod control;
 mod daemon;
 mod dialect;
+mod env_file;
 mod event_loop;
 mod identity;
 mod ids;
@@ -40,6 +43,7 @@ mod pool;
 mod process;
 mod reason;
 mod router;
+mod setup;
 mod verbs;
 mod worker;
 

@@ -4,6 +4,7 @@
 //! system, or nobody listens (starting again may help).
 
 mod call;
+mod flags;
 mod methods;
 mod ping;
 mod run;

@@ -3,81 +3,58 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use rustdaemon_core::{settings, sys};
 
-use super::{Failure, Outcome, SYSTEM, USAGE};
+use super::flags::Flags;
+use super::{DONE, Failure, Outcome, SYSTEM, USAGE, print};
 use crate::config::{self, Config, PoolConfig};
 use crate::event_loop::EventLoop;
 use crate::listener::Listener;
-use crate::process;
+use crate::setup;
 
 /// Bind the socket, start the workers and keep them alive.
+///
+/// One pool from the flags below and a command, or any number from --config FILE. Commands that are run at events
+/// (on_ready, on_exit, on_parked) are arrays and stand in a file only.
 ///
 /// Stays in the foreground. TERM, INT, QUIT and HUP drain and stop within --stop-timeout; a second INT ends
 /// everything at once.
 #[derive(Args)]
 pub struct Run {
-    /// Path of the socket, at most 107 bytes.
-    #[arg(long, value_name = "PATH", value_parser = config::socket_path)]
-    socket: PathBuf,
-    /// Permission bits of the socket, in octal.
-    #[arg(long, value_name = "OCTAL", default_value = "0600", value_parser = config::socket_mode)]
-    socket_mode: u32,
-    /// Name of the pool; a worker is NAME#SLOT.
-    #[arg(long, value_name = "NAME", default_value = settings::DEFAULT_NAME, value_parser = config::pool_name)]
-    name: String,
-    /// Number of workers.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(settings::MAX_WORKERS)))]
-    workers: u32,
-    /// For a command that never calls RustDaemon\Worker::install(): keep it alive, route no request to it.
+    /// Configuration, .toml or .json; relative paths in it are relative to its directory.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the configuration, print one line for each pool, and end.
     #[arg(long)]
-    no_link: bool,
-    /// The whole budget of a stop: TERM at 75 %, KILL at 95 %.
-    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = config::duration)]
-    stop_timeout: Duration,
-    /// How long a client waits for its answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
-    request_timeout: Duration,
-    /// A worker that is not ready after this long is reported.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
-    ready_timeout: Duration,
-    /// Runs shorter than this wait longer and longer before the next start; 0s: no start ever waits.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = config::duration)]
-    short_run: Duration,
-    /// Longest such wait.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = config::duration)]
-    backoff_max: Duration,
-    /// Requests that may wait for a worker.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    queue: u32,
+    check: bool,
+    /// Print a configuration file with every key, its default and its meaning, and end.
+    #[arg(long, exclusive = true)]
+    defaults: bool,
+    /// Name of the pool; a worker is NAME#SLOT [default: main].
+    #[arg(long, value_name = "NAME", value_parser = config::pool_name)]
+    name: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
     /// The command and its arguments; no shell.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present_any = ["config", "defaults"], value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 impl Run {
     /// Runs until everything has ended.
     pub fn run(self) -> Outcome {
+        if self.defaults {
+            return print(&config::defaults_as_toml());
+        }
+        let check = self.check;
+        let config = self.config()?;
+        if check {
+            return print(&config.pools.iter().map(summary).collect::<String>());
+        }
         start_log();
-        let usage = |sentence: String| Failure::new(USAGE, sentence);
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
-        let pool = PoolConfig {
-            workers: self.workers,
-            link: !self.no_link,
-            short_run: self.short_run,
-            backoff_max: self.backoff_max,
-            stop_timeout: self.stop_timeout,
-            ready_timeout: self.ready_timeout,
-            request_timeout: self.request_timeout,
-            queue: self.queue as usize,
-            ..PoolConfig::new(&self.name, self.command)
-        };
-        let config = Config { socket: self.socket, socket_mode: self.socket_mode, exit_when_parked: false, pools: vec![pool] };
-        let program = config.pools.first().and_then(|pool| pool.command.first()).map(OsString::as_os_str).unwrap_or_default();
-        process::find_program(program, std::env::var_os("PATH").as_deref()).map_err(usage)?;
         // What whoever started us left open is ours alone, not the workers'.
         if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
             log::warn!("inherited descriptors could not be looked at and reach the workers: {failed}");
@@ -97,6 +74,40 @@ impl Run {
             .map_err(|failed| system("cannot start the event loop", failed))?;
         Ok(event_loop.run())
     }
+
+    fn config(self) -> Result<Config, Failure> {
+        let usage = |sentence: String| Failure::new(USAGE, sentence);
+        let Some(file) = &self.config else {
+            let name = self.name.as_deref().unwrap_or(settings::DEFAULT_NAME);
+            let flags = [self.flags.top, self.flags.pool].concat();
+            let draft = setup::from_flags(name, self.command, &flags).map_err(usage)?;
+            return draft.finish().map_err(|problems| usage(problems.join("\nrustdaemon: ")));
+        };
+        if !self.command.is_empty() {
+            return Err(usage(
+                "--config and a command do not go together; the commands stand in the file".into(),
+            ));
+        }
+        if let Some(flag) = self.flags.pool_flag().or(self.name.map(|_| "--name".into())) {
+            let sentence =
+                format!("{flag} does not say which pool it is for; with --config it stands in the file");
+            return Err(usage(sentence));
+        }
+        let draft = setup::from_file(file, &self.flags.top).map_err(usage)?;
+        draft.finish().map_err(|problems| {
+            // As a compiler's: an editor finds the place.
+            let _ = writeln!(std::io::stderr(), "{}", problems.join("\n"));
+            let plural = if problems.len() == 1 { "problem" } else { "problems" };
+            usage(format!("{} {plural} in the configuration {}", problems.len(), file.display()))
+        })
+    }
+}
+
+/// `opcua: 2 workers: php artisan opcua:session`
+fn summary(pool: &PoolConfig) -> String {
+    let plural = if pool.workers == 1 { "" } else { "s" };
+    let words: Vec<_> = pool.command.iter().map(|word| word.to_string_lossy()).collect();
+    format!("{}: {} worker{plural}: {}\n", pool.name, pool.workers, words.join(" "))
 }
 
 /// Lines on stderr: time, level, text. `RUSTDAEMON_LOG` sets the level (error warn info debug trace).
