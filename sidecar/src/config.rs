@@ -13,6 +13,8 @@
 mod check;
 mod draft;
 mod keys;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod value;
 

@@ -916,12 +916,7 @@ mod tests {
         fn new(change: impl FnOnce(&mut PoolConfig)) -> Self {
             let mut pool = PoolConfig::new("opcua", vec!["php".into()]);
             change(&mut pool);
-            let config = Config {
-                socket: "/run/x.sock".into(),
-                socket_mode: 0o600,
-                exit_when_parked: false,
-                pools: vec![pool],
-            };
+            let config = Config { socket: "/run/x.sock".into(), pools: vec![pool], ..Config::default() };
             let now = Instant::now();
             let mut scene = Self { daemon: Daemon::new(now, config, 1), now };
             scene.on(Event::Start);

@@ -5,8 +5,8 @@
 //!    file at that path, else again. A live sidecar holds it: refused, and nothing of its is touched.
 //! 2. What stands at the socket's path: another program's live socket is refused, a stale one is taken over, any
 //!    other file is refused.
-//! 3. Bind under a temporary name of our own, set the mode, listen, rename: there is no moment at which a client finds a socket
-//!    that does not answer, or one with a wider mode.
+//! 3. Bind under a temporary name of our own, set group and mode, listen, rename: there is no moment at which a client
+//!    finds a socket that does not answer, or one with a wider mode.
 //!
 //! At the end the socket is unlinked only while it is still ours.
 //! # What may be refused
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::unistd::Gid;
 use rustdaemon_core::settings::MAX_SOCKET_PATH_BYTES;
 
 /// The bound socket; unlinked on drop while it is still ours.
@@ -35,14 +36,14 @@ pub struct Listener {
 
 impl Listener {
     /// Binds `path` (validated by `config::socket_path`). `run` is written into the lock file, for people and for
-    /// the next sidecar.
+    /// the next sidecar. Without a `group` the socket has our own.
     ///
     /// # Errors
     /// One sentence that names the path.
-    pub fn bind(path: &Path, mode: u32, run: &str) -> Result<Self, String> {
+    pub fn bind(path: &Path, mode: u32, group: Option<Gid>, run: &str) -> Result<Self, String> {
         let lock = own(path, run)?;
         make_way(path)?;
-        let socket = bound(path, mode)
+        let socket = bound(path, mode, group)
             .map_err(|error| format!("cannot bind the socket {}: {}", path.display(), words(&error, path)))?;
         let identity = identity(path).ok_or_else(|| format!("{} vanished after the bind", path.display()))?;
         Ok(Self { socket, path: path.to_owned(), identity, _lock: lock })
@@ -149,13 +150,14 @@ fn make_way(path: &Path) -> Result<(), String> {
     }
 }
 
-fn bound(path: &Path, mode: u32) -> io::Result<UnixListener> {
+fn bound(path: &Path, mode: u32, group: Option<Gid>) -> io::Result<UnixListener> {
     let temporary = Temporary::beside(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     let _ = fs::remove_file(&temporary.path); // of a sidecar with our pid that was killed between bind and rename
     bind(socket.as_raw_fd(), &UnixAddr::new(&temporary.path)?)?;
-    let ready = fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode))
+    let ready = std::os::unix::fs::chown(&temporary.path, None, group.map(Gid::as_raw))
+        .and_then(|()| fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode)))
         .and_then(|()| Ok(listen(&socket, Backlog::new(1024)?)?))
         .and_then(|()| fs::rename(&temporary.path, path));
     if let Err(error) = ready {
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn the_socket_has_its_mode_and_is_gone_at_the_end() {
         let directory = Directory::new("mode");
-        let listener = Listener::bind(&directory.socket(), 0o660, "run").unwrap();
+        let listener = Listener::bind(&directory.socket(), 0o660, None, "run").unwrap();
         assert_eq!(fs::metadata(directory.socket()).unwrap().permissions().mode() & 0o7777, 0o660);
         let _client = UnixStream::connect(directory.socket()).unwrap();
         assert!(listener.accept().unwrap().is_some());
@@ -250,8 +252,8 @@ mod tests {
     #[test]
     fn a_live_sidecars_socket_is_refused_and_left_alone() {
         let directory = Directory::new("live");
-        let _first = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let _first = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains(&format!("live rustdaemon (pid {})", std::process::id())), "{error}");
         UnixStream::connect(directory.socket()).unwrap();
     }
@@ -264,7 +266,7 @@ mod tests {
             UnixListener::bind(with_suffix(&directory.socket(), &format!(".{}", std::process::id())))
                 .unwrap(),
         );
-        let _listener = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
+        let _listener = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap();
         UnixStream::connect(directory.socket()).unwrap();
     }
 
@@ -272,24 +274,24 @@ mod tests {
     fn another_programs_socket_or_file_is_refused() {
         let directory = Directory::new("other");
         let other = UnixListener::bind(directory.socket()).unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains("another live program"), "{error}");
         drop(other);
         fs::remove_file(directory.socket()).unwrap();
         let datagrams = std::os::unix::net::UnixDatagram::bind(directory.socket()).unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains("is another program's"), "of another type, and alive: {error}");
         drop(datagrams);
         fs::remove_file(directory.socket()).unwrap();
         fs::write(directory.socket(), "mine").unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains("is not a socket"), "{error}");
         assert_eq!(fs::read(directory.socket()).unwrap(), b"mine");
     }
 
     #[test]
     fn a_missing_directory_is_named() {
-        let error = Listener::bind(Path::new("/nowhere/at/all/x.sock"), 0o600, "run").unwrap_err();
+        let error = Listener::bind(Path::new("/nowhere/at/all/x.sock"), 0o600, None, "run").unwrap_err();
         assert!(error.contains("the directory /nowhere/at/all does not exist"), "{error}");
     }
 
@@ -306,14 +308,14 @@ mod tests {
         let directory = Directory::new("long");
         let name = "s".repeat(MAX_SOCKET_PATH_BYTES - directory.0.as_os_str().len() - 1);
         let path = directory.0.join(name);
-        let _listener = Listener::bind(&path, 0o600, "run").unwrap();
+        let _listener = Listener::bind(&path, 0o600, None, "run").unwrap();
         UnixStream::connect(&path).unwrap();
     }
 
     #[test]
     fn a_socket_that_somebody_replaced_is_not_unlinked() {
         let directory = Directory::new("replaced");
-        let listener = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
+        let listener = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap();
         fs::remove_file(directory.socket()).unwrap();
         let _other = UnixListener::bind(directory.socket()).unwrap();
         drop(listener);

@@ -7,9 +7,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
-use crate::config::{Draft, Flags, Format, PoolConfig};
+use crate::config::{Draft, Flags, Format, LogTarget, PoolConfig};
 use crate::{env_file, process};
 
 /// The draft of one pool that the command line describes, checked.
@@ -74,7 +75,7 @@ fn user(user: &str) -> Result<User, String> {
 fn checked(mut draft: Draft) -> Draft {
     let config = draft.config().clone();
     if let Some(group) = &config.socket_group
-        && let Err(what) = group_id(group).and_then(may_become_group)
+        && let Err(what) = group_id(group).and_then(may_give_to)
     {
         draft.refuse(None, "socket_group", &what);
     }
@@ -97,19 +98,25 @@ fn problems(pool: &PoolConfig) -> Vec<(&'static str, String)> {
         note("user", user(name).and_then(may_become));
     }
     if let Some(name) = &birth.group {
-        note("group", group_id(name).and_then(may_become_group));
+        note("group", group_id(name).and_then(may_have_group));
+    }
+    if let Some(limit) = birth.limit_nofile {
+        note("limit_nofile", may_raise(limit));
     }
     if let Some(cwd) = &birth.cwd {
         note("cwd", is_directory(cwd));
+    }
+    if let LogTarget::File(file) = &pool.log {
+        note("log", is_directory(file.parent().unwrap_or(Path::new("/"))));
     }
     let mut variables = Vec::new();
     if let Some(file) = &birth.env_file {
         note("env_file", env_file::read(file).map(|read| variables = read));
     }
+    variables.extend(birth.env.iter().cloned());
+    let own = std::env::var_os("PATH");
+    let path = variables.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     for (key, command) in hooks_and_command(pool) {
-        variables.extend(birth.env.iter().cloned());
-        let own = std::env::var_os("PATH");
-        let path = variables.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
         note(key, find_program(command, birth.cwd.as_deref(), path.or(own.as_ref())));
     }
     found
@@ -139,6 +146,9 @@ fn is_directory(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(format!("{} is not a directory", path.display())),
+        Err(failed) if failed.kind() == io::ErrorKind::NotFound => {
+            Err(format!("the directory {} does not exist", path.display()))
+        }
         Err(failed) => Err(format!("{}: {failed}", path.display())),
     }
 }
@@ -151,11 +161,28 @@ fn may_become(user: User) -> Result<(), String> {
     Err(format!("to become \"{}\" needs root, and the sidecar runs as uid {own}", user.name))
 }
 
-fn may_become_group(group: Gid) -> Result<(), String> {
-    if geteuid().is_root() || getegid() == group || getgroups().is_ok_and(|own| own.contains(&group)) {
+/// setgid(2) without privileges knows the own group only.
+fn may_have_group(group: Gid) -> Result<(), String> {
+    if geteuid().is_root() || getegid() == group {
         return Ok(());
     }
-    Err(format!("to give it away to gid {group} needs root, and the sidecar runs as uid {}", geteuid()))
+    Err(format!("to change to gid {group} needs root, and the sidecar runs as uid {}", geteuid()))
+}
+
+/// chown(2) without privileges knows the groups that one is in.
+fn may_give_to(group: Gid) -> Result<(), String> {
+    if may_have_group(group).is_ok() || getgroups().is_ok_and(|own| own.contains(&group)) {
+        return Ok(());
+    }
+    Err(format!("to give it to gid {group} needs root, and the sidecar runs as uid {}", geteuid()))
+}
+
+fn may_raise(limit: u64) -> Result<(), String> {
+    let hard = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    if geteuid().is_root() || limit <= hard {
+        return Ok(());
+    }
+    Err(format!("is {limit}, and more than the sidecar's own hard limit of {hard} needs root"))
 }
 
 /// Where we are, as the shell has named it: a symlink on the way, such as `current`, stays one.

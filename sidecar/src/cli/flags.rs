@@ -68,7 +68,7 @@ fn long(name: &str, flag: Flag) -> String {
 
 fn arg(name: &'static str, flag: Flag, default: &str, help: &str) -> Option<Arg> {
     let help = match (flag, default) {
-        (Flag::Off, _) => help.trim_start_matches("false: ").to_owned(),
+        (Flag::Off, _) => capitalised(help.trim_start_matches("false: ")),
         (Flag::On, _) | (_, "") => help.to_owned(),
         _ => format!("{help} [default: {default}]"),
     };
@@ -76,8 +76,17 @@ fn arg(name: &'static str, flag: Flag, default: &str, help: &str) -> Option<Arg>
     match flag {
         Flag::Text(value) => Some(arg.value_name(value)),
         Flag::Number(value) => Some(arg.value_name(value).allow_negative_numbers(true)),
-        Flag::Pairs => Some(arg.value_name("NAME=VALUE").action(ArgAction::Append)),
+        Flag::Pairs => Some(arg.value_name("NAME=VALUE").action(ArgAction::Append).value_parser(pair)),
         Flag::On | Flag::Off => Some(arg.action(ArgAction::SetTrue)),
         Flag::None => None,
     }
+}
+
+fn pair(text: &str) -> Result<String, &'static str> {
+    if text.contains('=') { Ok(text.to_owned()) } else { Err("write NAME=VALUE") }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }

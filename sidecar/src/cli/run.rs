@@ -68,7 +68,9 @@ impl Run {
         }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
-        let listener = Listener::bind(&config.socket, config.socket_mode, &run)
+        let group = config.socket_group.as_deref().map(setup::group_id).transpose();
+        let listener = group
+            .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
         let event_loop = EventLoop::new(config, listener, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;

@@ -5,9 +5,10 @@
 //! is wrong, also what `setup` finds out about the machine. Only a draft without problems becomes a `Config`.
 //!
 //! # What may be lost
-//! A problem behind an error of syntax: what stands there may mean something else.
+//! What a line with an error of syntax meant to say, and, where there is such a line, what is missing: it may stand
+//! there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -47,8 +48,8 @@ pub struct Draft {
     places: BTreeMap<(String, String), Place>,
     /// Line and sentence.
     problems: Vec<(usize, String)>,
-    /// From here on a document cannot be trusted.
-    broken_at: Option<usize>,
+    /// Lines of which nobody knows what they meant.
+    broken: BTreeSet<usize>,
 }
 
 impl Draft {
@@ -82,9 +83,12 @@ impl Draft {
             Format::Toml => tree::toml(text),
             Format::Json => tree::json(text),
         };
-        draft.broken_at = errors.iter().map(|error| error.line).min();
         for error in errors {
-            draft.problems.push((error.line, format!("{file}:{}: {}", error.line, error.what)));
+            // The first one of a line is the cause of the others.
+            if !draft.problems.iter().any(|(line, _)| *line == error.line) {
+                draft.problems.push((error.line, format!("{file}:{}: {}", error.line, error.what)));
+            }
+            draft.broken.extend(error.line..=error.until);
         }
         let mut config = Config::default();
         let (pools, entries) = entries.into_iter().partition::<Vec<_>, _>(|entry| entry.key == "pool");
@@ -98,11 +102,12 @@ impl Draft {
                 }
             }
         }
-        if config.pools.is_empty() && draft.broken_at.is_none() && draft.problems.is_empty() {
-            draft.note(1, "pool", "is missing; write at least one [pool.NAME] with its command");
+        let empty = |entry: &Entry| matches!(&entry.node.value, Value::Table(pools) if pools.is_empty());
+        if pools.iter().all(empty) {
+            draft.note_missing(1, "pool", "write at least one [pool.NAME] with its command");
         }
         if draft.place(NO_POOL, "socket").is_none() {
-            draft.note(1, "socket", "is missing; give a path, or --socket");
+            draft.note_missing(1, "socket", "give a path, or --socket");
         }
         draft.config = config;
         draft.contradictions();
@@ -142,7 +147,7 @@ impl Draft {
             file: file.map(str::to_owned),
             places: BTreeMap::new(),
             problems: Vec::new(),
-            broken_at: None,
+            broken: BTreeSet::new(),
         }
     }
 
@@ -156,9 +161,15 @@ impl Draft {
 
     /// Notes a problem of the document.
     fn note(&mut self, line: usize, path: &str, what: &str) {
-        if self.broken_at.is_none_or(|broken| line < broken) {
+        if !self.broken.contains(&line) {
             let file = self.file.as_deref().unwrap_or_default();
             self.problems.push((line, format!("{file}:{line}: {path}: {what}")));
+        }
+    }
+
+    fn note_missing(&mut self, line: usize, path: &str, hint: &str) {
+        if self.broken.is_empty() {
+            self.note(line, path, &format!("is missing; {hint}"));
         }
     }
 
@@ -184,8 +195,8 @@ impl Draft {
             let mut pool = PoolConfig::new(name, Vec::new());
             self.read_table(POOL, &mut pool, name, entries, base);
             if self.place(name, "command").is_none() {
-                let what = "is missing; write an array, such as [\"php\", \"daemon.php\"]";
-                self.note(entry.line, &path(name, "command"), what);
+                let hint = "write an array, such as [\"php\", \"daemon.php\"]";
+                self.note_missing(entry.line, &path(name, "command"), hint);
             }
             config.pools.push(pool);
         }
@@ -213,8 +224,8 @@ impl Draft {
             let Some(key) = keys.iter().find(|key| key.name == *name) else { continue };
             self.set_place(pool, key.name, Place::CommandLine);
             for fault in faults(key, to, &node(key.flag, values), base) {
-                let what = format!("{}{}", fault.part.trim_start_matches('.'), fault.what);
-                self.problems.push((0, flag_sentence(key.name, &what)));
+                let what = format!("{} {}", fault.part.trim_start_matches('.'), fault.what);
+                self.problems.push((0, flag_sentence(key.name, what.trim_start())));
             }
         }
     }

@@ -77,7 +77,7 @@ pub const POOL: &[Key<PoolConfig>] = &[
         "user",
         Text("USER"),
         "",
-        "User, name or number, with its groups; default: the sidecar's own",
+        "User, name or number; its groups come with it; default: the sidecar's own",
         |to, given| given.name().map(|it| to.birth.user = it),
     ),
     key("group", Text("GROUP"), "", "Group, name or number; default: the user's own", |to, given| {
@@ -93,7 +93,7 @@ pub const POOL: &[Key<PoolConfig>] = &[
         "oom_score_adj",
         Number("N"),
         "",
-        "The OOM killer's preference, -1000 (never) to 1000 (first); default: the sidecar's own",
+        "OOM killer's preference: -1000 never, 1000 first; default: the sidecar's own",
         |to, given| given.whole(-1000..=1000).map(|it| to.birth.oom_score_adj = Some(it)),
     ),
     key("env", Pairs, "", "Variables added to the environment; they win over env_file's", |to, given| {
@@ -123,7 +123,7 @@ pub const POOL: &[Key<PoolConfig>] = &[
         "link",
         Off,
         "true",
-        "false: for a command that never calls RustDaemon\\Worker::install(): kept alive, no request goes to it",
+        "false: the command never calls install(): it is kept alive, and no request goes to it",
         |to, given| given.bool().map(|it| to.link = it),
     ),
     key(
@@ -188,7 +188,7 @@ pub const POOL: &[Key<PoolConfig>] = &[
         "jitter",
         Number("PART"),
         "0.1",
-        "Which part of a limit chance may take away, 0 to 1: a pool never leaves at once",
+        "The part of a limit that chance may take away, 0 to 1: a pool never leaves at once",
         |to, given| given.part().map(|it| to.jitter = it),
     ),
     key(
@@ -213,7 +213,7 @@ pub const POOL: &[Key<PoolConfig>] = &[
         "short_run",
         Text("TIME"),
         "5s",
-        "Runs shorter than this wait longer and longer before the next start; 0s: no start ever waits",
+        "After shorter runs a start waits, longer each time; 0s: no start ever waits",
         |to, given| given.duration().map(|it| to.short_run = it),
     ),
     key(
@@ -520,8 +520,7 @@ pub fn defaults_as_toml() -> String {
     let top = TOP.iter().map(|key| line(key.name, key.default, key.help));
     let pool = POOL.iter().map(|key| line(key.name, key.default, key.help));
     file.extend(top);
-    // More pools, more tables.
-    file.push_str("\n[pool.main]\n");
+    file.push_str("\n[pool.main] # as many of these as there are pools; a worker is main#0\n");
     file.extend(pool);
     file
 }

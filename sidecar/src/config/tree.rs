@@ -9,7 +9,8 @@
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 /// A value and the line it begins in, counted from 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +56,8 @@ pub struct Entry {
 pub struct Syntax {
     /// The line.
     pub line: usize,
+    /// The last line of which nobody knows what it meant: below a broken header, the line before the next header.
+    pub until: usize,
     /// What is wrong.
     pub what: String,
 }
@@ -62,16 +65,26 @@ pub struct Syntax {
 /// Reads TOML: the entries of the root, and every error of syntax.
 pub fn toml(text: &str) -> (Vec<Entry>, Vec<Syntax>) {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let errors = errors.iter().map(|error| Syntax {
-        line: error.span().map_or(1, |span| line_at(text, span.start)),
-        what: error.message().lines().collect::<Vec<_>>().join(", "),
+    let errors = errors.iter().map(|error| {
+        let span = error.span().unwrap_or(0..0);
+        let mut what = error.message().lines().collect::<Vec<_>>().join(", ");
+        if let Some(excerpt) = text.get(span.clone()).filter(|excerpt| (1..40).contains(&excerpt.len())) {
+            what.push_str(&format!(", near `{}`", excerpt.escape_debug()));
+        }
+        let line = line_at(text, span.start);
+        Syntax { line, until: line + lines_of_header(text, line), what }
     });
     (toml_table(text, root.get_ref()), errors.collect())
 }
 
+/// How many lines stand below the header in `line`; none, if it is no header.
+fn lines_of_header(text: &str, line: usize) -> usize {
+    let mut lines = text.lines().skip(line.saturating_sub(1)).map(|line| line.trim_start().starts_with('['));
+    if lines.next() == Some(true) { lines.take_while(|header| !header).count() } else { 0 }
+}
+
 fn toml_table(text: &str, table: &DeTable<'_>) -> Vec<Entry> {
-    let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-        let key: &toml::Spanned<std::borrow::Cow<'_, str>> = key;
+    let entry = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
         let line = line_at(text, key.span().start);
         (key.span().start, Entry { key: key.get_ref().to_string(), line, node: toml_node(text, value) })
     };
@@ -81,7 +94,7 @@ fn toml_table(text: &str, table: &DeTable<'_>) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn toml_node(text: &str, value: &toml::Spanned<DeValue<'_>>) -> Node {
+fn toml_node(text: &str, value: &Spanned<DeValue<'_>>) -> Node {
     let line = line_at(text, value.span().start);
     let value = match value.get_ref() {
         DeValue::String(string) => Value::Text(string.to_string()),
@@ -141,10 +154,8 @@ fn json_read<'t, T: Deserialize<'t>>(text: &str, slice: &'t str) -> Result<T, Sy
     serde_json::from_str(slice).map_err(|error| {
         let shown = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
-        Syntax {
-            line: line_at(text, offset(text, slice)) + error.line().saturating_sub(1),
-            what: shown.strip_suffix(&place).unwrap_or(&shown).to_owned(),
-        }
+        let line = line_at(text, offset(text, slice)) + error.line().saturating_sub(1);
+        Syntax { line, until: line, what: shown.strip_suffix(&place).unwrap_or(&shown).to_owned() }
     })
 }
 
