@@ -170,6 +170,17 @@ impl Client {
         self.output.extend_from_slice(line);
     }
 
+    /// Takes a line that answers nothing: an event.
+    pub fn tell(&mut self, line: &[u8]) {
+        self.output.extend_from_slice(line);
+    }
+
+    /// Bytes that the client has not taken.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.output.len() - self.written
+    }
+
     /// Writes what can be written and closes what has come to its end.
     ///
     /// # Errors
@@ -178,7 +189,13 @@ impl Client {
         while let Some(rest) = self.output.get(self.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(length) => self.written += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fate::Open),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Who is told of events may never have taken all of them.
+                    if self.written > self.output.len() / 2 {
+                        self.output.drain(..std::mem::take(&mut self.written));
+                    }
+                    return Ok(Fate::Open);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

@@ -38,6 +38,8 @@ pub struct Config {
     pub socket_mode: u32,
     /// Group of the socket, name or number; default: the sidecar's own.
     pub socket_group: Option<String>,
+    /// The form of what it writes to stdout and stderr; default text.
+    pub log_format: LogFormat,
     /// Whether the sidecar ends with code 111 when every pool is parked; default no.
     pub exit_when_parked: bool,
     /// At least one, each with a name of its own.
@@ -52,6 +54,16 @@ pub enum HangAction {
     Report,
     /// It is ended and replaced.
     Restart,
+}
+
+/// The form of what the sidecar writes to stdout and stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// Where workers' output goes.
@@ -187,6 +199,7 @@ impl Default for Config {
             socket: PathBuf::new(),
             socket_mode: settings::DEFAULT_MODE,
             socket_group: None,
+            log_format: LogFormat::Text,
             exit_when_parked: false,
             pools: Vec::new(),
         }

@@ -26,7 +26,7 @@ use crate::life::State;
 use crate::pool::{Look, Offer, Order, Pool};
 use crate::reason::Exit;
 use crate::router::{Entry, Limits, Router};
-use crate::verbs::{self, PoolStatus, Status, Verb, WorkerStatus};
+use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 /// A timer later than this is no load, but a machine or a sidecar that stood still.
 const GAP: Duration = Duration::from_secs(1);
@@ -172,6 +172,15 @@ pub enum Action {
         address: Address,
         /// Without what the pages say.
         status: Box<Status>,
+    },
+    /// Answer with workers' lines, and go on with further ones if that is asked.
+    Logs {
+        /// Who.
+        client: ClientId,
+        /// Where.
+        address: Address,
+        /// Which.
+        query: LogsQuery,
     },
     /// Everything has ended: this is the exit code.
     Exit(u8),
@@ -434,6 +443,10 @@ impl Daemon {
                 let offered = self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.methods()));
                 answer(out, client, &address, &link::json(&verbs::methods(offered)));
             }
+            Some(Verb::Logs) => match self.logs_query(&request.args) {
+                Ok(query) => out.push(Action::Logs { client, address, query }),
+                Err(why) => fault(out, client, &address, &Cause::Said(why)),
+            },
             Some(Verb::Control) => {
                 let asked = match may_control {
                     true => Control::parse(&request.method, &request.args)
@@ -576,6 +589,15 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    fn logs_query(&self, args: &[u8]) -> Result<LogsQuery, Fault> {
+        let fault = |class: &str, message: String| Fault { class: class.into(), message };
+        let query = serde_json::from_slice::<LogsQuery>(args)
+            .map_err(|failed| fault("invalid_request", format!("daemon.logs: {failed}")))?;
+        let target = query.name.as_deref().map(Target::parse).transpose();
+        let places = target.and_then(|target| self.places(target.as_ref()));
+        places.map(|_| query).map_err(|sentence| fault("unknown_worker", sentence))
     }
 
     // ---- what changes something
@@ -947,6 +969,7 @@ mod tests {
                 }
                 Action::Send { worker, .. } => Some(format!("send {}", worker.0)),
                 Action::Report { status, .. } => Some(format!("report {}", status.state)),
+                Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
                 Action::Exit(code) => Some(if *code == 0 { "exit".into() } else { format!("exit {code}") }),
                 Action::Worker(Order::Say(..)) => None,
                 Action::Worker(order) => Some(format!("{order:?}").split([' ', '(']).next()?.to_lowercase()),

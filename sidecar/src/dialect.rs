@@ -229,6 +229,14 @@ pub fn write_data(out: &mut Vec<u8>, address: &Address, data: &[u8]) {
     out.extend_from_slice(b"}\n");
 }
 
+/// Appends what a request goes on telling after its answer, newline included. TYPED only: FLAT has no such frame.
+pub fn write_event(out: &mut Vec<u8>, address: &Address, data: &[u8]) {
+    let head = format!("{{\"id\":{},\"t\":\"evt\",\"data\":", address.id);
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"}\n");
+}
+
 /// Appends an answer that says why there is no data, newline included.
 pub fn write_fault(out: &mut Vec<u8>, address: &Address, cause: &Cause) {
     let fault = cause.fault(address.dialect);

@@ -5,7 +5,8 @@
 //! A token holds the kind of its source and the number of its client or worker. Numbers are never used again, so an
 //! event that outlived its source misses. mio reports edges: every source is read until it would block.
 //! A worker's end: its pidfd is readable; its link is read to the end, so that replies survive their writer; then its
-//! status is taken, its sources are removed from epoll and closed.
+//! status is taken, its sources are removed from epoll and closed. Its output is read as far as it goes before its end is
+//! told; what others hold of it stays.
 //!
 //! # Rules
 //! No decision: what follows from an event, `daemon` says. Never blocks but in poll, never ends because of an error.
@@ -21,21 +22,29 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustdaemon_core::{link, signo, sys};
+use rustdaemon_core::{link, settings, signo, sys};
 
 use crate::client::{Client, Fate, Input};
 use crate::config::Config;
 use crate::daemon::{Action, Daemon, Event};
 use crate::dialect;
+use crate::env_file;
 use crate::ids::{ClientId, WorkerId};
+use crate::lines::Stream;
 use crate::listener::Listener;
+use crate::logs::{Flow, Logs};
 use crate::pool::Order;
 use crate::process::Start;
 use crate::reason::Exit;
+use crate::verbs::Lines;
 use crate::worker::{Message, Worker};
 
 /// Waited before the next accept when no descriptor was left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// A follower of the logs that leaves more bytes than this unread is dropped.
+const FOLLOWER_BYTES: usize = 1024 * 1024;
+/// How many log lines go with the reason of an end.
+const LAST_LINES: usize = 20;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -47,10 +56,13 @@ enum Source {
     Client(ClientId),
     WorkerLink(WorkerId),
     WorkerEnd(WorkerId),
+    WorkerOutput(WorkerId, Stream),
+    /// Our own stdout and stderr.
+    Sinks,
 }
 
 impl Source {
-    const KINDS: u64 = 5;
+    const KINDS: u64 = 8;
 
     fn token(self) -> Token {
         let (kind, number) = match self {
@@ -59,6 +71,9 @@ impl Source {
             Self::Client(ClientId(number)) => (2, number),
             Self::WorkerLink(WorkerId(number)) => (3, number),
             Self::WorkerEnd(WorkerId(number)) => (4, number),
+            Self::WorkerOutput(WorkerId(number), Stream::Stdout) => (5, number),
+            Self::WorkerOutput(WorkerId(number), Stream::Stderr) => (6, number),
+            Self::Sinks => (7, 0),
         };
         Token(usize::try_from(number * Self::KINDS + kind).unwrap_or(usize::MAX))
     }
@@ -70,7 +85,10 @@ impl Source {
             1 => Self::Signals,
             2 => Self::Client(ClientId(number)),
             3 => Self::WorkerLink(WorkerId(number)),
-            _ => Self::WorkerEnd(WorkerId(number)),
+            4 => Self::WorkerEnd(WorkerId(number)),
+            5 => Self::WorkerOutput(WorkerId(number), Stream::Stdout),
+            6 => Self::WorkerOutput(WorkerId(number), Stream::Stderr),
+            _ => Self::Sinks,
         }
     }
 }
@@ -84,12 +102,15 @@ pub struct EventLoop {
     config: Config,
     run: String,
     daemon: Daemon,
+    logs: Logs,
     workers: HashMap<WorkerId, Worker>,
     clients: HashMap<ClientId, Client>,
     /// Clients with a deadline of their own.
     lingering: BTreeSet<(Instant, ClientId)>,
     /// Clients that are to be read without an edge.
     readable: BTreeSet<ClientId>,
+    /// Workers' pipes that are to be read without an edge.
+    flowing: BTreeSet<(WorkerId, Stream)>,
     /// Clients registered for WRITABLE too.
     blocked: BTreeSet<ClientId>,
     next_client: u64,
@@ -105,7 +126,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// What epoll(7) or signalfd(2) say.
-    pub fn new(config: Config, listener: Listener, run: String, seed: u64) -> io::Result<Self> {
+    pub fn new(config: Config, listener: Listener, logs: Logs, run: String, seed: u64) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut mask = SigSet::empty();
         for signal in [
@@ -128,6 +149,11 @@ impl EventLoop {
         };
         register(listener.raw_fd(), Source::Listener)?;
         register(signals.as_raw_fd(), Source::Signals)?;
+        for fd in logs.sink_fds() {
+            // EPERM: a file, which always has room.
+            let token = Source::Sinks.token();
+            let _ = poll.registry().register(&mut SourceFd(&fd), token, Interest::WRITABLE);
+        }
         let daemon = Daemon::new(Instant::now(), config.clone(), seed);
         Ok(Self {
             poll,
@@ -136,10 +162,12 @@ impl EventLoop {
             config,
             run,
             daemon,
+            logs,
             workers: HashMap::new(),
             clients: HashMap::new(),
             lingering: BTreeSet::new(),
             readable: BTreeSet::new(),
+            flowing: BTreeSet::new(),
             blocked: BTreeSet::new(),
             next_client: 0,
             accept_at: None,
@@ -164,6 +192,7 @@ impl EventLoop {
         }
         self.say_farewell();
         info!("stopped");
+        self.logs.finish();
         self.ended.unwrap_or(0)
     }
 
@@ -186,12 +215,18 @@ impl EventLoop {
 
     fn next_deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.first().map(|(until, _)| *until);
-        self.daemon.next_deadline().into_iter().chain(lingering).chain(self.accept_at).min()
+        self.daemon
+            .next_deadline()
+            .into_iter()
+            .chain(lingering)
+            .chain(self.accept_at)
+            .chain(self.logs.next_deadline())
+            .min()
     }
 
     /// Waits for readiness, or until `deadline`, and takes in all of it.
     fn turn(&mut self, deadline: Option<Instant>) {
-        let timeout = match self.readable.is_empty() {
+        let timeout = match self.readable.is_empty() && self.flowing.is_empty() {
             true => deadline.map(|at| at.saturating_duration_since(Instant::now())),
             false => Some(Duration::ZERO),
         };
@@ -211,8 +246,18 @@ impl EventLoop {
                     self.read_worker(worker);
                 }
                 Source::WorkerEnd(worker) => self.reap(worker),
+                Source::WorkerOutput(worker, stream) => {
+                    self.flowing.insert((worker, stream));
+                }
+                Source::Sinks => {} // flushed below
             }
         }
+        for (worker, stream) in std::mem::take(&mut self.flowing) {
+            if self.logs.read(worker, stream) == Flow::More {
+                self.flowing.insert((worker, stream));
+            }
+        }
+        self.tell_followers();
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
@@ -225,6 +270,28 @@ impl EventLoop {
         }
         if self.daemon.next_deadline().is_some_and(|at| at <= now) {
             self.feed(Event::Deadline);
+        }
+        self.logs.flush(now);
+    }
+
+    /// Passes lines on to who follows them; who does not take them is dropped.
+    fn tell_followers(&mut self) {
+        let mut told = BTreeSet::new();
+        for (id, event) in self.logs.take_events() {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.tell(&event);
+                told.insert(id);
+            }
+        }
+        for id in told {
+            self.settle(id);
+            let waiting = self.clients.get(&id).map_or(0, Client::waiting_bytes);
+            if waiting > FOLLOWER_BYTES {
+                warn!(
+                    "a follower of the logs has not read {waiting} bytes, the limit is {FOLLOWER_BYTES}: dropped"
+                );
+                self.drop_client(id);
+            }
         }
     }
 
@@ -248,6 +315,15 @@ impl EventLoop {
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
                         answered.extend(self.answer(client, &line));
+                    }
+                    Action::Logs { client, address, query } => {
+                        let lines = self.logs.recent(query.name.as_deref(), query.lines);
+                        let mut line = Vec::new();
+                        dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
+                        answered.extend(self.answer(client, &line));
+                        if query.follow {
+                            self.logs.follow(client, address, query.name);
+                        }
                     }
                     Action::Exit(code) => self.ended = Some(code),
                 }
@@ -299,18 +375,7 @@ impl EventLoop {
     }
 
     fn spawn(&mut self, id: WorkerId, slot: u32) -> Event {
-        let Some(pool) = self.config.pools.get(id.pool()) else {
-            return Event::SpawnFailed { worker: id, why: "no pool".into() };
-        };
-        let start = Start {
-            command: &pool.command,
-            birth: &pool.birth,
-            variables: &pool.birth.env,
-            run: &format!("{}/{slot}", self.run),
-            socket: &self.config.socket,
-            ends: None,
-        };
-        let started = Worker::start(start, pool.link);
+        let started = self.start(id, slot);
         let registered = started.and_then(|worker| match self.watch(id, &worker) {
             Ok(()) => Ok(worker),
             Err(failed) => {
@@ -325,8 +390,31 @@ impl EventLoop {
                 self.workers.insert(id, worker);
                 Event::Spawned { worker: id, pid }
             }
-            Err(failed) => Event::SpawnFailed { worker: id, why: failed.to_string() },
+            Err(failed) => {
+                self.logs.discard(id);
+                Event::SpawnFailed { worker: id, why: failed.to_string() }
+            }
         }
+    }
+
+    fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
+        let pool = self.config.pools.get(id.pool()).ok_or(io::ErrorKind::NotFound)?;
+        let mut variables = match &pool.birth.env_file {
+            Some(file) => env_file::read(file).map_err(io::Error::other)?,
+            None => Vec::new(),
+        };
+        variables.extend_from_slice(&pool.birth.env);
+        let [stdout, stderr] = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
+        let start = Start {
+            command: &pool.command,
+            birth: &pool.birth,
+            variables: &variables,
+            run: &format!("{}/{}", self.run, place(id, slot)),
+            socket: &self.config.socket,
+            output: [stdout.into(), stderr.into()],
+            ends: None,
+        };
+        Worker::start(start, pool.link)
     }
 
     fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
@@ -337,6 +425,10 @@ impl EventLoop {
             let token = Source::WorkerLink(id).token();
             registry.register(&mut SourceFd(&input), token, Interest::READABLE)?;
             registry.register(&mut SourceFd(&output), token, Interest::WRITABLE)?;
+        }
+        for (stream, fd) in self.logs.fds(id) {
+            let token = Source::WorkerOutput(id, stream).token();
+            registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
         }
         Ok(())
     }
@@ -370,8 +462,11 @@ impl EventLoop {
             Some(Ok(None)) | None => return,
         };
         self.read_worker(id);
+        self.logs.ended(id);
+        self.tell_followers();
         let mut exit = Exit::of(status);
         exit.unix_time = unix_time();
+        exit.log = self.logs.tail(&self.daemon.name_of(id), LAST_LINES);
         if let Some(worker) = self.workers.remove(&id) {
             exit.begun = worker.begun();
             let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
@@ -398,7 +493,11 @@ impl EventLoop {
                 pid => format!("pid {pid} (uid {})", info.ssi_uid),
             };
             match signal {
-                Signal::SIGUSR1 | Signal::SIGUSR2 => debug!("{signal} from {sender}: nothing to do"),
+                Signal::SIGUSR1 => {
+                    let files = self.logs.reopen();
+                    info!("{signal} from {sender}: {files} log files are opened again");
+                }
+                Signal::SIGUSR2 => debug!("{signal} from {sender}: nothing to do"),
                 Signal::SIGINT if self.interrupted => {
                     warn!("{signal} again from {sender}: ending everything now");
                     self.feed(Event::StopNow);
@@ -502,6 +601,7 @@ impl EventLoop {
 
     fn drop_client(&mut self, id: ClientId) {
         if let Some(client) = self.clients.remove(&id) {
+            self.logs.unfollow(id);
             let fd = client.raw_fd();
             if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
                 debug!("deregister: {failed}");
@@ -513,6 +613,11 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// The number of a slot among those of all pools.
+fn place(worker: WorkerId, slot: u32) -> u32 {
+    u32::try_from(worker.pool()).unwrap_or(0) * settings::MAX_WORKERS + slot
 }
 
 /// As PHP's `microtime(true)`.
@@ -532,6 +637,9 @@ mod tests {
             Source::Client(ClientId(1)),
             Source::WorkerLink(WorkerId(1)),
             Source::WorkerEnd(WorkerId(u64::from(u32::MAX))),
+            Source::WorkerOutput(WorkerId(1), Stream::Stdout),
+            Source::WorkerOutput(WorkerId(1), Stream::Stderr),
+            Source::Sinks,
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -23,6 +23,14 @@
 //! F0 `birth`      what a worker is born with
 //! F0 `identity`   which user and groups a name stands for
 //! F0 `env_file`   a file of NAME=value lines
+//! F2 `logs`       workers' output: captured, forwarded or appended, kept, followed
+//! F1 `process`    spawn, signal, reap
+//! F1 `backoff`    pure: when an ended worker is started again
+//! F1 `dialect`    FLAT and TYPED <-> Request, answers
+//! F1 `config`     flags -> validated Config
+//! F1 `lines`      pure: lines out of pieces, and the last of them
+//! F1 `sink`       our own stdout and stderr, without waiting for their readers
+//! F1 `logfile`    a file that lines are appended to
 //! F0 `ids`        numbers of workers and clients
 
 mod backoff;
@@ -38,12 +46,16 @@ mod event_loop;
 mod identity;
 mod ids;
 mod life;
+mod lines;
 mod listener;
+mod logfile;
+mod logs;
 mod pool;
 mod process;
 mod reason;
 mod router;
 mod setup;
+mod sink;
 mod verbs;
 mod worker;
 

@@ -81,6 +81,8 @@ pub struct Start<'a> {
     pub run: &'a str,
     /// For [`SOCKET_VARIABLE`].
     pub socket: &'a Path,
+    /// Its stdout and stderr.
+    pub output: [Stdio; 2],
     /// The worker's ends of its link; closed here afterwards.
     pub ends: Option<Ends>,
 }
@@ -102,12 +104,13 @@ impl Process {
     /// # Errors
     /// One sentence: which step has failed, with which value. What pidfd_open(2) says.
     pub fn spawn(start: Start<'_>) -> io::Result<Self> {
-        let Start { command, birth, variables, run, socket, ends } = start;
+        let Start { command, birth, variables, run, socket, output, ends } = start;
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let identity =
             Identity::of(birth.user.as_deref(), birth.group.as_deref()).map_err(io::Error::other)?;
         let mut child = Command::new(program);
-        child.args(arguments).stdin(Stdio::null()).process_group(0);
+        let [stdout, stderr] = output;
+        child.args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         child.envs(identity.variables.iter().map(|(name, value)| (name, value)));
         if let Some(cwd) = &birth.cwd {
             child.env("PWD", cwd); // a shell keeps the name by which it came: a `current` symlink stays one
@@ -362,7 +365,7 @@ mod tests {
 
     fn spawn(birth: &Birth, command: &[OsString]) -> io::Result<Process> {
         let socket = Path::new("/run/x.sock");
-        Process::spawn(Start { command, birth, variables: &birth.env, run: "run/0", socket, ends: None })
+        Process::spawn(Start { command, birth, variables: &birth.env, run: "run/0", socket, output: [Stdio::inherit(), Stdio::inherit()], ends: None })
     }
 
     fn run_with(birth: &Birth, script: &str) -> ExitStatus {

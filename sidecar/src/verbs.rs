@@ -8,6 +8,7 @@ use rustdaemon_core::link::{Dialect, ExitReason, Method};
 use serde::{Deserialize, Serialize};
 
 use crate::control::Control;
+use crate::lines::LogLine;
 
 /// A method that the sidecar answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Verb {
     Methods,
     /// One of [`Control`]'s.
     Control,
+    /// [`Lines`], by a [`LogsQuery`].
+    Logs,
 }
 
 impl Verb {
@@ -31,6 +34,7 @@ impl Verb {
             "daemon.status" if dialect != Dialect::Flat => Some(Self::Status),
             "daemon.methods" if dialect != Dialect::Flat => Some(Self::Methods),
             _ if dialect != Dialect::Flat && Control::is_one(method) => Some(Self::Control),
+            "daemon.logs" if dialect != Dialect::Flat => Some(Self::Logs),
             _ => None,
         }
     }
@@ -125,6 +129,34 @@ pub struct WorkerStatus {
     pub retry_in: Option<f64>,
 }
 
+/// What `daemon.logs` asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogsQuery {
+    /// A pool, or `pool#slot`; none: all.
+    pub name: Option<String>,
+    /// At most so many lines.
+    pub lines: usize,
+    /// Whether further lines are wanted as they come.
+    pub follow: bool,
+}
+
+impl Default for LogsQuery {
+    fn default() -> Self {
+        Self { name: None, lines: DEFAULT_LINES, follow: false }
+    }
+}
+
+/// Lines of `daemon.logs` where the question does not say how many.
+pub const DEFAULT_LINES: usize = 20;
+
+/// The data of `daemon.logs`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Lines {
+    /// Oldest first.
+    pub lines: Vec<LogLine>,
+}
+
 /// The data of `daemon.methods`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Methods {
@@ -160,6 +192,7 @@ pub fn methods<'a>(pools: impl Iterator<Item = (&'a str, &'a [Method])>) -> Meth
         ("ping", "Says that the daemon lives"),
         ("daemon.status", "Pools, workers and their states"),
         ("daemon.methods", "This list"),
+        ("daemon.logs", "Workers' newest lines; with follow: true further ones as they come"),
     ];
     let built_in = looks.into_iter().map(|look| (look, true));
     let built_in = built_in.chain(Control::METHODS.into_iter().map(|control| (control, false)));
@@ -224,6 +257,19 @@ mod tests {
             r#"{"status":"ok","sessions":0,"time":1795200985.455738}"#
         );
         assert_eq!(ping(3, 1_795_200_985.0), r#"{"status":"ok","sessions":3,"time":1795200985}"#);
+    }
+
+    #[test]
+    fn a_query_of_logs_has_defaults_and_no_unknown_key() {
+        let query = |text: &str| serde_json::from_str::<LogsQuery>(text);
+        assert_eq!(query("[]").unwrap(), LogsQuery::default());
+        assert_eq!(query("{}").unwrap(), LogsQuery::default());
+        let wanted = LogsQuery { name: Some("opcua#0".into()), lines: 5, follow: true };
+        assert_eq!(query(r#"{"name":"opcua#0","lines":5,"follow":true}"#).unwrap(), wanted);
+        assert_eq!(query(r#"["opcua#0",5,true]"#).unwrap(), wanted);
+        for bad in [r#"{"nmae":"x"}"#, r#"{"lines":-1}"#, r#"{"follow":"yes"}"#] {
+            assert!(query(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

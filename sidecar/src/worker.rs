@@ -231,6 +231,7 @@ mod tests {
             variables: &[],
             run: "run/0",
             socket: Path::new("/run/x.sock"),
+            output: [Stdio::null(), Stdio::null()],
             ends: None,
         };
         let mut worker = Worker::start(start, true).unwrap();

@@ -87,7 +87,8 @@ impl Builder {
     #[track_caller]
     fn process(&self) -> Process {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("{}\nexec \"$@\"", self.limits), "sh"]);
+        // One file for both: its own lines and its workers' in the order written.
+        command.args(["-c", &format!("{}\nexec \"$@\" >&2", self.limits), "sh"]);
         command.arg(sidecar_binary()).args(["run", "--socket"]).arg(self.socket());
         command.args(&self.flags).arg("--").args(&self.command);
         Process::start(outside_any_sidecar(command, &self.variables))
@@ -237,7 +238,7 @@ impl Sidecar {
     /// Its log so far, and what its workers have written.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.stderr()
+        self.process.stderr() + &self.process.stdout()
     }
 
     /// The lines of its log that hold `text`.

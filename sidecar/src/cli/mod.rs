@@ -5,6 +5,7 @@
 
 mod call;
 mod flags;
+mod logs;
 mod methods;
 mod ping;
 mod run;
@@ -43,6 +44,7 @@ enum Verb {
     Call(call::Call),
     Status(status::ShowStatus),
     Methods(methods::ShowMethods),
+    Logs(logs::ShowLogs),
 }
 
 /// Why a command ends with another code than 0: the code and one sentence for stderr.
@@ -79,6 +81,7 @@ pub fn main() -> u8 {
         Verb::Call(command) => command.run(),
         Verb::Status(command) => command.run(),
         Verb::Methods(command) => command.run(),
+        Verb::Logs(command) => command.run(),
     };
     outcome.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "rustdaemon: {}", failure.sentence);

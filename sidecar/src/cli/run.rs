@@ -2,17 +2,23 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::Args;
+use log::{Level, LevelFilter};
 use rustdaemon_core::{settings, sys};
 
 use super::flags::Flags;
-use super::{DONE, Failure, Outcome, SYSTEM, USAGE, print};
-use crate::config::{self, Config, PoolConfig};
+use super::{Failure, Outcome, SYSTEM, USAGE, print};
+use crate::config::{self, Config, LogFormat, PoolConfig};
 use crate::event_loop::EventLoop;
 use crate::listener::Listener;
+use crate::logs::{self, Logs};
+use crate::process;
 use crate::setup;
+use crate::sink::{SharedSink, Sink};
 
 /// Bind the socket, start the workers and keep them alive.
 ///
@@ -53,8 +59,8 @@ impl Run {
         if check {
             return print(&config.pools.iter().map(summary).collect::<String>());
         }
-        start_log();
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
+        let logs = start_log(config.log_format).map_err(|failed| system("stdout and stderr", failed))?;
         // What whoever started us left open is ours alone, not the workers'.
         if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
             log::warn!("inherited descriptors could not be looked at and reach the workers: {failed}");
@@ -72,7 +78,7 @@ impl Run {
         let listener = group
             .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, listener, run, random)
+        let event_loop = EventLoop::new(config, listener, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
         Ok(event_loop.run())
     }
@@ -112,14 +118,44 @@ fn summary(pool: &PoolConfig) -> String {
     format!("{}: {} worker{plural}: {}\n", pool.name, pool.workers, words.join(" "))
 }
 
-/// Lines on stderr: time, level, text. `RUSTDAEMON_LOG` sets the level (error warn info debug trace).
-fn start_log() {
-    let filter = env_logger::Env::new().filter_or("RUSTDAEMON_LOG", "info");
-    let mut builder = env_logger::Builder::from_env(filter);
-    builder.format(|out, record| {
-        writeln!(out, "{} {:5} rustdaemon: {}", out.timestamp_millis(), record.level(), record.args())
+/// Our own lines on stderr: time, level, text. `RUSTDAEMON_LOG` sets the level.
+fn start_log(format: LogFormat) -> std::io::Result<Logs> {
+    let note = match format {
+        LogFormat::Text => |lost| format!("{}\n", text(Level::Warn, &lost_lines(lost))),
+        LogFormat::Json => |lost| format!("{}\n", json(Level::Warn, &lost_lines(lost))),
+    };
+    let stdout = Sink::new(std::io::stdout().as_fd().try_clone_to_owned()?, note);
+    let stderr = SharedSink::new(Sink::new(std::io::stderr().as_fd().try_clone_to_owned()?, note));
+    let word = std::env::var("RUSTDAEMON_LOG").unwrap_or_default();
+    let level = word.parse::<LevelFilter>().ok();
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level.unwrap_or(LevelFilter::Info));
+    builder.target(env_logger::Target::Pipe(Box::new(stderr.clone())));
+    builder.format(move |out, record| {
+        let (level, message) = (record.level(), record.args().to_string());
+        match format {
+            LogFormat::Text => writeln!(out, "{}", text(level, &message)),
+            LogFormat::Json => writeln!(out, "{}", json(level, &message)),
+        }
     });
     builder.init();
+    if level.is_none() && !word.is_empty() {
+        log::warn!("RUSTDAEMON_LOG={word} is none of off, error, warn, info, debug, trace: info is taken");
+    }
+    Ok(Logs::new(stdout, stderr, format))
+}
+
+fn lost_lines(lost: u64) -> String {
+    format!("{lost} lines are missing here: there was no room for them")
+}
+
+fn text(level: Level, message: &str) -> String {
+    format!("{} {level:5} rustdaemon: {message}", logs::timestamp(SystemTime::now()))
+}
+
+fn json(level: Level, message: &str) -> String {
+    let time = logs::timestamp(SystemTime::now());
+    serde_json::json!({"time": time, "level": level.as_str(), "message": message}).to_string()
 }
 
 fn random() -> std::io::Result<u64> {

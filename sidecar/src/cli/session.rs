@@ -38,6 +38,14 @@ impl Session {
     /// # Errors
     /// [`BAD_NEWS`]: the answer is a fault; [`SYSTEM`]: nobody listens, or no answer came; [`USAGE`]: no socket was named.
     pub fn ask(&self, method: &str, args: &str) -> Result<Box<RawValue>, Failure> {
+        self.open(method, args).map(|(data, _)| data)
+    }
+
+    /// As [`Session::ask`]; also the connection, for what comes after the answer, however long that takes.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn open(&self, method: &str, args: &str) -> Result<(Box<RawValue>, BufReader<UnixStream>), Failure> {
         let named = self.socket.clone().or_else(|| std::env::var(SOCKET_VARIABLE).ok());
         let socket = named.ok_or_else(|| {
             Failure::new(USAGE, format!("which sidecar? Give --socket PATH, or set {SOCKET_VARIABLE}"))
@@ -68,14 +76,18 @@ impl Session {
         let request = format!("{{\"id\":1,\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
         (&stream).write_all(request.as_bytes()).map_err(broke)?;
         let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line).map_err(broke)?;
+        let mut stream = BufReader::new(stream);
+        stream.read_line(&mut line).map_err(broke)?;
+        stream.get_ref().set_read_timeout(None).map_err(broke)?;
         let strange = || system(format!("{socket} answered something that is not rustdaemon's: {line:?}"));
         if line.is_empty() {
             return Err(system(format!("{socket} closed the connection without an answer")));
         }
         let response: Response<'_> = serde_json::from_str(&line).map_err(|_| strange())?;
         match response {
-            Response { ok: true, data, .. } => Ok(data.map_or_else(Box::default, ToOwned::to_owned)),
+            Response { ok: true, data, .. } => {
+                Ok((data.map_or_else(Box::default, ToOwned::to_owned), stream))
+            }
             Response { error: Some(fault), .. } => {
                 Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message)))
             }

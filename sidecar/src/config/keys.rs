@@ -10,7 +10,7 @@ use rustdaemon_core::link::{LINK_VARIABLE, RUN_VARIABLE, SOCKET_VARIABLE};
 use rustdaemon_core::settings;
 
 use super::tree::{Entry, Node, Value};
-use super::{Config, HangAction, LogPrefix, LogTarget, PoolConfig, value};
+use super::{Config, HangAction, LogFormat, LogPrefix, LogTarget, PoolConfig, value};
 
 /// A key of `T`.
 pub struct Key<T> {
@@ -59,6 +59,15 @@ pub const TOP: &[Key<Config>] = &[
         "",
         "Group of the socket, name or number; default: the sidecar's own",
         |to, given| given.name().map(|it| to.socket_group = it),
+    ),
+    key(
+        "log_format",
+        Text("text|json"),
+        "text",
+        "Form of what is written to stdout and stderr",
+        |to, given| {
+            given.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]).map(|it| to.log_format = it)
+        },
     ),
     key("exit_when_parked", On, "false", "End with code 111 when every pool is parked", |to, given| {
         given.bool().map(|it| to.exit_when_parked = it)

@@ -1,0 +1,412 @@
+//! What workers write to stdout and stderr: captured, forwarded to our stdout or appended to a file, kept, followed.
+//!
+//! # How it works
+//! Two pipes per worker, of the system's default size, made before its spawn; our ends are non-blocking and read in
+//! the loop, at most [`TURN_BYTES`] per pipe and turn. The lines go to one place per pool, and the newest of each slot
+//! stay here, across its workers.
+//! A worker's end: what is in its pipes by then is read before anybody hears of the end. Whatever it has started may
+//! hold the pipes longer: they are read until their own end, [`LEFT_PIPES`] per slot; the oldest is closed for one more
+//! (its writer gets `EPIPE`).
+//!
+//! # Prefix
+//! `name#slot | `, by [`LogPrefix`]. A stack trace has it once: a line that goes on with the one before has none,
+//! unless another worker's line came between.
+//!
+//! # What may be lost
+//! See `lines`, `sink` and `logfile`: each counts, each says how many. A worker never waits for who reads its lines.
+//!
+//! # Rules
+//! Never blocks, but on a log file's disk. Decides nothing about workers.
+//! Sources: pipe(7), fcntl(2) F_GETPIPE_SZ.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use log::{error, log, warn};
+use nix::fcntl::{FcntlArg, fcntl};
+use rustdaemon_core::{link, sys};
+use serde_json::json;
+
+use crate::config::{LogFormat, LogPrefix, LogTarget, PoolConfig};
+use crate::dialect::{self, Address};
+use crate::ids::{ClientId, WorkerId};
+use crate::lines::{Assembler, LogLine, Stream, TAIL_LINES, Tail, is_continuation, is_json_object};
+use crate::logfile::{LogFile, News};
+use crate::sink::{SharedSink, Sink};
+
+/// Read from one pipe in one turn of the loop, so that one worker's flood leaves the others their turns.
+pub const TURN_BYTES: usize = 64 * 1024;
+/// Pipes per slot that outlive their worker.
+const LEFT_PIPES: usize = 8;
+/// At the end, our own stdout and stderr may take this long to take what waits.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// One end of a worker's output, while somebody may write to the other.
+type Key = (WorkerId, Stream);
+
+/// All captured output.
+#[derive(Debug)]
+pub struct Logs {
+    pipes: BTreeMap<Key, Pipe>,
+    chunk: Box<[u8]>,
+    outlets: Outlets,
+    stderr: SharedSink,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    read: File,
+    lines: Assembler,
+    origin: Origin,
+    /// Its worker has ended.
+    left: bool,
+}
+
+/// Where a pipe's lines come from and go to.
+#[derive(Clone, Debug)]
+struct Origin {
+    name: Rc<str>,
+    key: Key,
+    target: LogTarget,
+    prefix: LogPrefix,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+struct Outlets {
+    format: LogFormat,
+    stdout: Sink,
+    files: HashMap<PathBuf, LogFile>,
+    tails: BTreeMap<Rc<str>, Tail>,
+    sequence: u64,
+    /// Who wrote the last line to stdout.
+    last: Option<Key>,
+    followers: Vec<Follower>,
+    events: Vec<(ClientId, Vec<u8>)>,
+}
+
+/// Somebody who wants further lines.
+#[derive(Debug)]
+struct Follower {
+    client: ClientId,
+    address: Address,
+    name: Option<String>,
+}
+
+/// What has become of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Empty for now: readiness will tell of more.
+    Dry,
+    /// There may be more, and no edge will tell of it.
+    More,
+    /// Nobody can write to it any more; it is closed.
+    Ended,
+}
+
+impl Logs {
+    /// Nothing captured yet. `stderr` is where our own lines go.
+    #[must_use]
+    pub fn new(stdout: Sink, stderr: SharedSink, format: LogFormat) -> Self {
+        let outlets = Outlets {
+            format,
+            stdout,
+            files: HashMap::new(),
+            tails: BTreeMap::new(),
+            sequence: 0,
+            last: None,
+            followers: Vec::new(),
+            events: Vec::new(),
+        };
+        Self { pipes: BTreeMap::new(), chunk: vec![0; TURN_BYTES].into(), outlets, stderr }
+    }
+
+    /// Makes the pipes of a worker of slot `name`: its ends of stdout and stderr.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn open(&mut self, worker: WorkerId, name: &str, pool: &PoolConfig) -> io::Result<[OwnedFd; 2]> {
+        let (stdout, stderr) = (sys::pipe()?, sys::pipe()?);
+        let name = self.outlets.slot(name);
+        if let LogTarget::File(path) = &pool.log {
+            self.outlets.files.entry(path.clone()).or_insert_with(|| LogFile::new(path));
+        }
+        for (stream, read) in [(Stream::Stdout, stdout.read), (Stream::Stderr, stderr.read)] {
+            sys::set_nonblocking(read.as_fd())?;
+            let key = (worker, stream);
+            let origin =
+                Origin { name: name.clone(), key, target: pool.log.clone(), prefix: pool.log_prefix };
+            let pipe = Pipe { read: read.into(), lines: Assembler::default(), origin, left: false };
+            self.pipes.insert(key, pipe);
+        }
+        Ok([stdout.write, stderr.write])
+    }
+
+    /// Forgets the pipes of a worker that could not be started.
+    pub fn discard(&mut self, worker: WorkerId) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.pipes.remove(&(worker, stream));
+        }
+    }
+
+    /// For readiness: the worker's open pipes.
+    pub fn fds(&self, worker: WorkerId) -> impl Iterator<Item = (Stream, i32)> {
+        let range = (worker, Stream::Stdout)..=(worker, Stream::Stderr);
+        self.pipes.range(range).map(|((_, stream), pipe)| (*stream, pipe.read.as_raw_fd()))
+    }
+
+    /// For readiness: our own stdout and stderr have room again.
+    #[must_use]
+    pub fn sink_fds(&self) -> [i32; 2] {
+        [self.outlets.stdout.raw_fd(), self.stderr.lock().raw_fd()]
+    }
+
+    /// Reads what is there, up to a turn's share of it.
+    pub fn read(&mut self, worker: WorkerId, stream: Stream) -> Flow {
+        self.read_up_to(&(worker, stream), TURN_BYTES)
+    }
+
+    /// The worker has ended: takes in what it has left in its pipes.
+    pub fn ended(&mut self, worker: WorkerId) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let key = (worker, stream);
+            let Some(pipe) = self.pipes.get(&key) else { continue };
+            // All that was written before the end fits into the pipe: what others go on writing waits for its turn.
+            let held =
+                fcntl(&pipe.read, FcntlArg::F_GETPIPE_SZ).ok().and_then(|bytes| usize::try_from(bytes).ok());
+            if self.read_up_to(&key, held.unwrap_or(TURN_BYTES)) != Flow::Ended {
+                self.leave(&key);
+            }
+        }
+        self.settle(Instant::now());
+    }
+
+    /// The newest lines of a slot, oldest first: `stdout` and `stderr` as they came.
+    #[must_use]
+    #[allow(dead_code, reason = "for the reason of an exit, which is told by the pool's events")]
+    pub fn tail(&self, name: &str, lines: usize) -> Vec<String> {
+        let tail = self.outlets.tails.get(name);
+        let kept = tail.into_iter().flat_map(|tail| tail.last(lines));
+        kept.map(|kept| String::from_utf8_lossy(&kept.line).into_owned()).collect()
+    }
+
+    /// The newest lines of all slots that `name` means (a pool, `pool#slot`, none: all), oldest first.
+    #[must_use]
+    pub fn recent(&self, name: Option<&str>, lines: usize) -> Vec<LogLine> {
+        let meant = self.outlets.tails.iter().filter(|(slot, _)| means(name, slot));
+        let mut kept: Vec<_> =
+            meant.flat_map(|(slot, tail)| tail.last(TAIL_LINES).map(move |kept| (slot, kept))).collect();
+        kept.sort_by_key(|(_, kept)| kept.sequence);
+        let newest = kept.get(kept.len().saturating_sub(lines)..).unwrap_or_default();
+        newest.iter().map(|(slot, kept)| LogLine::new(slot, kept.stream, kept.at, &kept.line)).collect()
+    }
+
+    /// From now on, tells a client of the lines that `name` means.
+    pub fn follow(&mut self, client: ClientId, address: Address, name: Option<String>) {
+        self.outlets.followers.push(Follower { client, address, name });
+    }
+
+    /// The client has left.
+    pub fn unfollow(&mut self, client: ClientId) {
+        self.outlets.followers.retain(|follower| follower.client != client);
+    }
+
+    /// What followers are to be told.
+    pub fn take_events(&mut self) -> Vec<(ClientId, Vec<u8>)> {
+        std::mem::take(&mut self.outlets.events)
+    }
+
+    /// Opens all log files again; how many there are.
+    pub fn reopen(&mut self) -> usize {
+        self.settle(Instant::now());
+        for file in self.outlets.files.values_mut() {
+            say(file.reopen());
+        }
+        self.outlets.files.len()
+    }
+
+    /// Writes what waits, as far as there is room.
+    pub fn flush(&mut self, now: Instant) {
+        self.settle(now);
+        let _ = self.stderr.lock().flush(now); // of this one's failures nobody can be told
+    }
+
+    /// When [`Logs::flush`] is wanted without readiness.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.outlets.stdout.retry_at().into_iter().chain(self.stderr.lock().retry_at()).min()
+    }
+
+    /// The end: the last lines of what workers have left running, and then what waits.
+    ///
+    /// # Blocking
+    /// While our own stdout or stderr has no room, at most [`FAREWELL`] each.
+    pub fn finish(&mut self) {
+        for worker in self.pipes.keys().map(|(worker, _)| *worker).collect::<Vec<_>>() {
+            self.ended(worker);
+        }
+        self.outlets.stdout.drain(FAREWELL);
+        self.stderr.lock().drain(FAREWELL);
+    }
+
+    fn settle(&mut self, now: Instant) {
+        let news: Vec<News> = self.outlets.files.values_mut().map(|file| file.flush(now)).collect();
+        news.into_iter().for_each(say);
+        match self.outlets.stdout.flush(now) {
+            Some(Ok(())) => warn!("stdout is written again"),
+            Some(Err(failed)) => {
+                error!(
+                    "cannot write to stdout: {failed}; workers' lines are lost and counted until it works again"
+                );
+            }
+            None => {}
+        }
+    }
+
+    fn read_up_to(&mut self, key: &Key, bytes: usize) -> Flow {
+        let Some(pipe) = self.pipes.get_mut(key) else { return Flow::Ended };
+        let (outlets, origin, at) = (&mut self.outlets, &pipe.origin, SystemTime::now());
+        let mut left = bytes;
+        let flow = loop {
+            let room = self.chunk.get_mut(..left.min(TURN_BYTES)).unwrap_or_default();
+            if room.is_empty() {
+                break Flow::More;
+            }
+            match pipe.read.read(room) {
+                Ok(0) => break Flow::Ended,
+                Ok(length) => {
+                    left -= length;
+                    let piece = room.get(..length).unwrap_or_default();
+                    pipe.lines.push(piece, |line| outlets.take(origin, at, line));
+                }
+                Err(failed) if failed.kind() == io::ErrorKind::Interrupted => {}
+                Err(failed) if failed.kind() == io::ErrorKind::WouldBlock => break Flow::Dry,
+                Err(failed) => {
+                    error!("{}: its output cannot be read: {failed}", pipe.origin.name);
+                    break Flow::Ended;
+                }
+            }
+        };
+        if flow == Flow::Ended {
+            pipe.lines.finish(|line| outlets.take(origin, at, line));
+            self.pipes.remove(key);
+        }
+        flow
+    }
+
+    /// A pipe whose worker has ended, and which somebody else holds.
+    fn leave(&mut self, key: &Key) {
+        let Some(pipe) = self.pipes.get_mut(key) else { return };
+        let (outlets, origin, at) = (&mut self.outlets, &pipe.origin, SystemTime::now());
+        pipe.lines.finish(|line| outlets.take(origin, at, line));
+        pipe.left = true;
+        let name = pipe.origin.name.clone();
+        let left = self.pipes.iter().filter(|(_, pipe)| pipe.left && pipe.origin.name == name);
+        let left: Vec<Key> = left.map(|(key, _)| *key).collect();
+        if left.len() > LEFT_PIPES
+            && let Some(oldest) = left.first()
+        {
+            warn!(
+                "{name}: more than {LEFT_PIPES} outputs are held by what its ended workers had started: the oldest is closed"
+            );
+            self.read_up_to(oldest, TURN_BYTES);
+            self.pipes.remove(oldest);
+        }
+    }
+}
+
+impl Outlets {
+    fn slot(&mut self, name: &str) -> Rc<str> {
+        match self.tails.get_key_value(name) {
+            Some((name, _)) => name.clone(),
+            None => {
+                let name: Rc<str> = name.into();
+                self.tails.insert(name.clone(), Tail::default());
+                name
+            }
+        }
+    }
+
+    fn take(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
+        self.sequence += 1;
+        if let Some(tail) = self.tails.get_mut(&origin.name) {
+            tail.push(self.sequence, origin.key.1, at, line);
+        }
+        match &origin.target {
+            LogTarget::Forward => self.forward(origin, at, line),
+            LogTarget::File(path) => {
+                let name = if origin.prefix == LogPrefix::Always { &*origin.name } else { "" };
+                let separator = if name.is_empty() { "" } else { " | " };
+                let parts = [name.as_bytes(), separator.as_bytes(), line, b"\n"];
+                say(self.files.get_mut(path).and_then(|file| file.push(Instant::now(), &parts)));
+            }
+        }
+        self.tell_followers(origin, at, line);
+    }
+
+    fn forward(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
+        let goes_on = self.last == Some(origin.key) && is_continuation(line);
+        self.last = Some(origin.key);
+        let is_object = |wanted| wanted && is_json_object(line);
+        if self.format == LogFormat::Json {
+            return match is_object(origin.prefix != LogPrefix::Always) {
+                true => self.stdout.push(&[line, b"\n"]),
+                false => self.stdout.push(&[wrapped(origin, at, line).as_bytes(), b"\n"]),
+            };
+        }
+        let bare = match origin.prefix {
+            LogPrefix::Never => true,
+            LogPrefix::Always => false,
+            LogPrefix::Auto => goes_on || is_object(true),
+        };
+        match bare {
+            true => self.stdout.push(&[line, b"\n"]),
+            false => self.stdout.push(&[origin.name.as_bytes(), b" | ", line, b"\n"]),
+        }
+    }
+
+    fn tell_followers(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
+        let followers =
+            self.followers.iter().filter(|follower| means(follower.name.as_deref(), &origin.name));
+        for follower in followers {
+            let data = link::json(&LogLine::new(&origin.name, origin.key.1, at, line));
+            let mut event = Vec::with_capacity(data.len() + 64);
+            dialect::write_event(&mut event, &follower.address, &data);
+            self.events.push((follower.client, event));
+        }
+    }
+}
+
+/// A worker's line as JSON, for people's and programs' log stores.
+fn wrapped(origin: &Origin, at: SystemTime, line: &[u8]) -> String {
+    json!({
+        "time": timestamp(at),
+        "worker": &*origin.name,
+        "stream": origin.key.1,
+        "line": String::from_utf8_lossy(line),
+    })
+    .to_string()
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+#[must_use]
+pub fn timestamp(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+/// Whether `name` (a pool, `pool#slot`, none: all) means the slot.
+#[must_use]
+pub fn means(name: Option<&str>, slot: &str) -> bool {
+    name.is_none_or(|name| name == slot || slot.rsplit_once('#').is_some_and(|(pool, _)| pool == name))
+}
+
+fn say(news: News) {
+    if let Some((level, line)) = news {
+        log!(level, "{line}");
+    }
+}
