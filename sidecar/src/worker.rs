@@ -214,6 +214,8 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
     use std::path::Path;
 
     use super::*;
