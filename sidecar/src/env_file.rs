@@ -35,8 +35,8 @@ pub fn read(path: &Path) -> Result<Vec<(OsString, OsString)>, String> {
         return Err(named(format!("has more than {MAX_BYTES} bytes")));
     }
     parse(&text).map_err(|problems| {
-        let sentence = |(line, what): &(usize, String)| format!("{}:{line}: {what}", path.display());
-        problems.iter().map(sentence).collect::<Vec<_>>().join("; ")
+        let sentences: Vec<_> = problems.iter().map(|(line, what)| format!("{line}: {what}")).collect();
+        format!("{}:{}", path.display(), sentences.join("; line "))
     })
 }
 

@@ -13,6 +13,8 @@
 mod bad_input;
 // `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.
 mod cli;
+// The configuration file: what it says, and how it is refused.
+mod config;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
 // Deaths, restarts, backoff.

@@ -8,9 +8,8 @@ pub fn contradictions(pool: &PoolConfig, is_given: impl Fn(&str) -> bool) -> Vec
     if let (Some(soft), Some(hard)) = (pool.memory_soft, pool.memory_hard)
         && soft >= hard
     {
-        let what =
-            format!("is {soft} bytes, and memory_hard is {hard}; the soft limit must be the lower one");
-        found.push(("memory_soft", what));
+        let what = "is not below memory_hard: a worker would be killed before it could be replaced";
+        found.push(("memory_soft", what.into()));
     }
     if pool.ready_after > pool.ready_timeout && (!pool.link || is_given("ready_after")) {
         let (after, timeout) = (pool.ready_after, pool.ready_timeout);

@@ -240,6 +240,7 @@ fn errors_of_syntax_hide_as_little_as_they_can() {
         "f:6: duplicate key, near `queue`",
         "f:7: pool.q.nice: 20 is not a whole number from -20 to 19",
         "f:8: duplicate key, near `q`",
+        "f:9: duplicate key, near `nice`",
     ];
     assert_eq!(toml(text).unwrap_err(), expected);
     let json = |text| from(Format::Json, text).unwrap_err();
