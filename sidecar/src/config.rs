@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use rustdaemon_core::settings;
 
-pub use self::draft::{Draft, Flags, Format};
+pub use self::draft::{Document, Draft, Flags, Format};
 pub use self::keys::{Flag, POOL, TOP, defaults_as_toml};
 pub use self::value::duration;
 use crate::birth::Birth;

@@ -15,6 +15,9 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+/// Names and values.
+pub type Variables = Vec<(OsString, OsString)>;
+
 /// The largest file.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -22,7 +25,7 @@ const MAX_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// One sentence that begins with the file; what is wrong in it with the line.
-pub fn read(path: &Path) -> Result<Vec<(OsString, OsString)>, String> {
+pub fn read(path: &Path) -> Result<Variables, String> {
     let named = |what: String| format!("{}: {what}", path.display());
     let is_file = std::fs::metadata(path).map_err(|failed| named(failed.to_string()))?.is_file();
     if !is_file {
@@ -41,7 +44,7 @@ pub fn read(path: &Path) -> Result<Vec<(OsString, OsString)>, String> {
 }
 
 /// The variables of a text, or what is wrong in which line.
-fn parse(text: &[u8]) -> Result<Vec<(OsString, OsString)>, Vec<(usize, String)>> {
+fn parse(text: &[u8]) -> Result<Variables, Vec<(usize, String)>> {
     let (mut variables, mut problems) = (Vec::new(), Vec::new());
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
         match variable(line.trim_ascii()) {

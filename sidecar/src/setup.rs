@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
-use crate::config::{Draft, Flags, Format, LogTarget, PoolConfig};
+use crate::config::{Document, Draft, Flags, Format, LogTarget, PoolConfig};
 use crate::{env_file, process};
 
 /// The draft of one pool that the command line describes, checked.
@@ -41,7 +41,8 @@ pub fn from_file(file: &Path, flags: &Flags) -> Result<Draft, String> {
     })?;
     let here = working_directory()?;
     let base = here.join(file.parent().unwrap_or(Path::new(""))).components().collect::<PathBuf>();
-    Ok(checked(Draft::from_document(&shown.to_string(), format, &text, &base, flags, &here)))
+    let document = Document { file: &shown.to_string(), format, text: &text, base: &base };
+    Ok(checked(Draft::from_document(document, flags, &here)))
 }
 
 /// The id of a group, by name or number.

@@ -28,6 +28,19 @@ pub enum Format {
     Json,
 }
 
+/// A document.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// Its name, for people.
+    pub file: &'a str,
+    /// Its language.
+    pub format: Format,
+    /// Itself.
+    pub text: &'a str,
+    /// What its relative paths are relative to.
+    pub base: &'a Path,
+}
+
 /// Flags as given: key, values.
 pub type Flags = Vec<(&'static str, Vec<String>)>;
 
@@ -67,17 +80,10 @@ impl Draft {
         draft
     }
 
-    /// From a document that people know as `file`. `base` is what its relative paths are relative to. Flags of keys
-    /// above all pools win over the document; their paths are relative to `flags_base`.
+    /// From a document. Flags of keys above all pools win over it; their paths are relative to `flags_base`.
     #[must_use]
-    pub fn from_document(
-        file: &str,
-        format: Format,
-        text: &str,
-        base: &Path,
-        flags: &Flags,
-        flags_base: &Path,
-    ) -> Self {
+    pub fn from_document(document: Document<'_>, flags: &Flags, flags_base: &Path) -> Self {
+        let Document { file, format, text, base } = document;
         let mut draft = Self::new(Some(file));
         let (entries, errors) = match format {
             Format::Toml => tree::toml(text),

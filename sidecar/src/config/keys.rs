@@ -405,8 +405,12 @@ impl Given<'_> {
         }
     }
 
+    /// A name, or a number with or without quotes.
     fn name(&self) -> Read<Option<String>> {
-        self.optional(|given| Ok(given.text()?.to_owned()))
+        self.optional(|given| match given.node.value {
+            Value::Whole(number) => Ok(number.to_string()),
+            _ => Ok(given.text()?.to_owned()),
+        })
     }
 
     fn socket(&self) -> Read<PathBuf> {

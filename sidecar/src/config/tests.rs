@@ -7,8 +7,8 @@ use super::keys::{POOL, TOP, defaults_as_toml};
 use super::*;
 
 fn from(format: Format, text: &str) -> Result<Config, Vec<String>> {
-    let (base, here) = (Path::new("/etc/app"), Path::new("/home/me"));
-    Draft::from_document("f", format, text, base, &Vec::new(), here).finish()
+    let document = Document { file: "f", format, text, base: Path::new("/etc/app") };
+    Draft::from_document(document, &Vec::new(), Path::new("/home/me")).finish()
 }
 
 fn toml(text: &str) -> Result<Config, Vec<String>> {
@@ -57,6 +57,7 @@ fn every_key_takes_what_it_says() {
         ("cwd", "'.'", with(|_, pool| pool.birth.cwd = Some("/etc/app".into()))),
         ("cwd", "''", plain()),
         ("user", "'33'", with(|_, pool| pool.birth.user = Some("33".into()))),
+        ("user", "33", with(|_, pool| pool.birth.user = Some("33".into()))),
         ("group", "'www'", with(|_, pool| pool.birth.group = Some("www".into()))),
         ("umask", "'027'", with(|_, pool| pool.birth.umask = Some(0o27))),
         ("nice", "-20", with(|_, pool| pool.birth.nice = Some(-20))),
@@ -246,6 +247,10 @@ fn errors_of_syntax_hide_as_little_as_they_can() {
     let json = |text| from(Format::Json, text).unwrap_err();
     assert_eq!(json("{\n \"socket\": \"s\",\n \"pool\" {}\n}"), ["f:3: expected `:`"]);
     assert_eq!(json("{\n \"socket\":\n\"\\ud800\"}"), ["f:3: unexpected end of hex escape"]);
+    let deep = format!("{{\"socket\":\n{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(
+        json(&deep).contains(&"f:2: socket: an array is not a string; write it in double quotes".to_owned())
+    );
     assert_eq!(json("[]"), ["f:1: invalid type: sequence, expected an object"]);
     assert_eq!(json(""), ["f:1: EOF while parsing a value"]);
 }
@@ -342,7 +347,8 @@ fn flags_are_the_same_keys() {
 fn flags_of_the_top_win_over_the_file() {
     let flags = vec![("socket", vec!["s".to_owned()]), ("socket_mode", vec!["9".to_owned()])];
     let draft = |text| {
-        Draft::from_document("f", Format::Toml, text, Path::new("/etc"), &flags, Path::new("/home/me"))
+        let document = Document { file: "f", format: Format::Toml, text, base: Path::new("/etc") };
+        Draft::from_document(document, &flags, Path::new("/home/me"))
     };
     let draft = draft("[pool.p]\ncommand = ['x']");
     assert_eq!(draft.config().socket, Path::new("/home/me/s"));

@@ -51,6 +51,9 @@ pub struct Entry {
     pub node: Node,
 }
 
+/// How deep a JSON document is read: an array in a pool's key is four levels down.
+const MAX_DEPTH: usize = 8;
+
 /// Where the text is not TOML, or not JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Syntax {
@@ -113,30 +116,33 @@ fn toml_node(text: &str, value: &Spanned<DeValue<'_>>) -> Node {
 
 /// Reads JSON: the members of the root, and the first error of syntax.
 pub fn json(text: &str) -> (Vec<Entry>, Vec<Syntax>) {
-    match json_members(text, text) {
+    match json_members(text, text, 0) {
         Ok(entries) => (entries, Vec::new()),
         Err(syntax) => (Vec::new(), vec![syntax]),
     }
 }
 
-fn json_members(text: &str, slice: &str) -> Result<Vec<Entry>, Syntax> {
+fn json_members(text: &str, slice: &str, depth: usize) -> Result<Vec<Entry>, Syntax> {
     let Members(members) = json_read(text, slice)?;
     let entry = |(key, value): &(&RawValue, &RawValue)| {
         Ok(Entry {
             key: json_read(text, key.get())?,
             line: line_at(text, offset(text, key.get())),
-            node: json_node(text, value.get())?,
+            node: json_node(text, value.get(), depth + 1)?,
         })
     };
     members.iter().map(entry).collect()
 }
 
-fn json_node(text: &str, slice: &str) -> Result<Node, Syntax> {
+fn json_node(text: &str, slice: &str, depth: usize) -> Result<Node, Syntax> {
     let value = match slice.bytes().next() {
-        Some(b'{') => Value::Table(json_members(text, slice)?),
+        Some(b'{' | b'[') if depth > MAX_DEPTH => Value::Other("something nested too deeply"),
+        Some(b'{') => Value::Table(json_members(text, slice, depth)?),
         Some(b'[') => {
             let items: Vec<&RawValue> = json_read(text, slice)?;
-            Value::List(items.iter().map(|item| json_node(text, item.get())).collect::<Result<_, _>>()?)
+            Value::List(
+                items.iter().map(|item| json_node(text, item.get(), depth + 1)).collect::<Result<_, _>>()?,
+            )
         }
         Some(b'"') => Value::Text(json_read(text, slice)?),
         Some(b't' | b'f') => Value::Bool(json_read(text, slice)?),
