@@ -180,10 +180,16 @@ fn may_give_to(group: Gid) -> Result<(), String> {
 
 fn may_raise(limit: u64) -> Result<(), String> {
     let hard = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
-    if geteuid().is_root() || limit <= hard {
-        return Ok(());
+    if limit > hard && !geteuid().is_root() {
+        return Err(format!("is {limit}, and more than the sidecar's own hard limit of {hard} needs root"));
     }
-    Err(format!("is {limit}, and more than the sidecar's own hard limit of {hard} needs root"))
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
+    match most {
+        Some(most) if limit > most => {
+            Err(format!("is {limit}, and the kernel allows {most} (/proc/sys/fs/nr_open)"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where we are, as the shell has named it: a symlink on the way, such as `current`, stays one.

@@ -1,7 +1,7 @@
 //! The configuration file: what it says, and how it is refused.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -138,6 +138,41 @@ fn two_pools_share_one_socket() {
 }
 
 #[test]
+fn a_program_is_looked_for_where_its_worker_would() {
+    let builder = with_file(
+        "socket = 's'\n[pool.a]\ncwd = 'app'\ncommand = ['./tool']\n[pool.b]\ncommand = ['tool']\nenv_file = 'app/env'",
+    );
+    let app = builder.directory().join("app");
+    fs::create_dir(&app).unwrap();
+    fs::write(app.join("env"), format!("export PATH=\"{}\" # of ours\n", app.display())).unwrap();
+    let check = || run(builder.directory(), &["--config", "c.toml", "--check"]);
+    let ended = check();
+    assert_refused(&ended, "c.toml:4: pool.a.command: the command ");
+    assert_refused(
+        &ended,
+        &format!("c.toml:6: pool.b.command: the command tool was not found in PATH ({})", app.display()),
+    );
+    fs::write(app.join("tool"), "").unwrap();
+    fs::set_permissions(app.join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(check().code(), 0);
+}
+
+#[test]
+fn a_symlink_on_the_way_to_a_file_stays_one() {
+    let builder = with_file("socket = 's'\n[pool.a]\ncwd = 'none'\ncommand = ['sh']");
+    let link = builder.directory().join("current");
+    std::os::unix::fs::symlink(builder.directory(), &link).unwrap();
+    let says = format!("the directory {}/none does not exist", link.display());
+    let mut from_inside = command(&link, &["--config", "c.toml"]);
+    from_inside.env("PWD", &link);
+    assert_refused(&Process::start(from_inside).wait(), &says);
+    assert_refused(&run(builder.directory(), &["--config", "./current/c.toml"]), &says);
+    let mut elsewhere = command(&link, &["--config", "c.toml"]);
+    elsewhere.env("PWD", "/tmp");
+    assert_refused(&Process::start(elsewhere).wait(), &format!("{}/none", builder.directory().display()));
+}
+
+#[test]
 fn what_does_not_go_with_a_file_is_refused() {
     let builder = with_file("socket = 's'\n[pool.plc]\ncommand = ['FAKE']");
     let refused = |words: &[&str]| run(builder.directory(), &[&["--config", "c.toml"], words].concat());
@@ -164,7 +199,7 @@ fn what_needs_root_is_said_to_whoever_is_not() {
     let builder = with_file(
         "socket = 's'\nsocket_group = 'root'\n[pool.plc]\ncommand = ['sh']\nlink = false\nuser = 'root'\ngroup = 'root'\nlimit_nofile = 1000000000",
     );
-    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(builder.directory(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut check = command(builder.directory(), &["--config", "c.toml", "--check"]);
     if geteuid().is_root() {
         check.uid(NOBODY).gid(NOBODY);
