@@ -48,6 +48,8 @@ pub const FORCE_STOP_INI: &CStr = c"rustdaemon.force_stop";
 const FORCE_STOP: u32 = 3;
 
 static ORIGIN: OnceLock<Origin> = OnceLock::new();
+/// What holds this worker's slot: never closed, so that it is held until the process has ended, also without a link.
+static LIFE: OnceLock<(Option<OwnDescriptor>, OwnedFd)> = OnceLock::new();
 
 /// Remembers how the process was started. MINIT, in php-cli only.
 pub fn capture_origin() {
@@ -148,6 +150,9 @@ impl State {
         self.generation = fork::generation();
         let page = SlotPage::attach(ends.slot.as_fd())?;
         let own = [OwnDescriptor::new(ends.input.as_fd())?, OwnDescriptor::new(ends.output.as_fd())?];
+        if let Some(life) = ends.life {
+            LIFE.get_or_init(|| (OwnDescriptor::new(life.as_fd()).ok(), life));
+        }
         let (decoder, inbox) = (Decoder::default(), VecDeque::new());
         let (input, output, version) = (ends.input, ends.output, link::LOWEST_VERSION);
         self.link = Some(Link { input, output, _own: own, page, version, decoder, inbox });

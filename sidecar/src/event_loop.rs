@@ -7,6 +7,8 @@
 //! A worker's end: its pidfd is readable; its link is read to the end, so that replies survive their writer; then its
 //! status is taken, its sources are removed from epoll and closed. Its output is read as far as it goes before its end is
 //! told; what others hold of it stays.
+//! Whatever else becomes our child (we are a subreaper, or PID 1) is reaped at SIGCHLD; at the stop it is ended too,
+//! when the workers have ended, within their budget.
 //!
 //! # Rules
 //! No decision: what follows from an event, `daemon` says. Never blocks but in poll, never ends because of an error.
@@ -14,12 +16,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::{Level, debug, error, info, log, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustdaemon_core::{link, settings, signo, sys};
@@ -30,6 +33,7 @@ use crate::daemon::{Action, Daemon, Event};
 use crate::dialect;
 use crate::env_file;
 use crate::ids::{ClientId, WorkerId};
+use crate::life_lock::LifeLock;
 use crate::lines::Stream;
 use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
@@ -37,6 +41,8 @@ use crate::pool::Order;
 use crate::process::Start;
 use crate::reason::Exit;
 use crate::verbs::Lines;
+use crate::strays;
+use crate::takeover::Takeover;
 use crate::worker::{Message, Worker};
 
 /// Waited before the next accept when no descriptor was left.
@@ -47,6 +53,9 @@ const FOLLOWER_BYTES: usize = 1024 * 1024;
 const LAST_LINES: usize = 20;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The part of the stop's budget after which what workers have started is killed, as the workers themselves are.
+const KILL_AFTER: f64 = 0.95;
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +68,12 @@ enum Source {
     WorkerOutput(WorkerId, Stream),
     /// Our own stdout and stderr.
     Sinks,
+    /// A process that a killed sidecar has left behind.
+    Leftover(u64),
 }
 
 impl Source {
-    const KINDS: u64 = 8;
+    const KINDS: u64 = 9;
 
     fn token(self) -> Token {
         let (kind, number) = match self {
@@ -74,6 +85,7 @@ impl Source {
             Self::WorkerOutput(WorkerId(number), Stream::Stdout) => (5, number),
             Self::WorkerOutput(WorkerId(number), Stream::Stderr) => (6, number),
             Self::Sinks => (7, 0),
+            Self::Leftover(number) => (8, number),
         };
         Token(usize::try_from(number * Self::KINDS + kind).unwrap_or(usize::MAX))
     }
@@ -88,7 +100,8 @@ impl Source {
             4 => Self::WorkerEnd(WorkerId(number)),
             5 => Self::WorkerOutput(WorkerId(number), Stream::Stdout),
             6 => Self::WorkerOutput(WorkerId(number), Stream::Stderr),
-            _ => Self::Sinks,
+            7 => Self::Sinks,
+            _ => Self::Leftover(number),
         }
     }
 }
@@ -119,15 +132,25 @@ pub struct EventLoop {
     interrupted: bool,
     /// The exit code, once everything has ended.
     ended: Option<u8>,
+    life: LifeLock,
+    takeover: Takeover,
+    /// Starts that wait for a slot that a killed sidecar's worker holds.
+    deferred: Vec<(WorkerId, u32)>,
+    stop_began: Option<Instant>,
+    in_a_hurry: bool,
 }
 
 impl EventLoop {
-    /// Everything in place, nothing started. `run` is this run's id.
+    /// Everything in place, nothing started; what a killed sidecar has left behind is being ended. `run` is this run's
+    /// id.
     ///
     /// # Errors
     /// What epoll(7) or signalfd(2) say.
     pub fn new(config: Config, listener: Listener, logs: Logs, run: String, seed: u64) -> io::Result<Self> {
         let poll = Poll::new()?;
+        set_child_subreaper(true)?;
+        // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
+        sys::set_disposition(libc::SIGCHLD, false);
         let mut mask = SigSet::empty();
         for signal in [
             Signal::SIGTERM,
@@ -136,6 +159,7 @@ impl EventLoop {
             Signal::SIGHUP,
             Signal::SIGUSR1,
             Signal::SIGUSR2,
+            Signal::SIGCHLD,
         ] {
             mask.add(signal);
         }
@@ -154,8 +178,12 @@ impl EventLoop {
             let token = Source::Sinks.token();
             let _ = poll.registry().register(&mut SourceFd(&fd), token, Interest::WRITABLE);
         }
-        let daemon = Daemon::new(Instant::now(), config.clone(), seed);
-        Ok(Self {
+        let now = Instant::now();
+        let daemon = Daemon::new(now, config.clone(), seed);
+        let life = LifeLock::of(&config.socket);
+        let patience = config.pools.iter().map(|pool| pool.takeover_timeout).max().unwrap_or_default();
+        let (takeover, found) = Takeover::begin(life.clone(), listener.dead_runs().to_vec(), patience, now);
+        let new = Self {
             poll,
             listener: Some(listener),
             signals,
@@ -174,7 +202,14 @@ impl EventLoop {
             accept_failed: false,
             interrupted: false,
             ended: None,
-        })
+            life,
+            takeover,
+            deferred: Vec::new(),
+            stop_began: None,
+            in_a_hurry: false,
+        };
+        new.watch_leftovers(&found);
+        Ok(new)
     }
 
     /// Runs until everything has ended; the exit code.
@@ -186,10 +221,13 @@ impl EventLoop {
             std::process::id(),
             self.config.socket.display()
         );
+        self.reap_children(); // what whoever became this process had started
+        self.go_on_after_leftovers();
         self.feed(Event::Start);
         while self.ended.is_none() {
             self.turn(self.next_deadline());
         }
+        self.end_children();
         self.say_farewell();
         info!("stopped");
         self.logs.finish();
@@ -221,6 +259,7 @@ impl EventLoop {
             .chain(lingering)
             .chain(self.accept_at)
             .chain(self.logs.next_deadline())
+            .chain(self.takeover.deadline())
             .min()
     }
 
@@ -250,6 +289,14 @@ impl EventLoop {
                     self.flowing.insert((worker, stream));
                 }
                 Source::Sinks => {} // flushed below
+                Source::Leftover(number) => {
+                    if let Some(pidfd) = self.takeover.raw_fd(number) {
+                        self.forget(pidfd);
+                    }
+                    let found = self.takeover.ended(number, Instant::now());
+                    self.watch_leftovers(&found);
+                    self.go_on_after_leftovers();
+                }
             }
         }
         for (worker, stream) in std::mem::take(&mut self.flowing) {
@@ -267,6 +314,11 @@ impl EventLoop {
         }
         while let Some((_, client)) = self.lingering.first().copied().filter(|(until, _)| *until <= now) {
             self.settle(client);
+        }
+        if self.takeover.deadline().is_some_and(|at| at <= now) {
+            let found = self.takeover.expire(now);
+            self.watch_leftovers(&found);
+            self.go_on_after_leftovers();
         }
         if self.daemon.next_deadline().is_some_and(|at| at <= now) {
             self.feed(Event::Deadline);
@@ -333,6 +385,9 @@ impl EventLoop {
         for client in answered {
             self.settle(client);
         }
+        if self.daemon.is_stopping() {
+            self.stop_began.get_or_insert_with(Instant::now);
+        }
     }
 
     /// The client, if it is still there to be answered.
@@ -350,15 +405,15 @@ impl EventLoop {
 
     fn obey(&mut self, order: Order) -> Option<Event> {
         match order {
-            Order::Spawn { worker, slot } => return Some(self.spawn(worker, slot)),
+            Order::Spawn { worker, slot } => return self.spawn(worker, slot),
             Order::Say(level, line) => log!(level, "{line}"),
             Order::Go(worker, go) => self.tell(worker, |worker| worker.go(&go)),
             Order::Refuse(worker, sentence) => self.tell(worker, |worker| worker.refuse(&sentence)),
             Order::Drain(worker) => self.tell(worker, Worker::drain),
             Order::Pause(worker) => self.tell(worker, |worker| worker.pause(true)),
             Order::Resume(worker) => self.tell(worker, |worker| worker.pause(false)),
-            Order::Terminate(worker) => self.signal(worker, libc::SIGTERM),
-            Order::Kill(worker) => self.signal(worker, libc::SIGKILL),
+            Order::Terminate(worker) => return self.end(worker, libc::SIGTERM),
+            Order::Kill(worker) => return self.end(worker, libc::SIGKILL),
             Order::Signal(worker, number) => self.signal(worker, number),
             Order::Sample(worker) | Order::Observe(worker) => drop(worker),
             Order::Hook(hook) => drop(hook),
@@ -367,14 +422,34 @@ impl EventLoop {
         None
     }
 
-    fn signal(&mut self, worker: WorkerId, number: i32) {
+    fn signal(&self, worker: WorkerId, number: i32) {
         let Some(found) = self.workers.get(&worker) else { return };
         if let Err(failed) = found.process.signal(number) {
             warn!("{} to pid {}: {failed}", signo::name(number), found.process.pid);
         }
     }
 
-    fn spawn(&mut self, id: WorkerId, slot: u32) -> Event {
+    /// Ends a worker, or its start where that still waits.
+    fn end(&mut self, worker: WorkerId, number: i32) -> Option<Event> {
+        let Some(at) = self.deferred.iter().position(|(deferred, _)| *deferred == worker) else {
+            self.signal(worker, number);
+            return None;
+        };
+        self.deferred.swap_remove(at);
+        let why = "a worker of a killed sidecar still holds its slot".into();
+        Some(Event::SpawnFailed { worker, why })
+    }
+
+    /// Starts it, or keeps it for later where its slot is held.
+    fn spawn(&mut self, worker: WorkerId, slot: u32) -> Option<Event> {
+        if self.takeover.may_start(place(worker, slot), Instant::now()) {
+            return Some(self.spawn_now(worker, slot));
+        }
+        self.deferred.push((worker, slot));
+        None
+    }
+
+    fn spawn_now(&mut self, id: WorkerId, slot: u32) -> Event {
         let started = self.start(id, slot);
         let registered = started.and_then(|worker| match self.watch(id, &worker) {
             Ok(()) => Ok(worker),
@@ -414,7 +489,8 @@ impl EventLoop {
             output: [stdout.into(), stderr.into()],
             ends: None,
         };
-        Worker::start(start, pool.link)
+        let life = pool.link.then(|| self.life.hold(place(id, slot))).transpose()?;
+        Worker::start(start, pool.link, life)
     }
 
     fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
@@ -471,12 +547,97 @@ impl EventLoop {
             exit.begun = worker.begun();
             let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
             for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
-                if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
-                    debug!("deregister: {failed}");
-                }
+                self.forget(fd);
             }
         }
         self.feed(Event::Exited { worker: id, exit: Box::new(exit) });
+    }
+
+    /// Reaps whatever has ended: workers as ever, all others quietly.
+    fn reap_children(&mut self) {
+        while let Some(pid) = sys::ended_child() {
+            match self.worker_of(pid) {
+                None => sys::bury(pid),
+                Some(worker) => {
+                    self.reap(worker);
+                    if self.worker_of(pid).is_some() {
+                        return; // it could not be, and would be found again
+                    }
+                }
+            }
+        }
+    }
+
+    fn worker_of(&self, pid: i32) -> Option<WorkerId> {
+        self.workers.iter().find(|(_, worker)| worker.process.pid == pid).map(|(id, _)| *id)
+    }
+
+    /// After the workers' end: TERM for whatever has become our child, KILL when the budget is spent, until there is
+    /// none left.
+    fn end_children(&mut self) {
+        let budget = self.config.pools.iter().map(|pool| pool.stop_timeout).max().unwrap_or_default();
+        let kill_at = self.stop_began.unwrap_or_else(Instant::now) + budget.mul_f64(KILL_AFTER);
+        let mut give_up_at = None;
+        let mut told = BTreeSet::new();
+        loop {
+            self.reap_children();
+            let left = strays::children();
+            let now = Instant::now();
+            if left.is_empty() {
+                return;
+            }
+            let killing = now >= kill_at || self.in_a_hurry;
+            let give_up_at = *give_up_at.get_or_insert(now.max(kill_at) + FAREWELL);
+            if now >= give_up_at {
+                return error!("pids {left:?} have not ended after KILL: left behind");
+            }
+            for pid in left {
+                // Our child, and only we reap: the number cannot mean another process.
+                let signal = if killing { Signal::SIGKILL } else { Signal::SIGTERM };
+                if told.insert((pid, killing)) {
+                    info!("pid {pid} was started by a worker and is still there: {signal}");
+                    let sent = sys::pidfd_open(pid)
+                        .and_then(|pidfd| sys::pidfd_send_signal(pidfd.as_fd(), signal as i32));
+                    if let Err(failed) = sent {
+                        debug!("{signal} to pid {pid}: {failed}");
+                    }
+                }
+            }
+            self.turn(Some(if killing { give_up_at } else { kill_at }));
+        }
+    }
+
+    fn watch_leftovers(&self, found: &[(u64, i32)]) {
+        for (number, pidfd) in found {
+            let token = Source::Leftover(*number).token();
+            if let Err(failed) =
+                self.poll.registry().register(&mut SourceFd(pidfd), token, Interest::READABLE)
+            {
+                error!("epoll_ctl: {failed}"); // the takeover's deadline looks at it again
+            }
+        }
+    }
+
+    /// Starts what may be started now.
+    fn go_on_after_leftovers(&mut self) {
+        for (worker, slot) in std::mem::take(&mut self.deferred) {
+            if let Some(event) = self.spawn(worker, slot) {
+                self.feed(event);
+            }
+        }
+        if let Some(listener) = &mut self.listener
+            && self.takeover.is_over()
+            && !listener.dead_runs().is_empty()
+            && let Err(failed) = listener.forget_dead_runs()
+        {
+            warn!("the socket's lock file cannot be written: {failed}");
+        }
+    }
+
+    fn forget(&self, fd: i32) {
+        if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
+            debug!("deregister: {failed}");
+        }
     }
 
     fn take_signals(&mut self) {
@@ -493,6 +654,7 @@ impl EventLoop {
                 pid => format!("pid {pid} (uid {})", info.ssi_uid),
             };
             match signal {
+                Signal::SIGCHLD => self.reap_children(),
                 Signal::SIGUSR1 => {
                     let files = self.logs.reopen();
                     info!("{signal} from {sender}: {files} log files are opened again");
@@ -500,6 +662,7 @@ impl EventLoop {
                 Signal::SIGUSR2 => debug!("{signal} from {sender}: nothing to do"),
                 Signal::SIGINT if self.interrupted => {
                     warn!("{signal} again from {sender}: ending everything now");
+                    self.in_a_hurry = true;
                     self.feed(Event::StopNow);
                 }
                 _ => {
@@ -640,6 +803,7 @@ mod tests {
             Source::WorkerOutput(WorkerId(1), Stream::Stdout),
             Source::WorkerOutput(WorkerId(1), Stream::Stderr),
             Source::Sinks,
+            Source::Leftover(7),
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -13,7 +13,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustdaemon_core::link::{
@@ -66,11 +66,11 @@ struct Link {
 }
 
 impl Worker {
-    /// Starts what `start` says, with a link if `linked`; `ends` is filled in here.
+    /// Starts what `start` says, with a link if `linked`; `ends` is filled in here. `life` holds the worker's slot.
     ///
     /// # Errors
     /// No descriptor left, or what [`Process::spawn`] says.
-    pub fn start(start: Start<'_>, linked: bool) -> io::Result<Self> {
+    pub fn start(start: Start<'_>, linked: bool, life: Option<OwnedFd>) -> io::Result<Self> {
         if !linked {
             return Ok(Self { process: Process::spawn(start)?, link: None });
         }
@@ -78,7 +78,7 @@ impl Worker {
         let (slot, page) = SlotPage::create()?;
         sys::set_nonblocking(to_worker.write.as_fd())?;
         sys::set_nonblocking(from_worker.read.as_fd())?;
-        let ends = Ends { input: to_worker.read, output: from_worker.write, slot };
+        let ends = Ends { input: to_worker.read, output: from_worker.write, slot, life };
         let link = Link {
             input: from_worker.read.into(),
             output: to_worker.write.into(),
@@ -236,7 +236,7 @@ mod tests {
             output: [Stdio::null(), Stdio::null()],
             ends: None,
         };
-        let mut worker = Worker::start(start, true).unwrap();
+        let mut worker = Worker::start(start, true, None).unwrap();
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();

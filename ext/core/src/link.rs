@@ -484,16 +484,19 @@ pub struct Ends {
     pub output: OwnedFd,
     /// The slot page, a sealed memfd.
     pub slot: OwnedFd,
+    /// What holds the worker's slot as long as it is open, if the sidecar keeps such locks.
+    pub life: Option<OwnedFd>,
 }
 
 impl Ends {
-    const NAMES: [&str; 3] = ["in", "out", "slot"];
+    const NAMES: [&str; 4] = ["in", "out", "slot", "life"];
 
-    fn all(&self) -> [BorrowedFd<'_>; 3] {
-        [self.input.as_fd(), self.output.as_fd(), self.slot.as_fd()]
+    fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let needed = [self.input.as_fd(), self.output.as_fd(), self.slot.as_fd()];
+        needed.into_iter().chain(self.life.as_ref().map(AsFd::as_fd))
     }
 
-    /// The value of [`LINK_VARIABLE`]: `in=FD:INODE,out=FD:INODE,slot=FD:INODE`.
+    /// The value of [`LINK_VARIABLE`]: `in=FD:INODE,out=FD:INODE,slot=FD:INODE`, with a life lock `,life=FD:INODE`.
     ///
     /// # Errors
     /// What fstat(2) says.
@@ -506,7 +509,7 @@ impl Ends {
         Ok(pairs.join(","))
     }
 
-    /// Lets the three descriptors pass the next execve.
+    /// Lets the descriptors pass the next execve.
     ///
     /// # Errors
     /// `EBADF`.
@@ -514,7 +517,7 @@ impl Ends {
     /// # Signal safety
     /// fcntl(2) only: may run between `fork` and `execve`.
     pub fn pass_to_exec(&self) -> io::Result<()> {
-        self.all().into_iter().try_for_each(|fd| sys::set_close_on_exec(fd, false))
+        self.all().try_for_each(|fd| sys::set_close_on_exec(fd, false))
     }
 
     /// Takes the ends that [`LINK_VARIABLE`] names and makes them close-on-exec. Names that a later sidecar may
@@ -527,7 +530,7 @@ impl Ends {
     /// # Safety
     /// The caller takes ownership of the descriptors that the variable names: call it once per process.
     pub unsafe fn from_variable(value: &str) -> Result<Self, String> {
-        let mut found: [Option<RawFd>; 3] = [None; 3];
+        let mut found = [None; Self::NAMES.len()];
         for pair in value.split(',') {
             let (name, rest) =
                 pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is not NAME=FD:INODE"))?;
@@ -552,8 +555,8 @@ impl Ends {
                 *place = Some(fd);
             }
         }
-        let [Some(input), Some(output), Some(slot)] = found else {
-            return Err(format!("it must name {}", Self::NAMES.join(", ")));
+        let [Some(input), Some(output), Some(slot), life] = found else {
+            return Err("it must name in, out and slot".into());
         };
         // SAFETY: open, checked by inode to be what the sidecar made for us, and ours by this function's contract.
         let ends = unsafe {
@@ -561,6 +564,7 @@ impl Ends {
                 input: OwnedFd::from_raw_fd(input),
                 output: OwnedFd::from_raw_fd(output),
                 slot: OwnedFd::from_raw_fd(slot),
+                life: life.map(|life| OwnedFd::from_raw_fd(life)),
             }
         };
         for fd in ends.all() {
@@ -709,12 +713,13 @@ mod tests {
         let ends = ends();
         let value = ends.variable().unwrap();
         ends.pass_to_exec().unwrap();
-        let Ends { input, output, slot } = ends;
-        for fd in [input, output, slot] {
+        let Ends { input, output, slot, life } = ends;
+        for fd in [input, output, slot].into_iter().chain(life) {
             let _ = fd.into_raw_fd();
         }
         // SAFETY: the ends were given up above.
         let ends = unsafe { Ends::from_variable(&value) }.unwrap();
+        assert_eq!(ends.all().count(), 4);
         for fd in ends.all() {
             assert!(sys::is_close_on_exec(fd).unwrap());
         }
@@ -738,6 +743,7 @@ mod tests {
 
     fn ends() -> Ends {
         let (first, second) = (sys::pipe().unwrap(), sys::pipe().unwrap());
-        Ends { input: first.read, output: second.write, slot: sys::sealed_memory(c"slot", 4096).unwrap() }
+        let [slot, life] = [c"slot", c"life"].map(|name| sys::sealed_memory(name, 4096).unwrap());
+        Ends { input: first.read, output: second.write, slot, life: Some(life) }
     }
 }

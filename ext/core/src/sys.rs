@@ -207,6 +207,35 @@ pub fn pidfd_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     }
 }
 
+/// A child of ours that has ended and whose status nobody has taken yet; it stays so. Source: waitid(2) WNOWAIT.
+#[must_use]
+pub fn ended_child() -> Option<i32> {
+    let pid = wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+    Some(pid).filter(|pid| *pid > 0)
+}
+
+/// Takes the status of a child that has ended, so that it is no zombie any more.
+pub fn bury(pid: i32) {
+    if let Ok(id) = libc::id_t::try_from(pid) {
+        wait_for(libc::P_PID, id, libc::WEXITED | libc::WNOHANG);
+    }
+}
+
+/// waitid(2); the child's pid, 0 where there is none.
+fn wait_for(kind: libc::idtype_t, id: libc::id_t, options: i32) -> i32 {
+    loop {
+        // SAFETY: siginfo_t is plain data; all zero is what waitid itself leaves when nothing has ended.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is ours and outlives the call.
+        let rc = unsafe { libc::waitid(kind, id, &raw mut info, options) };
+        if rc == -1 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
+            continue;
+        }
+        // SAFETY: after a successful waitid the field is set, or still zero.
+        return if rc == 0 { unsafe { info.si_pid() } } else { 0 };
+    }
+}
+
 /// Sends a signal to a process, with a value if there is one.
 ///
 /// # Errors
@@ -232,6 +261,13 @@ pub fn send_signal(pid: i32, signal: i32, value: Option<i32>) -> io::Result<()> 
 pub fn command_name(pid: i32) -> Option<String> {
     let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
+}
+
+/// The processes that /proc shows, in no order; none where it is not mounted.
+#[must_use]
+pub fn process_ids() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Another descriptor for the same, close-on-exec.

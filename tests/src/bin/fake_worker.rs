@@ -178,8 +178,10 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
     }
     let variable = std::env::var(LINK_VARIABLE).map_err(io::Error::other)?;
     // SAFETY: called once; nothing else in this process knows these descriptors.
-    let Ends { input, output, slot } = unsafe { Ends::from_variable(&variable) }.map_err(io::Error::other)?;
-    let link = [&input, &output, &slot].map(AsRawFd::as_raw_fd);
+    let Ends { input, output, slot, life } =
+        unsafe { Ends::from_variable(&variable) }.map_err(io::Error::other)?;
+    let life = life.ok_or_else(|| io::Error::other("no life lock"))?;
+    let link = [&input, &output, &slot, &life].map(AsRawFd::as_raw_fd);
     let birth = Birth::look(&[&link[..], &stop.own[..]].concat())?;
     let mut worker = Worker {
         page: SlotPage::attach(slot.as_fd())?,
@@ -188,6 +190,7 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
         decoder: Decoder::default(),
         stop,
         birth: String::from_utf8(link::json(&birth)).map_err(io::Error::other)?,
+        _life: life,
     };
     worker.live(arguments)
 }
@@ -199,6 +202,7 @@ struct Worker {
     decoder: Decoder,
     stop: StopSignals,
     birth: String,
+    _life: OwnedFd,
 }
 
 /// Why a worker stops reading.
