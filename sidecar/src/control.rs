@@ -111,7 +111,9 @@ impl Target {
                 Ok(slot) => (pool, Some(slot)),
                 Err(_) => {
                     let name = quoted(name.as_bytes());
-                    return Err(format!("name: {name} is not a worker; a worker is POOL#SLOT, such as opcua#0"));
+                    return Err(format!(
+                        "name: {name} is not a worker; a worker is POOL#SLOT, such as opcua#0"
+                    ));
                 }
             },
         };
@@ -173,11 +175,7 @@ mod tests {
             ("worker.stop", r#"["a"]"#, Control::Slots(Command::Stop, target("a", None))),
             ("worker.start", r#"{"name":"a#3"}"#, Control::Slots(Command::Start, target("a", Some(3)))),
             ("worker.signal", r#"["a","USR1"]"#, Control::Slots(Command::Signal(10), target("a", None))),
-            (
-                "worker.signal",
-                r#"{"signal":15}"#,
-                Control::Slots(Command::Signal(15), None),
-            ),
+            ("worker.signal", r#"{"signal":15}"#, Control::Slots(Command::Signal(15), None)),
             ("daemon.reload", r#"["a"]"#, Control::Reload(Some("a".into()))),
             ("daemon.stop", "[]", Control::StopDaemon),
         ] {

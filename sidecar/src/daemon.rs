@@ -437,7 +437,7 @@ impl Daemon {
         match Verb::of(address.dialect, &request.method) {
             Some(Verb::Ping) => answer(out, client, &address, verbs::ping(0, unix_time).as_bytes()),
             Some(Verb::Status) => {
-                out.push(Action::Report { client, address, status: Box::new(self.status(now)) });
+                out.push(Action::Report { client, address, status: Box::new(self.status_at(now)) });
             }
             Some(Verb::Methods) => {
                 let offered = self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.methods()));
@@ -487,9 +487,8 @@ impl Daemon {
             return Err(Cause::ShuttingDown);
         }
         let method = request.method.as_str();
-        let offering = |offer| {
-            self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer)
-        };
+        let offering =
+            |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
         let unknown = || Cause::UnknownMethod(method.to_owned());
         if settings::is_reserved(method) {
             return Err(unknown());
@@ -517,9 +516,8 @@ impl Daemon {
     fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
         self.with(out, now, worker, |pool| pool.ready(now, worker, ready));
         let pools = &self.pools;
-        let unknown = self
-            .router
-            .refuse_waiting(|method| pools.iter().any(|pool| pool.offer(method) != Offer::No));
+        let unknown =
+            self.router.refuse_waiting(|method| pools.iter().any(|pool| pool.offer(method) != Offer::No));
         refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.clone()));
         self.serve_all(out, now);
     }
@@ -614,8 +612,7 @@ impl Daemon {
         if self.is_stopping() && control != Control::StopDaemon {
             return Err("the daemon is stopping".into());
         }
-        let mut task =
-            Task { client, address: address.clone(), goal: Goal::Reloaded, places: Vec::new() };
+        let mut task = Task { client, address: address.clone(), goal: Goal::Reloaded, places: Vec::new() };
         match control {
             Control::StopDaemon => {
                 answer(out, client, address, br#"{"stopping":true}"#);
@@ -627,7 +624,9 @@ impl Daemon {
                 let chosen = self.places(target.as_ref())?;
                 let mut pools: Vec<usize> = chosen.into_iter().map(|(pool, ..)| pool).collect();
                 pools.dedup();
-                if let Some(pool) = pools.iter().filter_map(|pool| self.pools.get(*pool)).find(|pool| pool.is_reloading()) {
+                if let Some(pool) =
+                    pools.iter().filter_map(|pool| self.pools.get(*pool)).find(|pool| pool.is_reloading())
+                {
                     return Err(format!("a reload of {} is under way; wait for its end", pool.config().name));
                 }
                 task.places = pools.iter().map(|pool| (*pool, 0, None)).collect();
@@ -711,7 +710,9 @@ impl Daemon {
             Some(target) => {
                 let name = |pool: &Pool| match pool.config().workers {
                     1 => pool.config().name.clone(),
-                    workers => format!("{name}, {name}#0 to {name}#{}", workers - 1, name = pool.config().name),
+                    workers => {
+                        format!("{name}, {name}#0 to {name}#{}", workers - 1, name = pool.config().name)
+                    }
                 };
                 let there: Vec<String> = self.pools.iter().map(name).collect();
                 Err(format!("there is no worker {target}; there are: {}", there.join(", ")))
@@ -728,9 +729,8 @@ impl Daemon {
 
     /// A pool's reload has come to its end.
     fn reloaded(&mut self, out: &mut Vec<Action>, pool: usize, result: Result<u32, (String, Vec<String>)>) {
-        let is_its = |task: &Task| {
-            task.goal == Goal::Reloaded && task.places.iter().any(|(place, ..)| *place == pool)
-        };
+        let is_its =
+            |task: &Task| task.goal == Goal::Reloaded && task.places.iter().any(|(place, ..)| *place == pool);
         for mut task in self.tasks.extract_if(.., |task| is_its(task)).collect::<Vec<_>>() {
             match &result {
                 Ok(_) => {
@@ -738,7 +738,9 @@ impl Daemon {
                     match task.places.is_empty() {
                         true => {
                             let generations = verbs::generations(
-                                self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.generation())),
+                                self.pools
+                                    .iter()
+                                    .map(|pool| (pool.config().name.as_str(), pool.generation())),
                             );
                             answer(out, task.client, &task.address, &link::json(&generations));
                         }
@@ -813,7 +815,9 @@ impl Daemon {
                 Some(life) if life.version >= link::PAUSE_VERSION || !life.ready => {
                     Ok(life.paused == paused || !life.listens() || life.ending.is_some())
                 }
-                Some(_) => Err(format!("{name} runs an extension that is too old to be paused: install this release's")),
+                Some(_) => Err(format!(
+                    "{name} runs an extension that is too old to be paused: install this release's"
+                )),
                 None => Ok(true),
             },
         }
@@ -835,7 +839,13 @@ impl Daemon {
 
     // ---- what is told
 
-    fn status(&self, now: Instant) -> Status {
+    /// Everything that is known without the workers' pages.
+    #[must_use]
+    pub fn status(&self, now: Instant) -> Status {
+        self.status_at(now.checked_sub(self.lost).unwrap_or(now))
+    }
+
+    fn status_at(&self, now: Instant) -> Status {
         let age = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -1131,7 +1141,8 @@ mod tests {
             (1..12).for_each(|worker| drop(scene.exit(worker)));
             expired += &scene.pass(Duration::from_millis(100));
         }
-        let told = "(opcua#0 is parked, its last worker: killed by SIGKILL from outside); the request was not";
+        let told =
+            "(opcua#0 is parked, its last worker: killed by SIGKILL from outside); the request was not";
         assert!(expired.contains(told), "{expired}");
     }
 

@@ -40,9 +40,9 @@ use crate::logs::{Flow, Logs};
 use crate::pool::Order;
 use crate::process::Start;
 use crate::reason::Exit;
-use crate::verbs::Lines;
 use crate::strays;
 use crate::takeover::Takeover;
+use crate::verbs::Lines;
 use crate::worker::{Message, Worker};
 
 /// Waited before the next accept when no descriptor was left.
@@ -659,7 +659,12 @@ impl EventLoop {
                     let files = self.logs.reopen();
                     info!("{signal} from {sender}: {files} log files are opened again");
                 }
-                Signal::SIGUSR2 => debug!("{signal} from {sender}: nothing to do"),
+                Signal::SIGUSR2 => self.log_status(),
+                // From a process it is an order, from the kernel a terminal's end.
+                Signal::SIGHUP if info.ssi_pid != 0 && !self.daemon.is_stopping() => {
+                    info!("{signal} from {sender}: reload");
+                    self.feed(Event::Reload);
+                }
                 Signal::SIGINT if self.interrupted => {
                     warn!("{signal} again from {sender}: ending everything now");
                     self.in_a_hurry = true;
@@ -674,6 +679,15 @@ impl EventLoop {
                     self.feed(Event::Stop);
                 }
             }
+        }
+    }
+
+    fn log_status(&self) {
+        for worker in self.daemon.status(Instant::now()).workers {
+            let pid = worker.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+            let last = worker.last_exit.map_or_else(String::new, |last| format!(", last exit: {last}"));
+            let (name, state, since) = (worker.name, worker.state, worker.since);
+            info!("{name} is {state} for {since:.1} s{pid}, served {}{last}", worker.served);
         }
     }
 

@@ -328,7 +328,7 @@ mod tests {
     fn the_runs_of_dead_owners_are_known_until_they_are_forgotten() {
         let directory = Directory::new("runs");
         let runs = ["0123456789abcdef", "fedcba9876543210", "00000000000000aa"];
-        let bind = |run: &str| Listener::bind(&directory.socket(), 0o600, run).unwrap();
+        let bind = |run: &str| Listener::bind(&directory.socket(), 0o600, None, run).unwrap();
         assert_eq!(bind(runs[0]).dead_runs(), [""; 0]);
         assert_eq!(bind(runs[1]).dead_runs(), [runs[0]]);
         let mut third = bind(runs[2]);
@@ -351,9 +351,9 @@ mod tests {
         let mut maker = maker.spawn().unwrap();
         let pid = i32::try_from(maker.id()).unwrap();
         assert!(maker.wait().unwrap().success());
-        let unknown = Listener::bind(&directory.socket(), 0o600, "run").map(drop);
+        let unknown = Listener::bind(&directory.socket(), 0o600, None, "run").map(drop);
         fs::write(with_suffix(&directory.socket(), ".lock"), format!("{pid} 0123456789abcdef\n")).unwrap();
-        let known = Listener::bind(&directory.socket(), 0o600, "run").map(drop);
+        let known = Listener::bind(&directory.socket(), 0o600, None, "run").map(drop);
         nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
         assert!(unknown.unwrap_err().contains("another live program"));
         known.unwrap();

@@ -543,7 +543,8 @@ impl Pool {
     /// A stop signal has arrived at a worker: who sent it.
     pub fn signalled(&mut self, worker: WorkerId, signalled: Signalled) -> Vec<Order> {
         let line = format!("{}: {}", self.name_of(worker), reason::sender(&signalled));
-        if let Some(life) = self.lives.get_mut(&worker) {
+        // A worker under a sidecar does not stop at HUP.
+        if let Some(life) = self.lives.get_mut(&worker).filter(|_| signalled.signal != "SIGHUP") {
             life.last_signal = Some(signalled);
         }
         vec![Order::Say(Level::Info, line)]
@@ -735,8 +736,7 @@ impl Pool {
             return Err(format!("a reload of {name} is under way; wait for its end"));
         }
         let generation = self.generation + 1;
-        self.deploy =
-            Some(Deploy { generation, awaited: BTreeSet::new(), after_end: BTreeSet::new() });
+        self.deploy = Some(Deploy { generation, awaited: BTreeSet::new(), after_end: BTreeSet::new() });
         let line = format!("{name}: reload: generation {generation} is started");
         let mut orders = vec![Order::Say(Level::Info, line)];
         for number in 0..self.slots.len() {
@@ -785,8 +785,11 @@ impl Pool {
                 old.extend(slot.current.replace(next));
             }
         }
-        let methods: Vec<Vec<Method>> =
-            self.slots.iter().filter_map(|slot| Some(self.lives.get(&slot.current?)?.methods.clone())).collect();
+        let methods: Vec<Vec<Method>> = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some(self.lives.get(&slot.current?)?.methods.clone()))
+            .collect();
         self.offered = None;
         for methods in methods {
             self.offer_all(methods);
@@ -868,7 +871,10 @@ impl Pool {
                     say(Level::Error, "could not be ended even by KILL and is left behind");
                 }
                 Phase::Unkillable => {
-                    say(Level::Error, "could not be ended even by KILL; no other one is started in its place");
+                    say(
+                        Level::Error,
+                        "could not be ended even by KILL; no other one is started in its place",
+                    );
                 }
             }
         }
@@ -1367,7 +1373,10 @@ mod tests {
         let worker = scene.start();
         scene.make_ready(worker);
         let term = Signalled { signal: "SIGTERM".into(), ..Signalled::default() };
-        assert_eq!(Scene::said(&scene.pool.signalled(worker, term.clone())), "opcua#0: SIGTERM from the kernel");
+        assert_eq!(
+            Scene::said(&scene.pool.signalled(worker, term.clone())),
+            "opcua#0: SIGTERM from the kernel"
+        );
         let mut from = Signalled { pid: Some(7), uid: Some(1000), command: Some("ba\nsh".into()), ..term };
         assert_eq!(
             Scene::said(&scene.pool.signalled(worker, from.clone())),
@@ -1379,7 +1388,10 @@ mod tests {
         scene.pool.signals_taken(worker, vec!["SIGTERM".into()]);
         assert_eq!(scene.view().life.unwrap().signals_taken, ["SIGTERM"]);
         scene.exit(worker);
-        assert!(scene.view().life.unwrap().signals_taken.is_empty(), "the next worker has not given any away");
+        assert!(
+            scene.view().life.unwrap().signals_taken.is_empty(),
+            "the next worker has not given any away"
+        );
     }
 
     #[test]

@@ -365,7 +365,15 @@ mod tests {
 
     fn spawn(birth: &Birth, command: &[OsString]) -> io::Result<Process> {
         let socket = Path::new("/run/x.sock");
-        Process::spawn(Start { command, birth, variables: &birth.env, run: "run/0", socket, output: [Stdio::inherit(), Stdio::inherit()], ends: None })
+        Process::spawn(Start {
+            command,
+            birth,
+            variables: &birth.env,
+            run: "run/0",
+            socket,
+            output: [Stdio::inherit(), Stdio::inherit()],
+            ends: None,
+        })
     }
 
     fn run_with(birth: &Birth, script: &str) -> ExitStatus {

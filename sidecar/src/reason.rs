@@ -159,9 +159,7 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
         }
         (None, Some(libc::SIGKILL), _) => ("killed", Some(" from outside".into())),
         (None, Some(_), _) => ("signal", sender.map(|from| format!("; {from}"))),
-        (None, None, Some(remains)) if code == Some(255) => {
-            ("error", Some(format!(": {}", at(remains))))
-        }
+        (None, None, Some(remains)) if code == Some(255) => ("error", Some(format!(": {}", at(remains)))),
         (None, None, Some(remains)) => ("exit", Some(format!("; last exception {}", at(remains)))),
         (None, None, None) => match sender {
             Some(from) => ("signal", Some(format!(" after {from}"))),
@@ -189,7 +187,11 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
 /// A start that failed: there was no process.
 #[must_use]
 pub fn not_started(why: &str) -> ExitReason {
-    ExitReason { reason: "not_started".into(), message: format!("not started: {why}"), ..ExitReason::default() }
+    ExitReason {
+        reason: "not_started".into(),
+        message: format!("not started: {why}"),
+        ..ExitReason::default()
+    }
 }
 
 /// `SIGTERM from pid 4711 (sh), uid 0`.
@@ -228,12 +230,8 @@ mod tests {
     fn message(status: ExitStatus, change: impl FnOnce(&mut Exit), why: Option<Why>) -> (String, String) {
         let mut exit = Exit::of(status);
         change(&mut exit);
-        let term = Signalled {
-            signal: "SIGTERM".into(),
-            pid: Some(4711),
-            uid: Some(0),
-            command: Some("sh".into()),
-        };
+        let term =
+            Signalled { signal: "SIGTERM".into(), pid: Some(4711), uid: Some(0), command: Some("sh".into()) };
         let told = matches!(status, ExitStatus::Code(0)).then_some(&term);
         let reason = explain(exit, why.as_ref(), told, Duration::from_secs(2));
         (reason.reason, reason.message)

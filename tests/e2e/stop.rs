@@ -24,7 +24,10 @@ fn term_for_a_worker_in_a_request_lets_it_reply_and_replaces_it() {
         });
         assert_ne!(replaced["pid"], pid);
         let last = replaced["last_exit"].as_str().unwrap();
-        assert!(last.starts_with("exit 0 after SIGTERM from pid "), "it left run() and ended as a script does: {last}");
+        assert!(
+            last.starts_with(&format!("exit 0 after {signal} from pid ")),
+            "it left run() and ended as a script does: {last}"
+        );
         sidecar.wait_state(0, "idle");
     }
 }

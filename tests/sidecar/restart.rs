@@ -21,7 +21,10 @@ fn a_killed_worker_is_replaced() {
     sidecar.kill_worker(0);
     let after = sidecar.worker(0);
     assert_ne!(after["pid"], before["pid"]);
-    assert_eq!((&after["restarts"], &after["last_exit"]), (&json!(1), &json!("killed by SIGKILL from outside")));
+    assert_eq!(
+        (&after["restarts"], &after["last_exit"]),
+        (&json!(1), &json!("killed by SIGKILL from outside"))
+    );
     assert_eq!(sidecar.call("pid", json!([])).unwrap(), after["pid"]);
     assert_eq!(sidecar.logged("ended (killed by SIGKILL").len(), 1);
 }

@@ -51,6 +51,7 @@ fn every_key_takes_what_it_says() {
         ("socket_mode", "'0660'", with(|top, _| top.socket_mode = 0o660)),
         ("socket_group", "'www'", with(|top, _| top.socket_group = Some("www".into()))),
         ("socket_group", "''", plain()),
+        ("log_format", "'json'", with(|top, _| top.log_format = LogFormat::Json)),
         ("exit_when_parked", "true", with(|top, _| top.exit_when_parked = true)),
         ("command", "['php', '']", with(|_, pool| pool.command = vec!["php".into(), "".into()])),
         ("cwd", "'./a/../b/.'", with(|_, pool| pool.birth.cwd = Some("/etc/app/a/../b".into()))),
