@@ -3,8 +3,9 @@
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
 //! F3 `self_start`  a script starts itself again under a sidecar
+//! F3 `fork`    what a forked child gives up
 //! F2 `rung`    what install() was given, and where the script stands
-//! F2 `fork`    what a forked child gives up
+//! F2 `pulse`   the thread that says that a worker lives
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
@@ -16,6 +17,7 @@
 pub mod fault;
 pub mod fork;
 pub mod link;
+pub mod pulse;
 pub mod record;
 pub mod rung;
 pub mod self_start;
