@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! All methods are static. What is registered lies in [`dispatch`]; [`on_interrupt`] is what the virtual machine calls
-//! at a safe point when a signal has arrived.
+//! at a safe point when a signal has arrived, or when the pulse asks whether PHP runs.
 //!
 //! # Rules
 //! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
@@ -21,7 +21,8 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::record::RECORDS;
 use rustdaemon_core::signo::Set;
-use rustdaemon_core::{signal as core_signal, signo, sys};
+use rustdaemon_core::slot::Call;
+use rustdaemon_core::{pulse, signal as core_signal, signo, sys};
 
 use crate::dispatch::{self, Arrived};
 use crate::engine::{self, IntOrString, ParameterType, Pending, interrupt};
@@ -148,6 +149,9 @@ pub fn register_constants(module_number: i32) {
 /// What the virtual machine calls at a safe point. Calls PHP.
 pub unsafe extern "C" fn on_interrupt(frame: interrupt::Frame) {
     interrupt::call_previous(frame);
+    if pulse::asked() {
+        pulse::answer();
+    }
     if !dispatch::may_be_due() {
         return;
     }
@@ -304,7 +308,7 @@ fn wait_until(deadline: Option<Duration>, set: Set) -> Option<Zval> {
         }) {
             return None;
         }
-        match supervision::with(|state| state.wait(deadline)) {
+        match supervision::with(|state| state.wait(deadline, Call::Wait)) {
             Woken::Ready => {}
             Woken::Deadline => return dispatch::take_awaited(set).map(|arrived| arrived.object()),
             Woken::Interrupted => {
