@@ -23,8 +23,8 @@ use crate::control::{Command, Control, Target};
 use crate::dialect::{self, Address, Cause, Request};
 use crate::ids::{ClientId, WorkerId};
 use crate::life::State;
-use crate::pool::{Look, Offer, Order, Pool};
-use crate::reason::Exit;
+use crate::pool::{Offer, Order, Pool};
+use crate::reason::{Exit, Look};
 use crate::router::{Entry, Limits, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 

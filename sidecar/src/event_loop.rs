@@ -25,6 +25,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustdaemon_core::sys::ExitStatus;
 use rustdaemon_core::{link, settings, signo, sys};
 
 use crate::client::{Client, Fate, Input};
@@ -38,6 +39,7 @@ use crate::lines::Stream;
 use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
 use crate::pool::Order;
+use crate::proc;
 use crate::process::Start;
 use crate::reason::Exit;
 use crate::strays;
@@ -130,6 +132,9 @@ pub struct EventLoop {
     accept_at: Option<Instant>,
     accept_failed: bool,
     interrupted: bool,
+    own_pid: i32,
+    /// Out-of-memory kills that the kernel has counted and that are explained.
+    oom_kills: Option<u64>,
     /// The exit code, once everything has ended.
     ended: Option<u8>,
     life: LifeLock,
@@ -179,6 +184,7 @@ impl EventLoop {
             let _ = poll.registry().register(&mut SourceFd(&fd), token, Interest::WRITABLE);
         }
         let now = Instant::now();
+        let own_pid = nix::unistd::getpid().as_raw();
         let daemon = Daemon::new(now, config.clone(), seed);
         let life = LifeLock::of(&config.socket);
         let patience = config.pools.iter().map(|pool| pool.takeover_timeout).max().unwrap_or_default();
@@ -201,6 +207,8 @@ impl EventLoop {
             accept_at: None,
             accept_failed: false,
             interrupted: false,
+            own_pid,
+            oom_kills: proc::oom_kills(own_pid),
             ended: None,
             life,
             takeover,
@@ -363,6 +371,13 @@ impl EventLoop {
                             let worker = worker.and_then(|worker| self.workers.get(&worker));
                             entry.request_age =
                                 worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
+                            let alive =
+                                self.workers.values().find(|worker| Some(worker.process.pid) == entry.pid);
+                            if let Some((doing, line)) = alive.and_then(Worker::doing) {
+                                entry.doing = Some(doing.word.name().to_owned());
+                                entry.doing_what = line;
+                                entry.doing_for = doing.lasts.map(|lasts| lasts.as_secs_f64());
+                            }
                         }
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
@@ -415,7 +430,14 @@ impl EventLoop {
             Order::Terminate(worker) => return self.end(worker, libc::SIGTERM),
             Order::Kill(worker) => return self.end(worker, libc::SIGKILL),
             Order::Signal(worker, number) => self.signal(worker, number),
-            Order::Sample(worker) | Order::Observe(worker) => drop(worker),
+            Order::Sample(worker) => {
+                let bytes = self.workers.get(&worker).and_then(Worker::memory)?;
+                return Some(Event::Sampled { worker, bytes });
+            }
+            Order::Observe(worker) => {
+                let look = self.workers.get(&worker).map(Worker::look)?;
+                return Some(Event::Observed { worker, look });
+            }
             Order::Hook(hook) => drop(hook),
             Order::Reloaded(_) | Order::EndDaemon(_) => {} // the daemon's own
         }
@@ -542,15 +564,29 @@ impl EventLoop {
         self.tell_followers();
         let mut exit = Exit::of(status);
         exit.unix_time = unix_time();
+        exit.out_of_memory = self.is_out_of_memory(status);
         exit.log = self.logs.tail(&self.daemon.name_of(id), LAST_LINES);
         if let Some(worker) = self.workers.remove(&id) {
             exit.begun = worker.begun();
+            [exit.error, exit.exception] = worker.remains();
             let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
             for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
                 self.forget(fd);
             }
         }
         self.feed(Event::Exited { worker: id, exit: Box::new(exit) });
+    }
+
+    /// Whether the kernel has counted an out-of-memory kill that nobody has died of yet.
+    fn is_out_of_memory(&mut self, status: ExitStatus) -> bool {
+        let counted = proc::oom_kills(self.own_pid);
+        let more = counted > self.oom_kills;
+        let killed = matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. });
+        match (more && killed, &mut self.oom_kills) {
+            (true, Some(kills)) => *kills += 1,
+            (_, kills) => *kills = counted,
+        }
+        more && killed
     }
 
     /// Reaps whatever has ended: workers as ever, all others quietly.

@@ -29,6 +29,8 @@
 //! F1 `strays`     processes that nobody waits for any more
 //! F0 `identity`   which user and groups a name stands for
 //! F0 `birth`      what a worker is born with
+//! F1 `doing`      pure: what a worker is doing, from its page and /proc
+//! F0 `proc`       facts about a process from /proc
 //! F0 `ids`        numbers of workers and clients
 //! F0 `lock_file`  files that exist to be locked
 //! F0 `env_file`   a file of NAME=value lines
@@ -42,6 +44,7 @@ mod control;
 mod daemon;
 mod dialect;
 mod env_file;
+mod doing;
 mod event_loop;
 mod identity;
 mod ids;
@@ -53,6 +56,7 @@ mod lock_file;
 mod logfile;
 mod logs;
 mod pool;
+mod proc;
 mod process;
 mod reason;
 mod router;

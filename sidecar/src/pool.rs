@@ -37,7 +37,7 @@ use crate::config::{HangAction, PoolConfig};
 use crate::control::Command;
 use crate::ids::WorkerId;
 use crate::life::{Gate, Life, Phase, State};
-use crate::reason::{self, Exit, Why};
+use crate::reason::{self, Exit, Look, Why};
 
 /// A parked slot is tried again after this long: never a permanent FATAL.
 const PARKED_RETRY: Duration = Duration::from_secs(300);
@@ -108,17 +108,6 @@ pub struct Hook {
     pub generation: u32,
     /// The word of [`ExitReason::reason`]; empty at [`Moment::Ready`].
     pub reason: String,
-}
-
-/// What a look at a worker gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// How long it has been busy without a sign of progress; `None`: it is not busy.
-    pub quiet: Option<Duration>,
-    /// What it does, for people: `blocked in sleep() at /app/x.php:3`.
-    pub doing: String,
-    /// Why it is spared: it is frozen, or under a debugger.
-    pub spared: bool,
 }
 
 /// Who offers a method.
@@ -590,7 +579,7 @@ impl Pool {
             Some(quiet) => quiet,
             None => return Vec::new(),
         };
-        if quiet < timeout {
+        if quiet < timeout && !look.overdue {
             life.hang_at = Some(now + (timeout - quiet));
             return Vec::new();
         }

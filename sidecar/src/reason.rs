@@ -101,6 +101,19 @@ pub struct Remains {
     pub line: u32,
 }
 
+/// What a look at a worker gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// How long it has been busy without a sign of progress; `None`: it is not busy.
+    pub quiet: Option<Duration>,
+    /// The deadline that it was given with its work has passed.
+    pub overdue: bool,
+    /// What it does, for people: `blocked in sleep() at /app/x.php:3`.
+    pub doing: String,
+    /// Why it is spared: it is frozen, or under a debugger.
+    pub spared: bool,
+}
+
 /// What is known of an end besides what the pool knows itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exit {

@@ -107,6 +107,15 @@ pub struct WorkerStatus {
     pub state: String,
     /// Seconds in that state.
     pub since: f64,
+    /// idle busy blocked looping waiting frozen; none: no worker, or nothing can be told.
+    #[serde(default)]
+    pub doing: Option<String>,
+    /// What it has in hand, and where it is: `plc.read, in file_get_contents() at /app/x.php:12`.
+    #[serde(default)]
+    pub doing_what: Option<String>,
+    /// For how many seconds, as far as that is known.
+    #[serde(default)]
+    pub doing_for: Option<f64>,
     /// Workers started here after the first.
     pub restarts: u64,
     /// Requests answered by this slot's workers.

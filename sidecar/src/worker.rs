@@ -8,7 +8,7 @@
 //! Nothing that the worker wrote. What we wrote and it never read is its requests' affair: the daemon knows them.
 //!
 //! # Rules
-//! Never blocks. Reads facts off the page, decides nothing by them.
+//! Never blocks. Reads facts off the page and /proc; what they mean, `doing` says.
 //! Sources: pipe(7).
 
 use std::fs::File;
@@ -19,10 +19,13 @@ use std::time::Duration;
 use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
 };
-use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::slot::{Failure, SlotPage};
 use rustdaemon_core::sys;
 
+use crate::doing::{self, Doing, Texts};
+use crate::proc::Facts;
 use crate::process::{Process, Start};
+use crate::reason::{Look, Remains};
 
 /// A living worker.
 #[derive(Debug)]
@@ -100,6 +103,58 @@ impl Worker {
     pub fn request_age(&self) -> Option<Duration> {
         let since = self.link.as_ref()?.page.observe().in_hand_since?;
         Some(sys::monotonic().saturating_sub(since))
+    }
+
+    /// What it is doing: a word, one line for people, and for how long. `None`: nothing can be told.
+    #[must_use]
+    pub fn doing(&self) -> Option<(Doing, Option<String>)> {
+        let page = self.link.as_ref().map(|link| &link.page);
+        let seen = page.map(SlotPage::observe);
+        let doing = doing::judge(seen.as_ref(), &Facts::of(self.process.pid), sys::monotonic())?;
+        let line = page.zip(seen).and_then(|(page, seen)| {
+            let texts = Texts { what: page.what(), status: page.status(), place: page.place() };
+            doing::say(&doing, &seen, &texts)
+        });
+        Some((doing, line))
+    }
+
+    /// What it does, judged by how long it has been quiet.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        let facts = Facts::of(self.process.pid);
+        let now = sys::monotonic();
+        let page = self.link.as_ref().map(|link| link.page.observe());
+        let quiet = page.as_ref().and_then(|page| Some(now.saturating_sub(page.busy_since.max(page.progressed_at)?)));
+        let busy = page.as_ref().is_some_and(|page| page.busy_since.is_some());
+        let overdue = page.and_then(|page| page.deadline).is_some_and(|deadline| deadline <= now);
+        let doing = match self.doing() {
+            Some((doing, Some(line))) => format!("{} {line}", doing.word.name()),
+            Some((doing, None)) => doing.word.name().to_owned(),
+            None => "busy".to_owned(),
+        };
+        Look { quiet: quiet.filter(|_| busy), overdue, doing, spared: facts.is_stopped() || facts.tracer != 0 }
+    }
+
+    /// Its memory in bytes; `None`: it has ended.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        Facts::of(self.process.pid).own_memory
+    }
+
+    /// The fatal error and the last exception on its page.
+    #[must_use]
+    pub fn remains(&self) -> [Option<Remains>; 2] {
+        let page = self.link.as_ref().map(|link| &link.page);
+        let remains = |failure: Failure| Remains {
+            message: match failure.class {
+                Some(class) => format!("{class}: {}", failure.message),
+                None => failure.message,
+            },
+            file: failure.file,
+            line: failure.line,
+        };
+        [page.and_then(SlotPage::fatal_error), page.and_then(SlotPage::last_exception)]
+            .map(|failure| failure.map(remains))
     }
 
     /// The request that the worker has begun last, 0: none. A fact only once it has ended.
