@@ -14,7 +14,8 @@
 //! No decision: what follows from an event, `daemon` says. Never blocks but in poll, never ends because of an error.
 //! Sources: epoll(7), signalfd(2), pidfd_open(2).
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -29,7 +30,7 @@ use rustdaemon_core::sys::ExitStatus;
 use rustdaemon_core::{link, settings, signo, sys};
 
 use crate::client::{Client, Fate, Input};
-use crate::config::Config;
+use crate::config::{Config, PoolConfig};
 use crate::daemon::{Action, Daemon, Event};
 use crate::dialect;
 use crate::env_file;
@@ -46,6 +47,8 @@ use crate::strays;
 use crate::takeover::Takeover;
 use crate::verbs::Lines;
 use crate::worker::{Message, Worker};
+
+mod hooks;
 
 /// Waited before the next accept when no descriptor was left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -132,6 +135,8 @@ pub struct EventLoop {
     accept_at: Option<Instant>,
     accept_failed: bool,
     interrupted: bool,
+    hooks: BTreeMap<WorkerId, hooks::Running>,
+    next_hook: u64,
     own_pid: i32,
     /// Out-of-memory kills that the kernel has counted and that are explained.
     oom_kills: Option<u64>,
@@ -207,6 +212,8 @@ impl EventLoop {
             accept_at: None,
             accept_failed: false,
             interrupted: false,
+            hooks: BTreeMap::new(),
+            next_hook: 0,
             own_pid,
             oom_kills: proc::oom_kills(own_pid),
             ended: None,
@@ -266,6 +273,7 @@ impl EventLoop {
             .into_iter()
             .chain(lingering)
             .chain(self.accept_at)
+            .chain(self.hook_deadline())
             .chain(self.logs.next_deadline())
             .chain(self.takeover.deadline())
             .min()
@@ -292,7 +300,7 @@ impl EventLoop {
                     self.tell(worker, Worker::flush);
                     self.read_worker(worker);
                 }
-                Source::WorkerEnd(worker) => self.reap(worker),
+                Source::WorkerEnd(worker) => self.reap_any(worker),
                 Source::WorkerOutput(worker, stream) => {
                     self.flowing.insert((worker, stream));
                 }
@@ -328,6 +336,7 @@ impl EventLoop {
             self.watch_leftovers(&found);
             self.go_on_after_leftovers();
         }
+        self.end_late_hooks(now);
         if self.daemon.next_deadline().is_some_and(|at| at <= now) {
             self.feed(Event::Deadline);
         }
@@ -438,7 +447,7 @@ impl EventLoop {
                 let look = self.workers.get(&worker).map(Worker::look)?;
                 return Some(Event::Observed { worker, look });
             }
-            Order::Hook(hook) => drop(hook),
+            Order::Hook(hook) => self.run_hook(&hook),
             Order::Reloaded(_) | Order::EndDaemon(_) => {} // the daemon's own
         }
         None
@@ -496,11 +505,7 @@ impl EventLoop {
 
     fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
         let pool = self.config.pools.get(id.pool()).ok_or(io::ErrorKind::NotFound)?;
-        let mut variables = match &pool.birth.env_file {
-            Some(file) => env_file::read(file).map_err(io::Error::other)?,
-            None => Vec::new(),
-        };
-        variables.extend_from_slice(&pool.birth.env);
+        let variables = variables(pool)?;
         let [stdout, stderr] = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
         let start = Start {
             command: &pool.command,
@@ -550,6 +555,14 @@ impl EventLoop {
         }
     }
 
+    /// A worker's or a hook's end.
+    fn reap_any(&mut self, id: WorkerId) {
+        match self.hooks.contains_key(&id) {
+            true => self.reap_hook(id),
+            false => self.reap(id),
+        }
+    }
+
     fn reap(&mut self, id: WorkerId) {
         let status = match self.workers.get(&id).map(|worker| worker.process.reap()) {
             Some(Ok(Some(status))) => status,
@@ -580,7 +593,7 @@ impl EventLoop {
     /// Whether the kernel has counted an out-of-memory kill that nobody has died of yet.
     fn is_out_of_memory(&mut self, status: ExitStatus) -> bool {
         let counted = proc::oom_kills(self.own_pid);
-        let more = counted > self.oom_kills;
+        let more = counted.zip(self.oom_kills).is_some_and(|(counted, known)| counted > known);
         let killed = matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. });
         match (more && killed, &mut self.oom_kills) {
             (true, Some(kills)) => *kills += 1,
@@ -595,7 +608,7 @@ impl EventLoop {
             match self.worker_of(pid) {
                 None => sys::bury(pid),
                 Some(worker) => {
-                    self.reap(worker);
+                    self.reap_any(worker);
                     if self.worker_of(pid).is_some() {
                         return; // it could not be, and would be found again
                     }
@@ -605,7 +618,8 @@ impl EventLoop {
     }
 
     fn worker_of(&self, pid: i32) -> Option<WorkerId> {
-        self.workers.iter().find(|(_, worker)| worker.process.pid == pid).map(|(id, _)| *id)
+        let hooks = self.hooks.iter().map(|(id, running)| (id, &running.worker));
+        self.workers.iter().chain(hooks).find(|(_, worker)| worker.process.pid == pid).map(|(id, _)| *id)
     }
 
     /// After the workers' end: TERM for whatever has become our child, KILL when the budget is spent, until there is
@@ -826,6 +840,16 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// What a pool's processes have in their environment besides ours.
+fn variables(pool: &PoolConfig) -> io::Result<Vec<(OsString, OsString)>> {
+    let mut variables = match &pool.birth.env_file {
+        Some(file) => env_file::read(file).map_err(io::Error::other)?,
+        None => Vec::new(),
+    };
+    variables.extend_from_slice(&pool.birth.env);
+    Ok(variables)
 }
 
 /// The number of a slot among those of all pools.

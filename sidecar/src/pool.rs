@@ -261,6 +261,7 @@ impl Pool {
     }
 
     /// A worker that has not ended.
+    #[cfg(test)]
     #[must_use]
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {
         self.lives.get(&worker)

@@ -4,6 +4,7 @@
 //! system, or nobody listens (starting again may help).
 
 mod call;
+mod control;
 mod flags;
 mod logs;
 mod methods;
@@ -44,6 +45,17 @@ enum Verb {
     Call(call::Call),
     Status(status::ShowStatus),
     Methods(methods::ShowMethods),
+    /// End workers and start them anew.
+    Restart(control::Workers),
+    /// Start stopped or parked workers.
+    Start(control::Workers),
+    Stop(control::Stop),
+    /// Let workers finish what they have and serve nothing more.
+    Pause(control::Workers),
+    /// Let paused workers go on.
+    Resume(control::Workers),
+    Signal(control::SendSignal),
+    Reload(control::Reload),
     Logs(logs::ShowLogs),
 }
 
@@ -81,6 +93,13 @@ pub fn main() -> u8 {
         Verb::Call(command) => command.run(),
         Verb::Status(command) => command.run(),
         Verb::Methods(command) => command.run(),
+        Verb::Restart(workers) => workers.ask("worker.restart"),
+        Verb::Start(workers) => workers.ask("worker.start"),
+        Verb::Stop(command) => command.run(),
+        Verb::Pause(workers) => workers.ask("worker.pause"),
+        Verb::Resume(workers) => workers.ask("worker.resume"),
+        Verb::Signal(command) => command.run(),
+        Verb::Reload(command) => command.run(),
         Verb::Logs(command) => command.run(),
     };
     outcome.unwrap_or_else(|failure| {
