@@ -33,7 +33,7 @@ impl Identity {
     /// # Errors
     /// One sentence: which name is not known.
     pub fn of(user: Option<&str>, group: Option<&str>) -> Result<Self, String> {
-        let gid = group.map(find_group).transpose()?;
+        let gid = group.map(find_group).transpose().map_err(|what| format!("group: {what}"))?;
         let Some(user) = user else {
             return Ok(Self { gid: gid.filter(|gid| *gid != Gid::effective()), ..Self::default() });
         };
@@ -70,15 +70,19 @@ fn find_user(text: &str) -> Result<(Uid, Option<User>), String> {
     Ok((uid, User::from_uid(uid).map_err(failed)?))
 }
 
-fn find_group(text: &str) -> Result<Gid, String> {
-    let entry = Group::from_name(text)
-        .map_err(|errno| format!("group: {text} cannot be looked up: {}", errno.desc()))?;
+/// The group that a name or a number stands for.
+///
+/// # Errors
+/// One sentence.
+pub fn find_group(text: &str) -> Result<Gid, String> {
+    let entry =
+        Group::from_name(text).map_err(|errno| format!("{text} cannot be looked up: {}", errno.desc()))?;
     match entry {
         Some(entry) => Ok(entry.gid),
         None => text
             .parse()
             .map(Gid::from_raw)
-            .map_err(|_| format!("group: there is no group \"{text}\" on this system")),
+            .map_err(|_| format!("there is no group \"{text}\" on this system")),
     }
 }
 

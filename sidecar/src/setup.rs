@@ -8,9 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, getegid, geteuid, getgroups};
 
 use crate::config::{Document, Draft, Flags, Format, LogTarget, PoolConfig};
+use crate::identity::{Identity, find_group};
 use crate::{env_file, process};
 
 /// The draft of one pool that the command line describes, checked.
@@ -45,38 +46,10 @@ pub fn from_file(file: &Path, flags: &Flags) -> Result<Draft, String> {
     Ok(checked(Draft::from_document(document, flags, &here)))
 }
 
-/// The id of a group, by name or number.
-///
-/// # Errors
-/// One sentence.
-pub fn group_id(group: &str) -> Result<Gid, String> {
-    let found = match group.parse() {
-        Ok(number) => Group::from_gid(Gid::from_raw(number)),
-        Err(_) => Group::from_name(group),
-    };
-    match found {
-        Ok(Some(found)) => Ok(found.gid),
-        Ok(None) => Err(format!("there is no group \"{group}\"")),
-        Err(failed) => Err(format!("the group \"{group}\" cannot be looked up: {failed}")),
-    }
-}
-
-fn user(user: &str) -> Result<User, String> {
-    let found = match user.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(user),
-    };
-    match found {
-        Ok(Some(found)) => Ok(found),
-        Ok(None) => Err(format!("there is no user \"{user}\"")),
-        Err(failed) => Err(format!("the user \"{user}\" cannot be looked up: {failed}")),
-    }
-}
-
 fn checked(mut draft: Draft) -> Draft {
     let config = draft.config().clone();
     if let Some(group) = &config.socket_group
-        && let Err(what) = group_id(group).and_then(may_give_to)
+        && let Err(what) = find_group(group).and_then(may_give_to)
     {
         draft.refuse(None, "socket_group", &what);
     }
@@ -96,10 +69,10 @@ fn problems(pool: &PoolConfig) -> Vec<(&'static str, String)> {
         found.extend(result.err().map(|what| (key, what)));
     };
     if let Some(name) = &birth.user {
-        note("user", user(name).and_then(may_become));
+        note("user", may_become(name, birth.group.is_some()));
     }
     if let Some(name) = &birth.group {
-        note("group", group_id(name).and_then(may_have_group));
+        note("group", may_have_group(name));
     }
     if let Some(limit) = birth.limit_nofile {
         note("limit_nofile", may_raise(limit));
@@ -154,25 +127,34 @@ fn is_directory(path: &Path) -> Result<(), String> {
     }
 }
 
-fn may_become(user: User) -> Result<(), String> {
+fn may_become(user: &str, has_group: bool) -> Result<(), String> {
+    // Which group it is, is the group's own affair.
+    let identity = Identity::of(Some(user), has_group.then_some("0")).map_err(without_key)?;
     let own = geteuid();
-    if own.is_root() || own == user.uid {
+    if own.is_root() || identity.uid.is_none_or(|uid| uid == own) {
         return Ok(());
     }
-    Err(format!("to become \"{}\" needs root, and the sidecar runs as uid {own}", user.name))
+    Err(format!("to become \"{user}\" needs root, and the sidecar runs as uid {own}"))
 }
 
-/// setgid(2) without privileges knows the own group only.
-fn may_have_group(group: Gid) -> Result<(), String> {
-    if geteuid().is_root() || getegid() == group {
-        return Ok(());
+/// setresgid(2) without privileges knows the own group only.
+fn may_have_group(group: &str) -> Result<(), String> {
+    match Identity::of(None, Some(group)).map_err(without_key)?.gid {
+        Some(gid) if !geteuid().is_root() => {
+            Err(format!("to change to gid {gid} needs root, and the sidecar runs as uid {}", geteuid()))
+        }
+        _ => Ok(()),
     }
-    Err(format!("to change to gid {group} needs root, and the sidecar runs as uid {}", geteuid()))
+}
+
+/// `user: there is no ...`: the place has the key already.
+fn without_key(what: String) -> String {
+    what.split_once(": ").map_or(what.clone(), |(_, what)| what.to_owned())
 }
 
 /// chown(2) without privileges knows the groups that one is in.
 fn may_give_to(group: Gid) -> Result<(), String> {
-    if may_have_group(group).is_ok() || getgroups().is_ok_and(|own| own.contains(&group)) {
+    if geteuid().is_root() || getegid() == group || getgroups().is_ok_and(|own| own.contains(&group)) {
         return Ok(());
     }
     Err(format!("to give it to gid {group} needs root, and the sidecar runs as uid {}", geteuid()))

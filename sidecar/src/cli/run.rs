@@ -17,8 +17,8 @@ use crate::event_loop::EventLoop;
 use crate::listener::Listener;
 use crate::logs::{self, Logs};
 use crate::process;
-use crate::setup;
 use crate::sink::{SharedSink, Sink};
+use crate::{identity, setup};
 
 /// Bind the socket, start the workers and keep them alive.
 ///
@@ -74,7 +74,7 @@ impl Run {
         }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
-        let group = config.socket_group.as_deref().map(setup::group_id).transpose();
+        let group = config.socket_group.as_deref().map(identity::find_group).transpose();
         let listener = group
             .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
