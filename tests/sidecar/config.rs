@@ -122,10 +122,9 @@ fn paths_are_relative_to_the_file_and_flags_of_the_top_win() {
 }
 
 #[test]
-#[ignore = "the daemon starts the first pool only"]
 fn two_pools_share_one_socket() {
     let builder = with_file(
-        "socket = 's'\n[pool.plc]\ncommand = ['FAKE', '--offer', 'plc.read']\nworkers = 2\n[pool.mail]\ncommand = ['FAKE', '--offer', 'mail.send']",
+        "socket = 's'\n[pool.plc]\ncommand = ['FAKE', '--offer', 'pid']\nworkers = 2\n[pool.mail]\ncommand = ['FAKE', '--offer', 'echo']",
     );
     let sidecar = start(builder, &[]);
     for n in 0..3 {
@@ -133,8 +132,12 @@ fn two_pools_share_one_socket() {
     }
     let names: Vec<_> = (0..3).map(|n| sidecar.worker(n)["name"].clone()).collect();
     assert_eq!(names, ["plc#0", "plc#1", "mail#0"]);
-    assert!(sidecar.call("plc.read", json!([])).is_ok());
-    assert!(sidecar.call("mail.send", json!([])).is_ok());
+    let pids = [sidecar.worker_pid(0), sidecar.worker_pid(1)];
+    let pid = sidecar.call("pid", json!([])).unwrap();
+    assert!(pids.iter().any(|of_plc| pid == *of_plc), "{pid} is none of {pids:?}");
+    assert_eq!(sidecar.call("echo", json!([7])), Ok(json!([7])));
+    sidecar.kill_worker(2);
+    assert_eq!([sidecar.worker_pid(0), sidecar.worker_pid(1)], pids, "a pool's death is its own");
 }
 
 #[test]
