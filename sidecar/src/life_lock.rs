@@ -134,7 +134,7 @@ fn slots_of(pid: i32, file: (u64, u64)) -> Vec<u32> {
     slots
 }
 
-/// `lock:	1: OFDLCK ADVISORY READ -1 08:01:1234 5 5` is slot 5.
+/// `lock:\t1: OFDLCK ADVISORY READ -1 08:01:1234 5 5` is slot 5.
 fn slot_of(line: &str) -> Option<u32> {
     let mut words = line.strip_prefix("lock:")?.split_whitespace().skip(1);
     (words.next()? == "OFDLCK").then_some(())?;
