@@ -5,7 +5,7 @@
 //! file anew, locks the slot's byte *shared*, hands the descriptor to that process and closes its own copy: the lock
 //! lives exactly as long as the process, however it ends, and two workers of one slot (the old one, and the new one at
 //! the gate) hold it together. `install()` makes the descriptor close-on-exec and inert in forked children: what a
-//! worker starts does not hold its lock.
+//! worker starts does not hold its lock. What a wrapper (`sh -c`) starts before `install()` does, as it does itself.
 //!
 //! A new sidecar asks for a write lock on a byte: what stands in the way is a worker that a killed sidecar has left.
 //! Who that is, the kernel tells on the `lock:` line of `/proc/PID/fdinfo/FD`.

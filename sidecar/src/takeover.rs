@@ -222,3 +222,125 @@ fn kill(leftover: &Leftover) {
         warn!("KILL to pid {}: {failed}", leftover.pid);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use rustdaemon_core::link::RUN_VARIABLE;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A socket's directory, and children that are ended with it.
+    struct Scene {
+        directory: PathBuf,
+        run: String,
+        children: Vec<Child>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            let directory = std::env::temp_dir().join(format!("rd-takeover-{}-{number}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let run = format!("{:08x}{number:08x}", std::process::id());
+            Self { directory, run, children: Vec::new() }
+        }
+
+        fn lock(&self) -> LifeLock {
+            LifeLock::of(&self.directory.join("s"))
+        }
+
+        /// Something of the dead run; with a slot, a worker.
+        fn left_behind(&mut self, slot: Option<u32>) {
+            let mut command = Command::new("sleep");
+            command.arg("60").env(RUN_VARIABLE, format!("{}/0", self.run));
+            if let Some(slot) = slot {
+                command.stdin(Stdio::from(self.lock().hold(slot).unwrap()));
+            }
+            self.children.push(command.spawn().unwrap());
+        }
+
+        fn begin(&self, now: Instant) -> (Takeover, Vec<Found>) {
+            Takeover::begin(self.lock(), vec![self.run.clone()], PATIENCE, now)
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            for child in &mut self.children {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+    }
+
+    #[track_caller]
+    fn await_end(takeover: &Takeover, (number, _): Found) {
+        let pidfd = takeover.leftovers[&number].pidfd.as_fd();
+        let ended = poll(&mut [PollFd::new(pidfd, PollFlags::POLLIN)], PollTimeout::from(10_000_u16));
+        assert_eq!(ended, Ok(1), "not ended within 10 s");
+    }
+
+    #[test]
+    fn where_nothing_was_left_everything_may_start() {
+        let now = Instant::now();
+        let (mut takeover, found) = Scene::new().begin(now);
+        assert_eq!(found, []);
+        assert!(takeover.is_over() && takeover.may_start(0, now) && takeover.may_start(7, now));
+        assert_eq!(takeover.deadline(), None);
+    }
+
+    #[test]
+    fn a_held_slot_is_closed_until_its_holder_has_ended_by_itself() {
+        let mut scene = Scene::new();
+        scene.left_behind(Some(3));
+        let now = Instant::now();
+        let (mut takeover, found) = scene.begin(now);
+        assert_eq!(found.len(), 1);
+        assert!(!takeover.may_start(3, now) && takeover.may_start(2, now));
+        assert!(!takeover.is_over());
+        assert_eq!(takeover.deadline(), Some(now + PATIENCE));
+        assert!(scene.children[0].try_wait().unwrap().is_none(), "it may finish what it has");
+        scene.children[0].kill().unwrap();
+        await_end(&takeover, found[0]);
+        assert_eq!(takeover.ended(found[0].0, now), []);
+        assert!(takeover.may_start(3, now) && takeover.is_over());
+        let _own = scene.lock().hold(3).unwrap();
+        assert!(takeover.may_start(3, now), "what holds it now is ours");
+    }
+
+    #[test]
+    fn a_holder_is_killed_when_patience_is_over() {
+        let mut scene = Scene::new();
+        scene.left_behind(Some(0));
+        let now = Instant::now();
+        let (mut takeover, found) = scene.begin(now);
+        assert!(!takeover.may_start(0, now));
+        assert_eq!(takeover.expire(now + PATIENCE), []);
+        await_end(&takeover, found[0]);
+        takeover.ended(found[0].0, now);
+        assert!(takeover.may_start(0, now) && takeover.is_over());
+        assert_eq!(takeover.expire(now + 2 * PATIENCE), []);
+        assert_eq!(takeover.deadline(), None);
+    }
+
+    #[test]
+    fn a_stray_is_killed_at_once_and_nothing_starts_before_its_end() {
+        let mut scene = Scene::new();
+        scene.left_behind(None);
+        let now = Instant::now();
+        let (mut takeover, found) = scene.begin(now);
+        assert!(!takeover.may_start(0, now));
+        await_end(&takeover, found[0]);
+        takeover.ended(found[0].0, now);
+        assert!(takeover.may_start(0, now) && takeover.is_over());
+    }
+}

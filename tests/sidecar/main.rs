@@ -15,6 +15,8 @@ mod bad_input;
 mod cli;
 // The configuration file: what it says, and how it is refused.
 mod config;
+// What becomes of everybody when a sidecar dies, stops or is PID 1.
+mod family;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
 // Deaths, restarts, backoff.

@@ -343,6 +343,12 @@ impl Killed {
         self.0.descendants()
     }
 
+    /// Waits for the end of the one that was started again.
+    #[track_caller]
+    pub fn wait(&mut self) -> Ended {
+        self.0.wait()
+    }
+
     /// Starts the same once more.
     #[track_caller]
     pub fn start_again(&mut self) -> &Sidecar {

@@ -14,6 +14,7 @@
 //! | `garbage` | writes what is no frame |
 //! | `newline` | answers with two lines |
 //! | `twice` | answers twice |
+//! | `start [SHELL]` | starts a shell with this script, answers with its pid, and forgets it |
 //! | `ready` | announces its methods again, then answers |
 //! | `hello` | says hello again, then answers |
 //!
@@ -24,7 +25,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
@@ -39,7 +40,7 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 15] = [
     "echo",
     "info",
     "pid",
@@ -54,6 +55,7 @@ const METHODS: [&str; 14] = [
     "twice",
     "ready",
     "hello",
+    "start",
 ];
 
 #[derive(Parser)]
@@ -91,6 +93,9 @@ struct Arguments {
     /// Ignore TERM and INT
     #[arg(long)]
     ignore_term: bool,
+    /// Live on when the sidecar has died, until this FIFO is read to its end
+    #[arg(long)]
+    outlive: Option<String>,
     /// install()'s name:
     #[arg(long)]
     name: Option<String>,
@@ -176,6 +181,9 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
             unsafe { nix::sys::signal::signal(number, SigHandler::SigIgn) }?;
         }
     }
+    if arguments.outlive.is_some() {
+        nix::sys::prctl::set_pdeathsig(None)?; // as a change of user does
+    }
     let variable = std::env::var(LINK_VARIABLE).map_err(io::Error::other)?;
     // SAFETY: called once; nothing else in this process knows these descriptors.
     let Ends { input, output, slot, life } =
@@ -250,7 +258,11 @@ impl Worker {
             }
             let frame = match self.next()? {
                 Next::Frame(frame) => frame,
-                Next::EndOfLink | Next::Stop => return Ok(0),
+                Next::EndOfLink => {
+                    arguments.outlive.as_deref().map_or(Ok(()), hold)?;
+                    return Ok(0);
+                }
+                Next::Stop => return Ok(0),
             };
             match frame.kind {
                 Kind::Go => {
@@ -337,6 +349,12 @@ impl Worker {
             "ready" => {
                 self.ready(arguments)?;
                 self.reply(sequence, b"null")
+            }
+            "start" => {
+                // Nobody waits for it: whatever a script leaves behind.
+                let script = first.and_then(Value::as_str).unwrap_or_default();
+                let child = Command::new("sh").args(["-c", script]).spawn()?;
+                self.reply(sequence, child.id().to_string().as_bytes())
             }
             "hello" => {
                 self.say(Kind::Hello, &hello(arguments).payload())?;
