@@ -343,17 +343,37 @@ impl Killed {
         self.0.descendants()
     }
 
-    /// Waits for the end of the one that was started again.
+    /// TERM for the one that was started again, and waits for its end.
     #[track_caller]
-    pub fn wait(&mut self) -> Ended {
-        self.0.wait()
+    pub fn stop(&mut self) -> Ended {
+        self.0.stop()
     }
 
     /// Starts the same once more.
     #[track_caller]
     pub fn start_again(&mut self) -> &Sidecar {
-        self.0.process = self.0.builder.process();
+        self.begin_again();
         self.0.await_socket();
+        &self.0
+    }
+
+    /// Starts the same once more and does not wait until its socket answers.
+    #[track_caller]
+    pub fn begin_again(&mut self) -> &Sidecar {
+        self.0.process = self.0.builder.process();
+        &self.0
+    }
+
+    /// Kills the one that was started again, in whatever it does.
+    #[track_caller]
+    pub fn kill_again(&mut self) {
+        self.0.signal(Signal::SIGKILL);
+        self.0.wait();
+    }
+
+    /// The one that was started again.
+    #[must_use]
+    pub fn sidecar(&self) -> &Sidecar {
         &self.0
     }
 }
