@@ -244,8 +244,9 @@ impl EventLoop {
         }
         self.end_children();
         self.say_farewell();
-        info!("stopped");
         self.logs.finish();
+        info!("stopped");
+        self.logs.drain();
         self.ended.unwrap_or(0)
     }
 
@@ -343,24 +344,27 @@ impl EventLoop {
         self.logs.flush(now);
     }
 
-    /// Passes lines on to who follows them; who does not take them is dropped.
+    /// Passes lines on to who follows them; who has not taken the lines of earlier turns is dropped.
     fn tell_followers(&mut self) {
-        let mut told = BTreeSet::new();
-        for (id, event) in self.logs.take_events() {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.tell(&event);
-                told.insert(id);
-            }
-        }
-        for id in told {
-            self.settle(id);
-            let waiting = self.clients.get(&id).map_or(0, Client::waiting_bytes);
+        let events = self.logs.take_events();
+        let followers: BTreeSet<ClientId> = events.iter().map(|(id, _)| *id).collect();
+        for id in &followers {
+            self.settle(*id);
+            let waiting = self.clients.get(id).map_or(0, Client::waiting_bytes);
             if waiting > FOLLOWER_BYTES {
                 warn!(
-                    "a follower of the logs has not read {waiting} bytes, the limit is {FOLLOWER_BYTES}: dropped"
+                    "a follower of the logs has left {waiting} bytes unread, the limit is {FOLLOWER_BYTES}: dropped"
                 );
-                self.drop_client(id);
+                self.drop_client(*id);
             }
+        }
+        for (id, event) in events {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.tell(&event);
+            }
+        }
+        for id in followers {
+            self.settle(id);
         }
     }
 

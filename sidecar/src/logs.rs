@@ -37,7 +37,7 @@ use crate::dialect::{self, Address};
 use crate::ids::{ClientId, WorkerId};
 use crate::lines::{Assembler, LogLine, Stream, TAIL_LINES, Tail, is_continuation, is_json_object};
 use crate::logfile::{LogFile, News};
-use crate::sink::{SharedSink, Sink};
+use crate::sink::SharedSink;
 
 /// Read from one pipe in one turn of the loop, so that one worker's flood leaves the others their turns.
 pub const TURN_BYTES: usize = 64 * 1024;
@@ -80,7 +80,7 @@ struct Origin {
 #[derive(Debug)]
 struct Outlets {
     format: LogFormat,
-    stdout: Sink,
+    stdout: SharedSink,
     files: HashMap<PathBuf, LogFile>,
     tails: BTreeMap<Rc<str>, Tail>,
     sequence: u64,
@@ -112,7 +112,7 @@ pub enum Flow {
 impl Logs {
     /// Nothing captured yet. `stderr` is where our own lines go.
     #[must_use]
-    pub fn new(stdout: Sink, stderr: SharedSink, format: LogFormat) -> Self {
+    pub fn new(stdout: SharedSink, stderr: SharedSink, format: LogFormat) -> Self {
         let outlets = Outlets {
             format,
             stdout,
@@ -163,7 +163,7 @@ impl Logs {
     /// For readiness: our own stdout and stderr have room again.
     #[must_use]
     pub fn sink_fds(&self) -> [i32; 2] {
-        [self.outlets.stdout.raw_fd(), self.stderr.lock().raw_fd()]
+        [&self.outlets.stdout, &self.stderr].map(|sink| sink.with(|sink| sink.raw_fd()))
     }
 
     /// Reads what is there, up to a turn's share of it.
@@ -233,31 +233,36 @@ impl Logs {
     /// Writes what waits, as far as there is room.
     pub fn flush(&mut self, now: Instant) {
         self.settle(now);
-        let _ = self.stderr.lock().flush(now); // of this one's failures nobody can be told
+        let _ = self.stderr.with(|sink| sink.flush(now)); // of this one's failures nobody can be told
     }
 
     /// When [`Logs::flush`] is wanted without readiness.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.outlets.stdout.retry_at().into_iter().chain(self.stderr.lock().retry_at()).min()
+        let sinks = [&self.outlets.stdout, &self.stderr];
+        sinks.into_iter().filter_map(|sink| sink.with(|sink| sink.retry_at())).min()
     }
 
-    /// The end: the last lines of what workers have left running, and then what waits.
-    ///
-    /// # Blocking
-    /// While our own stdout or stderr has no room, at most [`FAREWELL`] each.
+    /// Takes in the last lines of what workers have left running.
     pub fn finish(&mut self) {
         for worker in self.pipes.keys().map(|(worker, _)| *worker).collect::<Vec<_>>() {
             self.ended(worker);
         }
-        self.outlets.stdout.drain(FAREWELL);
-        self.stderr.lock().drain(FAREWELL);
+    }
+
+    /// Writes what waits, at the end.
+    ///
+    /// # Blocking
+    /// While our own stdout or stderr has no room, at most [`FAREWELL`] each.
+    pub fn drain(&mut self) {
+        self.outlets.stdout.with(|sink| sink.drain(FAREWELL));
+        self.stderr.with(|sink| sink.drain(FAREWELL));
     }
 
     fn settle(&mut self, now: Instant) {
         let news: Vec<News> = self.outlets.files.values_mut().map(|file| file.flush(now)).collect();
         news.into_iter().for_each(say);
-        match self.outlets.stdout.flush(now) {
+        match self.outlets.stdout.with(|sink| sink.flush(now)) {
             Some(Ok(())) => warn!("stdout is written again"),
             Some(Err(failed)) => {
                 error!(
@@ -352,22 +357,21 @@ impl Outlets {
     fn forward(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
         let goes_on = self.last == Some(origin.key) && is_continuation(line);
         self.last = Some(origin.key);
-        let is_object = |wanted| wanted && is_json_object(line);
-        if self.format == LogFormat::Json {
-            return match is_object(origin.prefix != LogPrefix::Always) {
-                true => self.stdout.push(&[line, b"\n"]),
-                false => self.stdout.push(&[wrapped(origin, at, line).as_bytes(), b"\n"]),
-            };
-        }
-        let bare = match origin.prefix {
-            LogPrefix::Never => true,
-            LogPrefix::Always => false,
-            LogPrefix::Auto => goes_on || is_object(true),
+        let (name, wrapped);
+        let shown: &[&[u8]] = match (self.format, origin.prefix) {
+            (LogFormat::Json, LogPrefix::Auto | LogPrefix::Never) if is_json_object(line) => &[line, b"\n"],
+            (LogFormat::Json, _) => {
+                wrapped = wrap(origin, at, line);
+                &[wrapped.as_bytes(), b"\n"]
+            }
+            (LogFormat::Text, LogPrefix::Never) => &[line, b"\n"],
+            (LogFormat::Text, LogPrefix::Auto) if goes_on || is_json_object(line) => &[line, b"\n"],
+            (LogFormat::Text, _) => {
+                name = origin.name.as_bytes();
+                &[name, b" | ", line, b"\n"]
+            }
         };
-        match bare {
-            true => self.stdout.push(&[line, b"\n"]),
-            false => self.stdout.push(&[origin.name.as_bytes(), b" | ", line, b"\n"]),
-        }
+        self.stdout.with(|sink| sink.push(shown));
     }
 
     fn tell_followers(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
@@ -383,7 +387,7 @@ impl Outlets {
 }
 
 /// A worker's line as JSON, for people's and programs' log stores.
-fn wrapped(origin: &Origin, at: SystemTime, line: &[u8]) -> String {
+fn wrap(origin: &Origin, at: SystemTime, line: &[u8]) -> String {
     json!({
         "time": timestamp(at),
         "worker": &*origin.name,

@@ -2,8 +2,9 @@
 //!
 //! # How it works
 //! The descriptors are inherited and their open descriptions are shared with the shell, so they are not made
-//! non-blocking. A line is buffered and written when poll(2) says that there is room, `PIPE_BUF` bytes at a time:
-//! as much as a pipe or socket that polls writable takes without waiting.
+//! non-blocking: a pipe or terminal is opened once more through /proc, non-blocking. Where that is not allowed, as for a
+//! socket, the inherited one is written when poll(2) says that there is room, `PIPE_BUF` bytes at a time: as much as
+//! a pipe or socket that polls writable takes without waiting, as long as nobody else writes to it in between.
 //!
 //! # What may be lost
 //! Lines that come while [`BUFFER_BYTES`] wait, and lines that wait when the reader is gone; as soon as there is room
@@ -14,9 +15,11 @@
 //! Sources: poll(2), pipe(7) "PIPE_BUF", Linux fs/pipe.c (`pipe_poll`: writable means a whole page is free).
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -25,9 +28,9 @@ use nix::sys::stat::{SFlag, fstat};
 
 /// Most bytes that wait for room.
 const BUFFER_BYTES: usize = 1024 * 1024;
-/// Written at a time to a file.
-const FILE_CHUNK_BYTES: usize = 64 * 1024;
-/// Written at a time to a terminal: its free room is not known, but it is not 0.
+/// Written at a time where a write cannot wait for a reader.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Written at a time to a terminal that could not be opened again: its free room is not known, but it is not 0.
 const TERMINAL_CHUNK_BYTES: usize = 256;
 /// Between two attempts on a descriptor that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -52,24 +55,39 @@ pub struct Sink {
 pub struct SharedSink(Arc<Mutex<Sink>>);
 
 impl SharedSink {
-    /// Shares it.
-    #[must_use]
-    pub fn new(sink: Sink) -> Self {
+    /// Our stdout and stderr; one sink where both lead to the same pipe, file or terminal, so that no line gets into
+    /// the middle of another.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn standard(note: fn(u64) -> String) -> io::Result<[Self; 2]> {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let place = |fd: BorrowedFd<'_>| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+        let errors = Self::new(Sink::new(stderr.as_fd(), note)?);
+        let output = match place(stdout.as_fd())? == place(stderr.as_fd())? {
+            true => errors.clone(),
+            false => Self::new(Sink::new(stdout.as_fd(), note)?),
+        };
+        Ok([output, errors])
+    }
+
+    fn new(sink: Sink) -> Self {
         Self(Arc::new(Mutex::new(sink)))
     }
 
-    /// The sink; there is one thread, so nobody waits here.
-    pub fn lock(&self) -> MutexGuard<'_, Sink> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with the sink. There is one thread: nobody waits here, and nothing in `Sink` logs.
+    pub fn with<R>(&self, what: impl FnOnce(&mut Sink) -> R) -> R {
+        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// For the logger: takes everything, written or not.
 impl Write for SharedSink {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let mut sink = self.lock();
-        sink.push(&[lines]);
-        let _ = sink.flush(Instant::now());
+        self.with(|sink| {
+            sink.push(&[lines]);
+            let _ = sink.flush(Instant::now());
+        });
         Ok(lines.len())
     }
 
@@ -79,18 +97,25 @@ impl Write for SharedSink {
 }
 
 impl Sink {
-    /// A sink for a duplicate of an inherited descriptor; `note` words the line that says how many lines were lost.
+    /// A sink for an inherited descriptor; `note` words the line that says how many lines were lost.
+    ///
+    /// # Errors
+    /// No descriptor left.
     #[must_use]
-    pub fn new(fd: OwnedFd, note: fn(u64) -> String) -> Self {
-        let kind =
-            fstat(&fd).map_or(SFlag::S_IFIFO, |stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT);
-        let chunk_bytes = match kind {
-            SFlag::S_IFREG => FILE_CHUNK_BYTES,
-            SFlag::S_IFCHR if nix::unistd::isatty(&fd).unwrap_or(false) => TERMINAL_CHUNK_BYTES,
-            SFlag::S_IFCHR => FILE_CHUNK_BYTES, // /dev/null
-            _ => libc::PIPE_BUF,
+    pub fn new(inherited: BorrowedFd<'_>, note: fn(u64) -> String) -> io::Result<Self> {
+        let kind = SFlag::from_bits_truncate(fstat(inherited)?.st_mode) & SFlag::S_IFMT;
+        let is_terminal = kind == SFlag::S_IFCHR && nix::unistd::isatty(inherited).unwrap_or(false);
+        let own = match kind {
+            SFlag::S_IFREG => None, // another description would have an offset of its own
+            _ => open_again(inherited).ok(),
         };
-        Self {
+        let chunk_bytes = match (&own, kind) {
+            (Some(_), _) | (None, SFlag::S_IFREG) => CHUNK_BYTES,
+            (None, _) if is_terminal => TERMINAL_CHUNK_BYTES,
+            (None, _) => libc::PIPE_BUF,
+        };
+        let fd = own.map_or_else(|| inherited.try_clone_to_owned(), Ok)?;
+        Ok(Self {
             fd,
             chunk_bytes,
             buffer: VecDeque::new(),
@@ -99,7 +124,7 @@ impl Sink {
             note,
             failed: false,
             retry_at: None,
-        }
+        })
     }
 
     /// For readiness.
@@ -189,7 +214,7 @@ impl Sink {
             match nix::unistd::write(&self.fd, front.get(..self.chunk_bytes).unwrap_or(front)) {
                 Ok(length) => drop(self.buffer.drain(..length)),
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(()), // whoever shares it has made it non-blocking
+                Err(Errno::EAGAIN) => return Ok(()),
                 Err(failed) => {
                     self.retry_at = Some(now + RETRY);
                     if failed == Errno::EPIPE {
@@ -218,18 +243,25 @@ impl Sink {
     }
 }
 
+/// A description of our own, non-blocking, of what `fd` leads to.
+fn open_again(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut options = File::options();
+    options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.open(format!("/proc/self/fd/{}", fd.as_raw_fd())).map(OwnedFd::from)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::Read;
+    use std::os::unix::net::UnixStream;
 
     use nix::sys::memfd::MFdFlags;
     use rustdaemon_core::sys;
 
     use super::*;
 
-    fn sink(fd: OwnedFd) -> Sink {
-        Sink::new(fd, |lost| format!("{lost} lost\n"))
+    fn sink(fd: impl AsFd) -> Sink {
+        Sink::new(fd.as_fd(), |lost| format!("{lost} lost\n")).unwrap()
     }
 
     fn take(reader: &mut File) -> String {
@@ -241,8 +273,17 @@ mod tests {
     #[test]
     fn a_pipe_that_nobody_reads_costs_lines_and_says_how_many() {
         let pipe = sys::pipe().unwrap();
-        sys::set_nonblocking(pipe.read.as_fd()).unwrap();
-        let (mut sink, mut reader) = (sink(pipe.write), File::from(pipe.read));
+        flood(sink(pipe.write), File::from(pipe.read));
+    }
+
+    #[test]
+    fn a_socket_that_nobody_reads_costs_lines_and_says_how_many() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        flood(sink(ours), File::from(OwnedFd::from(theirs)));
+    }
+
+    fn flood(mut sink: Sink, mut reader: File) {
+        sys::set_nonblocking(reader.as_fd()).unwrap();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
         let now = Instant::now();
         for _ in 0..2000 {
@@ -281,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_keeps_lines_until_there_is_room() {
-        let mut sink = sink(File::options().write(true).open("/dev/full").unwrap().into());
+        let mut sink = sink(File::options().write(true).open("/dev/full").unwrap());
         let now = Instant::now();
         sink.push(&[b"a\n"]);
         assert!(sink.flush(now).unwrap().is_err());

@@ -9,7 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::session::Session;
-use super::{DONE, Failure, Outcome, SYSTEM, print};
+use super::{DONE, Failure, Outcome, SYSTEM, write};
 use crate::lines::LogLine;
 use crate::verbs::{DEFAULT_LINES, Lines};
 
@@ -46,13 +46,10 @@ impl ShowLogs {
         let args = json!({"name": self.name, "lines": self.lines, "follow": self.follow}).to_string();
         let (data, connection) = self.session.open("daemon.logs", &args)?;
         let Lines { lines } = serde_json::from_str(data.get()).map_err(|failed| strange(&failed))?;
-        let mut text = String::new();
-        for line in lines {
-            text += &self.shown(&line)?;
-            text.push('\n');
-        }
-        if !text.is_empty() {
-            print(&text)?;
+        for line in &lines {
+            if !self.show(line)? {
+                return Ok(DONE);
+            }
         }
         if self.follow { self.go_on(connection) } else { Ok(DONE) }
     }
@@ -62,20 +59,35 @@ impl ShowLogs {
         loop {
             line.clear();
             match connection.read_line(&mut line) {
-                Ok(0) => return Ok(DONE),
-                Ok(_) => {}
+                Ok(_) if line.ends_with('\n') => {}
+                Ok(_) => return self.end(),
                 Err(failed) => return Err(Failure::new(SYSTEM, format!("the connection broke: {failed}"))),
             }
             let event: Event<'_> = serde_json::from_str(&line).map_err(|failed| strange(&failed))?;
             let said = serde_json::from_str(event.data.get()).map_err(|failed| strange(&failed))?;
-            print(&self.shown(&said)?)?;
+            if !self.show(&said)? {
+                return Ok(DONE);
+            }
         }
     }
 
-    fn shown(&self, line: &LogLine) -> Result<String, Failure> {
+    /// The connection has ended: with the sidecar, or before it.
+    fn end(&self) -> Outcome {
+        match self.session.ask("ping", "[]") {
+            Ok(_) => {
+                let sentence =
+                    "the sidecar has closed this connection: it was read too slowly, lines are missing";
+                Err(Failure::new(SYSTEM, sentence))
+            }
+            Err(_) => Ok(DONE),
+        }
+    }
+
+    /// Whether stdout is still open.
+    fn show(&self, line: &LogLine) -> Result<bool, Failure> {
         match self.json {
-            true => serde_json::to_string(line).map_err(|failed| strange(&failed)),
-            false => Ok(format!("{} | {}", line.worker, line.line)),
+            true => write(&(serde_json::to_string(line).map_err(|failed| strange(&failed))? + "\n")),
+            false => write(&format!("{} | {}\n", line.worker, line.line)),
         }
     }
 }

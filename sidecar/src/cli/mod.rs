@@ -110,11 +110,15 @@ pub fn main() -> u8 {
 
 /// Prints lines; a closed stdout ends a command quietly.
 fn print(text: &str) -> Outcome {
-    match std::io::stdout().write_all(format!("{}\n", text.trim_end()).as_bytes()) {
-        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(SYSTEM, format!("cannot write to stdout: {failed}")))
-        }
-        _ => Ok(DONE),
+    write(&format!("{}\n", text.trim_end())).map(|_| DONE)
+}
+
+/// Writes text to stdout as it is; whether stdout is still open.
+fn write(text: &str) -> Result<bool, Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(failed) if failed.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(failed) => Err(Failure::new(SYSTEM, format!("cannot write to stdout: {failed}"))),
     }
 }
 

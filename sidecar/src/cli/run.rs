@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -17,7 +16,7 @@ use crate::event_loop::EventLoop;
 use crate::listener::Listener;
 use crate::logs::{self, Logs};
 use crate::process;
-use crate::sink::{SharedSink, Sink};
+use crate::sink::SharedSink;
 use crate::{identity, setup};
 
 /// Bind the socket, start the workers and keep them alive.
@@ -124,8 +123,7 @@ fn start_log(format: LogFormat) -> std::io::Result<Logs> {
         LogFormat::Text => |lost| format!("{}\n", text(Level::Warn, &lost_lines(lost))),
         LogFormat::Json => |lost| format!("{}\n", json(Level::Warn, &lost_lines(lost))),
     };
-    let stdout = Sink::new(std::io::stdout().as_fd().try_clone_to_owned()?, note);
-    let stderr = SharedSink::new(Sink::new(std::io::stderr().as_fd().try_clone_to_owned()?, note));
+    let [stdout, stderr] = SharedSink::standard(note)?;
     let word = std::env::var("RUSTDAEMON_LOG").unwrap_or_default();
     let level = word.parse::<LevelFilter>().ok();
     let mut builder = env_logger::Builder::new();
