@@ -21,6 +21,8 @@ mod family;
 mod link;
 // Deaths, restarts, backoff.
 mod restart;
+// What workers write, and where it goes.
+mod logs;
 // Requests: where they go, and that each has exactly one answer.
 mod routing;
 // The socket's file: mode, owner, stale and live ones.

@@ -17,6 +17,7 @@
 //! | `start [SHELL]` | starts a shell with this script, answers with its pid, and forgets it |
 //! | `ready` | announces its methods again, then answers |
 //! | `hello` | says hello again, then answers |
+//! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
 //! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything. It
@@ -40,7 +41,7 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 16] = [
     "echo",
     "info",
     "pid",
@@ -56,6 +57,7 @@ const METHODS: [&str; 15] = [
     "ready",
     "hello",
     "start",
+    "say",
 ];
 
 #[derive(Parser)]
@@ -341,6 +343,15 @@ impl Worker {
                 Ok(raise(Signal::SIGKILL)?)
             }
             "garbage" => self.output.write_all(&[0xff; link::HEADER_BYTES]),
+            "say" => {
+                let text = first.and_then(Value::as_str).unwrap_or_default();
+                let times = args.get(1).and_then(Value::as_u64).unwrap_or(1);
+                for _ in 0..times {
+                    io::stdout().write_all(text.as_bytes())?;
+                }
+                io::stdout().flush()?;
+                self.reply(sequence, b"null")
+            }
             "newline" => self.reply(sequence, b"[1,\n2]"),
             "twice" => {
                 self.reply(sequence, b"1")?;
