@@ -101,7 +101,6 @@ impl Sink {
     ///
     /// # Errors
     /// No descriptor left.
-    #[must_use]
     pub fn new(inherited: BorrowedFd<'_>, note: fn(u64) -> String) -> io::Result<Self> {
         let kind = SFlag::from_bits_truncate(fstat(inherited)?.st_mode) & SFlag::S_IFMT;
         let is_terminal = kind == SFlag::S_IFCHR && nix::unistd::isatty(inherited).unwrap_or(false);
