@@ -151,6 +151,8 @@ pub struct PoolConfig {
     pub log: LogTarget,
     /// Which lines of it begin with their worker's name.
     pub log_prefix: LogPrefix,
+    /// Capacity in bytes of each pipe that it comes through; `None`: the system's.
+    pub log_pipe: Option<u32>,
 }
 
 impl PoolConfig {
@@ -188,6 +190,7 @@ impl PoolConfig {
             hook_timeout: Duration::from_secs(30),
             log: LogTarget::Forward,
             log_prefix: LogPrefix::Auto,
+            log_pipe: None,
         }
     }
 }

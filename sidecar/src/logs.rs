@@ -1,8 +1,8 @@
 //! What workers write to stdout and stderr: captured, forwarded to our stdout or appended to a file, kept, followed.
 //!
 //! # How it works
-//! Two pipes per worker, of the system's default size, made before its spawn; our ends are non-blocking and read in
-//! the loop, at most [`TURN_BYTES`] per pipe and turn. The lines go to one place per pool, and the newest of each slot
+//! Two pipes per worker, of the system's default size unless a larger one is asked for (together within half of what
+//! pipe-user-pages-soft gives a user), made before its spawn; our ends are non-blocking and read in the loop, at most [`TURN_BYTES`] per pipe and turn. The lines go to one place per pool, and the newest of each slot
 //! stay here, across its workers.
 //! A worker's end: what is in its pipes by then is read before anybody hears of the end. Whatever it has started may
 //! hold the pipes longer: they are read until their own end, [`LEFT_PIPES`] per slot; the oldest is closed for one more
@@ -17,7 +17,7 @@
 //!
 //! # Rules
 //! Never blocks, but on a log file's disk. Decides nothing about workers.
-//! Sources: pipe(7), fcntl(2) F_GETPIPE_SZ.
+//! Sources: pipe(7) "/proc files", fcntl(2) F_SETPIPE_SZ.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -44,7 +44,7 @@ pub const TURN_BYTES: usize = 64 * 1024;
 /// Pipes per slot that outlive their worker.
 const LEFT_PIPES: usize = 8;
 /// At the end, our own stdout and stderr may take this long to take what waits.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// One end of a worker's output, while somebody may write to the other.
 type Key = (WorkerId, Stream);
@@ -56,6 +56,8 @@ pub struct Logs {
     chunk: Box<[u8]>,
     outlets: Outlets,
     stderr: SharedSink,
+    /// It was said that pipes are smaller than asked for.
+    small_pipes: bool,
 }
 
 #[derive(Debug)]
@@ -123,7 +125,13 @@ impl Logs {
             followers: Vec::new(),
             events: Vec::new(),
         };
-        Self { pipes: BTreeMap::new(), chunk: vec![0; TURN_BYTES].into(), outlets, stderr }
+        Self {
+            pipes: BTreeMap::new(),
+            chunk: vec![0; TURN_BYTES].into(),
+            outlets,
+            stderr,
+            small_pipes: false,
+        }
     }
 
     /// Makes the pipes of a worker of slot `name`: its ends of stdout and stderr.
@@ -138,6 +146,7 @@ impl Logs {
         }
         for (stream, read) in [(Stream::Stdout, stdout.read), (Stream::Stderr, stderr.read)] {
             sys::set_nonblocking(read.as_fd())?;
+            self.enlarge(&read, pool.log_pipe);
             let key = (worker, stream);
             let origin =
                 Origin { name: name.clone(), key, target: pool.log.clone(), prefix: pool.log_prefix };
@@ -145,6 +154,23 @@ impl Logs {
             self.pipes.insert(key, pipe);
         }
         Ok([stdout.write, stderr.write])
+    }
+
+    fn enlarge(&mut self, pipe: &OwnedFd, bytes: Option<u32>) {
+        let Some(bytes) = bytes.and_then(|bytes| i32::try_from(bytes).ok()) else { return };
+        let pipes = self.pipes.len() as u64 + 1;
+        let outcome = match pipe_budget() {
+            Some(budget) if pipes.saturating_mul(bytes.unsigned_abs().into()) > budget / 2 => {
+                Err(format!("{pipes} pipes of {bytes} bytes are more than half of the user's {budget} bytes"))
+            }
+            _ => fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes))
+                .map_err(|failed| format!("F_SETPIPE_SZ of {bytes} bytes: {failed}")),
+        };
+        if let Err(why) = outcome
+            && !std::mem::replace(&mut self.small_pipes, true)
+        {
+            warn!("workers' output pipes keep the system's size: {why}");
+        }
     }
 
     /// Forgets the pipes of a worker that could not be started.
@@ -253,10 +279,11 @@ impl Logs {
     /// Writes what waits, at the end.
     ///
     /// # Blocking
-    /// While our own stdout or stderr has no room, at most [`FAREWELL`] each.
+    /// While our own stdout or stderr has no room, at most [`FAREWELL`] together.
     pub fn drain(&mut self) {
-        self.outlets.stdout.with(|sink| sink.drain(FAREWELL));
-        self.stderr.with(|sink| sink.drain(FAREWELL));
+        let deadline = Instant::now() + FAREWELL;
+        self.outlets.stdout.with(|sink| sink.drain(deadline));
+        self.stderr.with(|sink| sink.drain(deadline));
     }
 
     fn settle(&mut self, now: Instant) {
@@ -355,21 +382,19 @@ impl Outlets {
     }
 
     fn forward(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
+        let is_object = origin.prefix != LogPrefix::Always && is_json_object(line);
         let goes_on = self.last == Some(origin.key) && is_continuation(line);
-        self.last = Some(origin.key);
-        let (name, wrapped);
+        self.last = (!is_object).then_some(origin.key);
+        let wrapped;
         let shown: &[&[u8]] = match (self.format, origin.prefix) {
-            (LogFormat::Json, LogPrefix::Auto | LogPrefix::Never) if is_json_object(line) => &[line, b"\n"],
+            _ if is_object => &[line, b"\n"],
             (LogFormat::Json, _) => {
                 wrapped = wrap(origin, at, line);
                 &[wrapped.as_bytes(), b"\n"]
             }
             (LogFormat::Text, LogPrefix::Never) => &[line, b"\n"],
-            (LogFormat::Text, LogPrefix::Auto) if goes_on || is_json_object(line) => &[line, b"\n"],
-            (LogFormat::Text, _) => {
-                name = origin.name.as_bytes();
-                &[name, b" | ", line, b"\n"]
-            }
+            (LogFormat::Text, LogPrefix::Auto) if goes_on => &[line, b"\n"],
+            (LogFormat::Text, _) => &[origin.name.as_bytes(), b" | ", line, b"\n"],
         };
         self.stdout.with(|sink| sink.push(shown));
     }
@@ -395,6 +420,14 @@ fn wrap(origin: &Origin, at: SystemTime, line: &[u8]) -> String {
         "line": String::from_utf8_lossy(line),
     })
     .to_string()
+}
+
+/// What a user's pipes may hold together before the kernel makes new ones small; none: no limit.
+fn pipe_budget() -> Option<u64> {
+    let pages: u64 =
+        std::fs::read_to_string("/proc/sys/fs/pipe-user-pages-soft").ok()?.trim().parse().ok()?;
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
+    (pages > 0).then(|| pages.saturating_mul(page.unsigned_abs()))
 }
 
 /// RFC 3339 in UTC, to the millisecond.

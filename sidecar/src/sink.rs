@@ -168,12 +168,11 @@ impl Sink {
         self.news(outcome)
     }
 
-    /// Writes for as long as `limit` allows: for the end.
+    /// Writes what waits: for the end.
     ///
     /// # Blocking
-    /// Until all is written, at most for `limit`.
-    pub fn drain(&mut self, limit: Duration) {
-        let deadline = Instant::now() + limit;
+    /// Until all is written, at most until `deadline`.
+    pub fn drain(&mut self, deadline: Instant) {
         self.retry_at = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

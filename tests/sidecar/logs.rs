@@ -201,6 +201,38 @@ fn a_stdout_and_stderr_that_nobody_reads_stop_nothing() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_who_does_not_read() {
+    let builder = fake("");
+    let path = builder.directory().join("pipe");
+    let _pipe = full_pipe(&path);
+    let mut sidecar = builder.limits(&format!("exec 2>{}", path.display())).start();
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.stop().code(), 0);
+}
+
+#[test]
+fn a_pipe_may_be_larger_within_half_of_the_users_budget() {
+    let sizes = |flags: &str| {
+        let sidecar = shell("echo here; exec sleep 60").flags(flags).start();
+        sidecar.wait_logged("here", 1);
+        let fds = fs::read_dir(format!("/proc/{}/fd", sidecar.worker_pid(0))).unwrap();
+        let outputs = fds.map(|fd| fd.unwrap().path()).filter(|fd| fd.ends_with("1") || fd.ends_with("2"));
+        let sizes: Vec<i32> = outputs
+            .map(|fd| {
+                let pipe = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(fd).unwrap();
+                nix::fcntl::fcntl(&pipe, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap()
+            })
+            .collect();
+        (sizes, sidecar.logged("workers' output pipes keep the system's size").len())
+    };
+    let usual = rustdaemon_core::sys::pipe().unwrap().read;
+    let usual = nix::fcntl::fcntl(&usual, nix::fcntl::FcntlArg::F_GETPIPE_SZ).unwrap();
+    assert_eq!(sizes(""), (vec![usual; 2], 0));
+    assert_eq!(sizes("--log-pipe 256KiB"), (vec![262_144; 2], 0));
+    assert_eq!(sizes("--log-pipe 512MiB"), (vec![usual; 2], 1), "said once");
+}
+
+#[test]
 fn a_full_disk_under_stdout_and_stderr_stops_nothing() {
     let mut sidecar = fake("").limits("exec 2>/dev/full").start();
     sidecar.wait_state(0, "idle");
@@ -396,5 +428,6 @@ fn a_log_that_cannot_be_one_is_refused() {
         fake("").flags("--log /var/log/").refused().stderr.contains("neither \"forward\" nor a file's path")
     );
     assert!(fake("").flags("--log-prefix sometimes").refused().stderr.contains("auto, always, never"));
+    assert!(fake("").flags("--log-pipe 64").refused().stderr.contains("\"64\" is not a pipe's size"));
     assert!(fake("").flags("--log-format xml").refused().stderr.contains("text, json"));
 }

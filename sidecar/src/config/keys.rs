@@ -275,6 +275,13 @@ pub const POOL: &[Key<PoolConfig>] = &[
             given.one_of(&words).map(|it| to.log_prefix = it)
         },
     ),
+    key(
+        "log_pipe",
+        Text("SIZE"),
+        "",
+        "Capacity of each pipe from a worker, 4KiB to 1GiB; default: the system's",
+        |to, given| given.pipe_size().map(|it| to.log_pipe = it),
+    ),
 ];
 
 const fn key<T>(
@@ -393,6 +400,17 @@ impl Given<'_> {
             Value::Text(text) => given.or_fault(value::size(text)),
             other => given.fault(value::not_a_size(&shown(other))),
         })
+    }
+
+    fn pipe_size(&self) -> Read<Option<u32>> {
+        let fits = |bytes: &u64| (4096..=1 << 30).contains(bytes);
+        match self.size()? {
+            None => Ok(None),
+            Some(bytes) => match u32::try_from(bytes).ok().filter(|_| fits(&bytes)) {
+                Some(bytes) => Ok(Some(bytes)),
+                None => self.fault(format!("{} is not from 4KiB to 1GiB", shown(&self.node.value))),
+            },
+        }
     }
 
     fn octal(&self) -> Read<u32> {
@@ -555,6 +573,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("memory_soft", r#""256MiB""#),
     ("memory_hard", r#""512MiB""#),
     ("max_lifetime", r#""24h""#),
+    ("log_pipe", r#""1MiB""#),
 ];
 
 fn line(name: &str, default: &str, help: &str) -> String {

@@ -106,6 +106,7 @@ fn every_key_takes_what_it_says() {
         ("hook_timeout", "'1s'", with(|_, pool| pool.hook_timeout = seconds(1))),
         ("log", "'w.log'", with(|_, pool| pool.log = LogTarget::File("/etc/app/w.log".into()))),
         ("log", "'forward'", plain()),
+        ("log_pipe", "'1MiB'", with(|_, pool| pool.log_pipe = Some(1 << 20))),
         ("log_prefix", "'never'", with(|_, pool| pool.log_prefix = LogPrefix::Never)),
     ];
     for (key, value, expected) in &cases {
