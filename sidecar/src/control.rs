@@ -107,9 +107,9 @@ impl Target {
     pub fn parse(name: &str) -> Result<Self, String> {
         let (pool, slot) = match name.split_once('#') {
             None => (name, None),
-            Some((pool, slot)) => match slot.parse() {
-                Ok(slot) => (pool, Some(slot)),
-                Err(_) => {
+            Some((pool, slot)) => match slot.parse::<usize>() {
+                Ok(number) if number.to_string() == slot => (pool, Some(number)),
+                _ => {
                     let name = quoted(name.as_bytes());
                     return Err(format!(
                         "name: {name} is not a worker; a worker is POOL#SLOT, such as opcua#0"

@@ -222,7 +222,7 @@ fn a_sigchld_that_was_ignored_at_the_start_hides_no_exit() {
     let sidecar = fake("").limits("trap '' CHLD").start();
     sidecar.wait_state(0, "idle");
     sidecar.kill_worker(0);
-    assert_eq!(sidecar.worker(0)["last_exit"], "killed by SIGKILL");
+    assert_eq!(sidecar.worker(0)["last_exit"], "killed by SIGKILL from outside");
 }
 
 #[test]

@@ -314,10 +314,8 @@ fn logs_shows_the_newest_lines_also_of_dead_workers() {
     for unknown in ["plc#2", "plc#", "opcua", "plc#00"] {
         let ended = sidecar.cli(&["logs", unknown]);
         assert_eq!(ended.code(), 1);
-        assert_eq!(
-            ended.stderr,
-            format!("rustdaemon: unknown_worker: No pool or worker is named \"{unknown}\"\n")
-        );
+        assert!(ended.stderr.starts_with("rustdaemon: unknown_worker: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(unknown), "{}", ended.stderr);
     }
     let class = |args: Value| sidecar.call("daemon.logs", args).unwrap_err().class;
     assert_eq!(class(json!({"nmae": "plc"})), "invalid_request");
@@ -427,7 +425,7 @@ fn a_log_that_cannot_be_one_is_refused() {
     assert!(
         fake("").flags("--log /var/log/").refused().stderr.contains("neither \"forward\" nor a file's path")
     );
-    assert!(fake("").flags("--log-prefix sometimes").refused().stderr.contains("auto, always, never"));
-    assert!(fake("").flags("--log-pipe 64").refused().stderr.contains("\"64\" is not a pipe's size"));
-    assert!(fake("").flags("--log-format xml").refused().stderr.contains("text, json"));
+    assert!(fake("").flags("--log-prefix sometimes").refused().stderr.contains("\"auto\", \"always\", \"never\""));
+    assert!(fake("").flags("--log-pipe 64").refused().stderr.contains("--log-pipe: \"64\" is not a size"));
+    assert!(fake("").flags("--log-format xml").refused().stderr.contains("\"text\", \"json\""));
 }

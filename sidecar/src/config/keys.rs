@@ -447,7 +447,9 @@ impl Given<'_> {
     fn log(&self) -> Read<LogTarget> {
         match self.text()? {
             "forward" => Ok(LogTarget::Forward),
-            "" => self.fault("is an empty string; write \"forward\" or a file's path"),
+            path if path.is_empty() || path.ends_with('/') => {
+                self.fault(format!("\"{path}\" is neither \"forward\" nor a file's path"))
+            }
             _ => Ok(self.path()?.map_or(LogTarget::Forward, LogTarget::File)),
         }
     }

@@ -161,7 +161,7 @@ fn what_a_key_refuses_is_said_with_what_it_takes() {
         ("hang_action", "'kill'", "\"kill\" is not one of \"report\", \"restart\""),
         ("start_limit", "0", "0 is not a whole number from 1 to 10000"),
         ("on_exit", "'a b'", r#"is one string, and no shell takes it apart; write ["a", "b"]"#),
-        ("log", "''", "is an empty string; write \"forward\" or a file's path"),
+        ("log", "''", "\"\" is neither \"forward\" nor a file's path"),
         ("log_prefix", "1979-05-27", "a date is not one of \"auto\", \"always\", \"never\""),
     ];
     for (key, value, what) in cases {
