@@ -123,15 +123,22 @@ fn byte(slot: u32, kind: i32) -> libc::flock {
 
 /// The slots that `pid` holds by any descriptor of that file.
 fn slots_of(pid: i32, file: (u64, u64)) -> Vec<u32> {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let leads_there = |path: &Path| fs::metadata(path).is_ok_and(|stat| (stat.dev(), stat.ino()) == file);
-    let mut slots = Vec::new();
-    for descriptor in descriptors.flatten().filter(|entry| leads_there(&entry.path())) {
-        let number = descriptor.file_name();
-        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
-        slots.extend(info.unwrap_or_default().lines().filter_map(slot_of));
-    }
-    slots
+    sys::look_at(pid, || {
+        let mut slots = Vec::new();
+        for descriptor in fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
+            let leads_there = match fs::metadata(descriptor.path()) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+                other => other.is_ok_and(|stat| (stat.dev(), stat.ino()) == file),
+            };
+            if leads_there {
+                let number = descriptor.file_name();
+                let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()))?;
+                slots.extend(info.lines().filter_map(slot_of));
+            }
+        }
+        Ok(slots)
+    })
+    .unwrap_or_default()
 }
 
 /// `lock:\t1: OFDLCK ADVISORY READ -1 08:01:1234 5 5` is slot 5.

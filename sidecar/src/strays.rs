@@ -34,7 +34,7 @@ pub fn of_run(run: &str) -> Vec<Stray> {
     let prefix = format!("{RUN_VARIABLE}={run}/").into_bytes();
     let spared = self_and_ancestors();
     let carries = |pid: i32| {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environ = sys::look_at(pid, || fs::read(format!("/proc/{pid}/environ"))).unwrap_or_default();
         environ.split(|byte| *byte == 0).any(|entry| entry.starts_with(&prefix))
     };
     let candidates = sys::process_ids().into_iter().filter(|pid| !spared.contains(pid) && carries(*pid));

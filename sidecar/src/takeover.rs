@@ -14,7 +14,7 @@
 //!
 //! # What may be lost
 //! What [`strays`] and [`life_lock`](crate::life_lock) cannot see. A slot whose holder cannot be found stays closed and
-//! is asked for again every `takeover_timeout`. A process that KILL does not end keeps its slot closed; a stray that
+//! is asked for again every 5 s. A process that KILL does not end keeps its slot closed; a stray that
 //! KILL does not end is given up after `takeover_timeout`.
 //!
 //! # Rules
@@ -29,6 +29,9 @@ use rustdaemon_core::sys;
 
 use crate::life_lock::LifeLock;
 use crate::strays;
+
+/// What cannot be waited for is looked at again after this long, or after `takeover_timeout` where that is longer.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// The state of a takeover.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct Takeover {
     ours: BTreeSet<u32>,
     /// Slots that somebody was refused.
     closed: BTreeSet<u32>,
+    /// Slots of which it was said that their holder cannot be seen.
+    unseen: BTreeSet<u32>,
     /// Whether any lock was held at the beginning.
     any_held: bool,
 }
@@ -55,6 +60,7 @@ struct Leftover {
     pidfd: OwnedFd,
     /// Empty: a stray.
     slots: Vec<u32>,
+    killed: bool,
 }
 
 /// One that is new, for the caller to watch: its number, and the descriptor that is readable at its end.
@@ -77,6 +83,7 @@ impl Takeover {
             until: None,
             ours: BTreeSet::new(),
             closed: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             any_held: false,
         };
         takeover.any_held = takeover.lock.is_any_held().unwrap_or_else(|failed| {
@@ -155,7 +162,7 @@ impl Takeover {
             error!("pid {} does not end after KILL: nobody waits for it any longer", stray.pid);
         }
         self.leftovers.retain(|_, leftover| !strays(leftover));
-        for leftover in self.leftovers.values() {
+        for leftover in self.leftovers.values_mut().filter(|leftover| !leftover.killed) {
             warn!(
                 "pid {} still holds slot {:?} of a killed sidecar after {} s: KILL",
                 leftover.pid,
@@ -166,14 +173,14 @@ impl Takeover {
         }
         let named = |slot: &u32| self.leftovers.values().any(|leftover| leftover.slots.contains(slot));
         for slot in self.closed.iter().filter(|slot| !named(slot)) {
-            if self.lock.is_held(*slot).unwrap_or(false) {
+            if self.lock.is_held(*slot).unwrap_or(false) && self.unseen.insert(*slot) {
                 error!(
                     "slot {slot} is held by a process that cannot be seen from here (another user's, or in another \
                      PID namespace): nothing is started there until it ends"
                 );
             }
         }
-        self.until = (!self.is_over()).then(|| now + self.patience);
+        self.until = (!self.is_over()).then(|| now + self.patience.max(AGAIN));
         found
     }
 
@@ -187,22 +194,28 @@ impl Takeover {
                 pid: holder.pid,
                 pidfd: holder.pidfd,
                 slots: holder.slots,
+                killed: false,
             }));
         }
         for run in &self.dead_runs {
             for stray in strays::of_run(run) {
                 if seen.iter().all(|leftover| leftover.pid != stray.pid) {
-                    seen.push(Leftover { pid: stray.pid, pidfd: stray.pidfd, slots: Vec::new() });
+                    seen.push(Leftover {
+                        pid: stray.pid,
+                        pidfd: stray.pidfd,
+                        slots: Vec::new(),
+                        killed: false,
+                    });
                 }
             }
         }
         let mut found = Vec::new();
-        for leftover in seen {
+        for mut leftover in seen {
             if self.leftovers.values().any(|known| known.pid == leftover.pid) {
                 continue;
             }
             if leftover.slots.is_empty() {
-                kill(&leftover);
+                kill(&mut leftover);
             }
             self.next += 1;
             found.push((self.next, leftover.pidfd.as_raw_fd()));
@@ -215,7 +228,8 @@ impl Takeover {
     }
 }
 
-fn kill(leftover: &Leftover) {
+fn kill(leftover: &mut Leftover) {
+    leftover.killed = true;
     if let Err(failed) = sys::pidfd_send_signal(leftover.pidfd.as_fd(), libc::SIGKILL)
         && failed.raw_os_error() != Some(libc::ESRCH)
     {

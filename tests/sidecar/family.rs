@@ -98,6 +98,57 @@ fn what_workers_had_started_is_ended_by_the_next_sidecar() {
     );
 }
 
+/// As in a container: root, with fewer capabilities, and workers of another user.
+#[test]
+fn another_users_processes_are_found_without_cap_sys_ptrace() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not root: not tried");
+        return;
+    }
+    let builder = Sidecar::builder().flags("--no-link --user daemon");
+    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let file = builder.directory().join("helper");
+    let script = format!("setsid sleep 600 & echo $! >{}; exec sleep 600", file.display());
+    let sidecar = builder
+        .limits("exec setpriv --bounding-set -sys_ptrace,-perfmon,-sys_admin \"$@\"")
+        .command(["sh", "-c", &script])
+        .start();
+    sidecar.wait_state(0, "idle");
+    let helper = pid_in(&file);
+    let mut killed = sidecar.killed();
+    assert!(stat(helper, 0).is_some());
+    fs::remove_file(&file).unwrap();
+    let again = killed.start_again();
+    wait_dead(helper);
+    again.wait_state(0, "idle");
+    again.wait_logged(&format!("pid {helper} was left behind"), 1);
+}
+
+#[test]
+fn a_holder_of_another_user_is_found_without_cap_sys_ptrace() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not root: not tried");
+        return;
+    }
+    let builder = fake("").flags("--user daemon --takeover-timeout 100ms");
+    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let fifo = builder.directory().join("outlive");
+    let sidecar = builder
+        .limits("umask 0; exec setpriv --bounding-set -sys_ptrace,-perfmon,-sys_admin \"$@\"")
+        .command(["--outlive".into(), fifo.clone().into_os_string()])
+        .start();
+    let gate = sidecar.gate("outlive");
+    fs::set_permissions(&fifo, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    sidecar.wait_state(0, "idle");
+    let old = sidecar.worker_pid(0);
+    let mut killed = sidecar.killed();
+    let _held = gate.arrived();
+    let again = killed.start_again();
+    again.wait_logged(&format!("pid {old} still holds slot [0] of a killed sidecar after 0.1 s: KILL"), 1);
+    again.wait_state(0, "idle");
+    wait_dead(old);
+}
+
 #[test]
 fn a_process_of_another_sidecar_is_left_alone() {
     let other = after("(setsid sleep 600 & echo $! >$DIR/helper)").start();

@@ -270,6 +270,36 @@ pub fn process_ids() -> Vec<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// Looks at something of another process in /proc; where that is refused to root without `CAP_SYS_PTRACE`, as in a
+/// container, looks once more with that process's own user.
+///
+/// # Errors
+/// What `look` says.
+pub fn look_at<T>(pid: i32, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    use std::os::unix::fs::MetadataExt;
+    match look() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        looked => return looked,
+    }
+    let owner = std::fs::metadata(format!("/proc/{pid}"))?;
+    // Changing the user to look with clears both.
+    let death_signal = nix::sys::prctl::get_pdeathsig();
+    let dumpable = nix::sys::prctl::get_dumpable();
+    let set = |uid: libc::uid_t, gid: libc::gid_t| {
+        // SAFETY: numbers only; they change how this thread is looked at by file permissions, and nothing else.
+        unsafe {
+            libc::setfsgid(gid);
+            libc::setfsuid(uid);
+        }
+    };
+    set(owner.uid(), owner.gid());
+    let looked = look();
+    set(nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let _ = nix::sys::prctl::set_pdeathsig(death_signal.ok().flatten());
+    let _ = nix::sys::prctl::set_dumpable(dumpable.unwrap_or(true));
+    looked
+}
+
 /// Another descriptor for the same, close-on-exec.
 ///
 /// # Errors
