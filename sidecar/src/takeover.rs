@@ -48,6 +48,8 @@ pub struct Takeover {
     ours: BTreeSet<u32>,
     /// Slots that somebody was refused.
     closed: BTreeSet<u32>,
+    /// Strays that KILL does not end.
+    given_up: BTreeSet<i32>,
     /// Slots of which it was said that their holder cannot be seen.
     unseen: BTreeSet<u32>,
     /// Whether any lock was held at the beginning.
@@ -61,6 +63,7 @@ struct Leftover {
     /// Empty: a stray.
     slots: Vec<u32>,
     killed: bool,
+    since: Instant,
 }
 
 /// One that is new, for the caller to watch: its number, and the descriptor that is readable at its end.
@@ -83,6 +86,7 @@ impl Takeover {
             until: None,
             ours: BTreeSet::new(),
             closed: BTreeSet::new(),
+            given_up: BTreeSet::new(),
             unseen: BTreeSet::new(),
             any_held: false,
         };
@@ -156,12 +160,15 @@ impl Takeover {
 
     /// Patience is over: KILL; others that have turned up.
     pub fn expire(&mut self, now: Instant) -> Vec<Found> {
-        let found = self.look(now);
-        let strays = |leftover: &Leftover| leftover.slots.is_empty();
-        for stray in self.leftovers.values().filter(|leftover| strays(leftover)) {
+        let long_ago = now.checked_sub(self.patience.max(AGAIN));
+        let strays = self.leftovers.extract_if(.., |_, leftover| {
+            leftover.slots.is_empty() && long_ago.is_some_and(|long_ago| leftover.since <= long_ago)
+        });
+        for (_, stray) in strays {
             error!("pid {} does not end after KILL: nobody waits for it any longer", stray.pid);
+            self.given_up.insert(stray.pid);
         }
-        self.leftovers.retain(|_, leftover| !strays(leftover));
+        let found = self.look(now);
         for leftover in self.leftovers.values_mut().filter(|leftover| !leftover.killed) {
             warn!(
                 "pid {} still holds slot {:?} of a killed sidecar after {} s: KILL",
@@ -195,6 +202,7 @@ impl Takeover {
                 pidfd: holder.pidfd,
                 slots: holder.slots,
                 killed: false,
+                since: now,
             }));
         }
         for run in &self.dead_runs {
@@ -211,7 +219,8 @@ impl Takeover {
         }
         let mut found = Vec::new();
         for mut leftover in seen {
-            if self.leftovers.values().any(|known| known.pid == leftover.pid) {
+            let known = self.leftovers.values().any(|known| known.pid == leftover.pid);
+            if known || self.given_up.contains(&leftover.pid) {
                 continue;
             }
             if leftover.slots.is_empty() {
@@ -344,6 +353,21 @@ mod tests {
         assert!(takeover.may_start(0, now) && takeover.is_over());
         assert_eq!(takeover.expire(now + 2 * PATIENCE), []);
         assert_eq!(takeover.deadline(), None);
+    }
+
+    #[test]
+    fn a_stray_that_does_not_end_is_waited_for_but_not_for_ever() {
+        let mut scene = Scene::new();
+        scene.left_behind(None);
+        let now = Instant::now();
+        let (mut takeover, found) = scene.begin(now);
+        takeover.patience = Duration::ZERO; // as if takeover_timeout were 0s
+        assert_eq!(takeover.expire(now), []);
+        assert!(!takeover.may_start(0, now), "it may just be ending");
+        assert!(takeover.deadline().is_some_and(|at| at > now), "no busy loop");
+        assert_eq!(takeover.expire(now + AGAIN), []);
+        assert!(takeover.may_start(0, now) && takeover.is_over());
+        drop(found);
     }
 
     #[test]
