@@ -232,8 +232,9 @@ impl Logs {
         newest.iter().map(|(slot, kept)| LogLine::new(slot, kept.stream, kept.at, &kept.line)).collect()
     }
 
-    /// From now on, tells a client of the lines that `name` means.
+    /// From now on, tells a client of the lines that `name` means, and of no others that it has asked for before.
     pub fn follow(&mut self, client: ClientId, address: Address, name: Option<String>) {
+        self.unfollow(client);
         self.outlets.followers.push(Follower { client, address, name });
     }
 
@@ -293,7 +294,7 @@ impl Logs {
             Some(Ok(())) => warn!("stdout is written again"),
             Some(Err(failed)) => {
                 error!(
-                    "cannot write to stdout: {failed}; workers' lines are lost and counted until it works again"
+                    "cannot write to stdout: {failed}; workers' lines wait, and are lost and counted when too many do"
                 );
             }
             None => {}
@@ -445,5 +446,146 @@ pub fn means(name: Option<&str>, slot: &str) -> bool {
 fn say(news: News) {
     if let Some((level, line)) = news {
         log!(level, "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use rustdaemon_core::link::Dialect;
+
+    use super::*;
+    use crate::sink::Sink;
+
+    /// Captured output whose stdout is a file in memory.
+    struct Scene {
+        logs: Logs,
+        stdout: File,
+    }
+
+    impl Scene {
+        fn new(format: LogFormat) -> Self {
+            let stdout = File::from(memfd_create(c"stdout", MFdFlags::MFD_CLOEXEC).unwrap());
+            let sink = SharedSink::new(Sink::new(stdout.as_fd(), |lost| format!("{lost}\n")).unwrap());
+            Self { logs: Logs::new(sink.clone(), sink, format), stdout }
+        }
+
+        fn open(&mut self, worker: u64, name: &str, prefix: LogPrefix) -> [File; 2] {
+            let pool = PoolConfig { log_prefix: prefix, ..PoolConfig::new("opcua", Vec::new()) };
+            self.logs.open(WorkerId(worker), name, &pool).unwrap().map(File::from)
+        }
+
+        /// What stdout holds after a worker has written this to its stdout.
+        fn write(&mut self, worker: u64, output: &mut File, text: &str) -> String {
+            output.write_all(text.as_bytes()).unwrap();
+            assert_eq!(self.logs.read(WorkerId(worker), Stream::Stdout), Flow::Dry);
+            self.shown()
+        }
+
+        fn shown(&mut self) -> String {
+            self.logs.flush(Instant::now());
+            let mut text = String::new();
+            self.stdout.rewind().unwrap();
+            self.stdout.read_to_string(&mut text).unwrap();
+            self.stdout.set_len(0).unwrap();
+            self.stdout.rewind().unwrap();
+            text
+        }
+    }
+
+    const TRACE: &str = "Fatal error\nStack trace:\n#0 {main}\n  thrown\n{\"a\":1}\n  after\n";
+
+    #[test]
+    fn a_prefix_follows_its_setting() {
+        for (prefix, shown) in [
+            (
+                LogPrefix::Auto,
+                "x#0 | Fatal error\nStack trace:\n#0 {main}\n  thrown\n{\"a\":1}\nx#0 |   after\n",
+            ),
+            (LogPrefix::Never, TRACE),
+            (
+                LogPrefix::Always,
+                "x#0 | Fatal error\nx#0 | Stack trace:\nx#0 | #0 {main}\nx#0 |   thrown\nx#0 | {\"a\":1}\nx#0 |   after\n",
+            ),
+        ] {
+            let mut scene = Scene::new(LogFormat::Text);
+            let [mut output, _] = scene.open(1, "x#0", prefix);
+            assert_eq!(scene.write(1, &mut output, TRACE), shown);
+        }
+    }
+
+    #[test]
+    fn a_trace_that_another_worker_interrupts_is_named_again() {
+        let mut scene = Scene::new(LogFormat::Text);
+        let [mut one, _one] = scene.open(1, "x#0", LogPrefix::Auto);
+        let [mut two, _two] = scene.open(2, "x#1", LogPrefix::Auto);
+        assert_eq!(scene.write(1, &mut one, "Fatal\n#0 a\n"), "x#0 | Fatal\n#0 a\n");
+        assert_eq!(scene.write(2, &mut two, "hello\n"), "x#1 | hello\n");
+        assert_eq!(scene.write(1, &mut one, "#1 b\n#2 c\n"), "x#0 | #1 b\n#2 c\n");
+    }
+
+    #[test]
+    fn in_json_only_what_is_no_object_is_wrapped() {
+        let mut scene = Scene::new(LogFormat::Json);
+        let [mut output, _] = scene.open(1, "x#0", LogPrefix::Auto);
+        assert_eq!(scene.write(1, &mut output, "{\"a\":1}\n"), "{\"a\":1}\n");
+        let line = scene.write(1, &mut output, "a \"quoted\" line\n");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&line["worker"], &line["line"]), (&json!("x#0"), &json!("a \"quoted\" line")));
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_last_line_needs_no_newline_and_the_tail_outlives_the_worker() {
+        let mut scene = Scene::new(LogFormat::Text);
+        let [mut output, errors] = scene.open(1, "x#0", LogPrefix::Auto);
+        assert_eq!(scene.write(1, &mut output, "one\nlast wo"), "x#0 | one\n");
+        output.write_all(b"rds").unwrap();
+        drop(errors);
+        scene.logs.ended(WorkerId(1));
+        assert_eq!(scene.shown(), "x#0 | last words\n");
+        assert_eq!(scene.logs.fds(WorkerId(1)).count(), 1, "somebody holds its stdout");
+        drop(output);
+        assert_eq!(scene.logs.read(WorkerId(1), Stream::Stdout), Flow::Ended);
+        let [mut next, _] = scene.open(2, "x#0", LogPrefix::Auto);
+        scene.write(2, &mut next, "born again\n");
+        assert_eq!(scene.logs.tail("x#0", 2), ["last words", "born again"]);
+        assert_eq!(scene.logs.tail("x#1", 2), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_means_a_pool_or_one_slot_of_it() {
+        for (name, slot, meant) in [
+            (None, "x#0", true),
+            (Some("x"), "x#0", true),
+            (Some("x#0"), "x#0", true),
+            (Some("x#1"), "x#10", false),
+            (Some("y"), "x#0", false),
+        ] {
+            assert_eq!(means(name, slot), meant, "{name:?} {slot}");
+        }
+        let mut scene = Scene::new(LogFormat::Text);
+        let [mut one, _one] = scene.open(1, "x#0", LogPrefix::Auto);
+        let [mut two, _two] = scene.open(2, "y#0", LogPrefix::Auto);
+        let address = Address { dialect: Dialect::Typed, id: "7".into() };
+        scene.logs.follow(ClientId(3), address, Some("y".into()));
+        scene.write(1, &mut one, "a\nb\n");
+        scene.write(2, &mut two, "c\n");
+        scene.write(1, &mut one, "d\n");
+        let lines = |lines: Vec<LogLine>| lines.into_iter().map(|line| line.line).collect::<Vec<_>>();
+        assert_eq!(lines(scene.logs.recent(None, 3)), ["b", "c", "d"], "in the order in which they came");
+        assert_eq!(lines(scene.logs.recent(Some("x"), 9)), ["a", "b", "d"]);
+        let events = scene.logs.take_events();
+        assert_eq!(events.len(), 1);
+        let event = String::from_utf8_lossy(&events[0].1);
+        assert!(
+            event.starts_with(r#"{"id":7,"t":"evt","data":{"worker":"y#0","stream":"stdout","#),
+            "{event}"
+        );
+        scene.logs.unfollow(ClientId(3));
+        scene.write(2, &mut two, "e\n");
+        assert!(scene.logs.take_events().is_empty());
     }
 }

@@ -71,7 +71,9 @@ impl SharedSink {
         Ok([output, errors])
     }
 
-    fn new(sink: Sink) -> Self {
+    /// One sink for whoever has a clone of it.
+    #[must_use]
+    pub fn new(sink: Sink) -> Self {
         Self(Arc::new(Mutex::new(sink)))
     }
 
@@ -160,8 +162,9 @@ impl Sink {
             && self.buffer.len() <= BUFFER_BYTES / 2
             && self.retry_at.is_none()
         {
-            self.noted = std::mem::take(&mut self.lost);
-            self.buffer.extend((self.note)(self.noted).as_bytes());
+            let lost = std::mem::take(&mut self.lost);
+            self.noted += lost;
+            self.buffer.extend((self.note)(lost).as_bytes());
             let outcome = self.write(now);
             return self.news(outcome);
         }

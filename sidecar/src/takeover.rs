@@ -213,6 +213,7 @@ impl Takeover {
                         pidfd: stray.pidfd,
                         slots: Vec::new(),
                         killed: false,
+                        since: now,
                     });
                 }
             }

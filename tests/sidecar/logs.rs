@@ -130,6 +130,18 @@ fn what_outlives_a_worker_is_still_heard() {
 }
 
 #[test]
+fn what_outlives_a_worker_may_flood() {
+    let flood = "yes $(printf %01000d 0) | head -c";
+    let script = format!("{{ {flood} 30000000; echo; echo the end; }} & {flood} 1000000; exit 0");
+    let sidecar = shell(&script).flags("--short-run 1h --log /dev/null").start();
+    sidecar.wait_logged("ended (exit 0", 1);
+    eventually("it is read to its end", || match sidecar.cli(&["logs", "-n", "1"]).stdout {
+        line if line == "main#0 | the end\n" => Ok(()),
+        line => Err(line),
+    });
+}
+
+#[test]
 fn what_outlives_workers_does_not_hold_pipes_without_number() {
     let sidecar = shell("sleep 60 & echo here; exec sleep 60").flags("--short-run 0s").start();
     for round in 1..=6 {
@@ -345,6 +357,11 @@ fn who_follows_is_told_of_further_lines_until_the_sidecar_ends() {
     let event: Value = serde_json::from_str(&client.read_line()).unwrap();
     assert_eq!((&event["id"], &event["t"], &event["data"]["line"]), (&json!(id), &json!("evt"), &json!("é")));
     assert!(client.typed("ping", json!([])).is_ok(), "the connection still answers");
+    let again = client.send("daemon.logs", json!({"follow": true, "lines": 1}));
+    assert_eq!(client.receive().1.unwrap()["lines"][0]["line"], "é");
+    sidecar.call("say", json!(["once\n"])).unwrap();
+    let event: Value = serde_json::from_str(&client.read_line()).unwrap();
+    assert_eq!((&event["id"], &event["data"]["line"]), (&json!(again), &json!("once")), "the newer question");
     assert_eq!(sidecar.stop().code(), 0);
     let ended = follower.wait();
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
