@@ -928,6 +928,9 @@ fn say(out: &mut Vec<Action>, level: Level, line: String) {
 }
 
 #[cfg(test)]
+mod property;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 

@@ -36,7 +36,7 @@ use crate::backoff::{Backoff, Jitter};
 use crate::config::{HangAction, PoolConfig};
 use crate::control::Command;
 use crate::ids::WorkerId;
-use crate::life::{Gate, Life, Phase, State};
+use crate::life::{Ending, Gate, Life, Phase, State};
 use crate::reason::{self, Exit, Look, Why};
 
 /// A parked slot is tried again after this long: never a permanent FATAL.
@@ -556,8 +556,10 @@ impl Pool {
     pub fn sampled(&mut self, now: Instant, worker: WorkerId, bytes: u64) -> Vec<Order> {
         let (soft, hard) = (self.config.memory_soft, self.config.memory_hard);
         let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
-        if life.ending.as_ref().is_some_and(|ending| ending.why == Why::Reload) {
-            return Vec::new(); // a draining generation is exempt
+        // A draining generation is exempt; who was killed cannot be killed more.
+        let exempt = |ending: &Ending| ending.why == Why::Reload || ending.phase >= Phase::Killed;
+        if life.ending.as_ref().is_some_and(exempt) {
+            return Vec::new();
         }
         if let Some(limit) = hard.filter(|limit| bytes > *limit) {
             return self.kill(now, worker, Why::MemoryHard(bytes, limit));
@@ -609,9 +611,8 @@ impl Pool {
         let status = exit.status;
         let reason = reason::explain(exit, why, life.last_signal.as_ref(), ran);
         let last = why.is_none() && !self.config.forever && !self.stopping;
-        if last && let Some(slot) = self.slots.get_mut(life.slot) {
-            slot.wanted = false;
-        }
+        let slot = self.slots.get_mut(life.slot).filter(|slot| last && slot.current == Some(worker));
+        let last = slot.map(|slot| slot.wanted = false).is_some();
         let mut orders = self.ended(now, worker, reason);
         orders.extend(last.then(|| Order::EndDaemon(daemon_code(status))));
         orders
@@ -794,7 +795,8 @@ impl Pool {
     }
 
     /// The new generation did not come up: what there is of it is ended, the old one stays where it lives.
-    fn fail_deploy(&mut self, now: Instant, why: String, log: Vec<String>) -> Vec<Order> {
+    /// `but`: a slot that somebody else fills again.
+    fn fail_deploy(&mut self, now: Instant, why: String, log: Vec<String>, but: Option<usize>) -> Vec<Order> {
         let Some(deploy) = self.deploy.take() else { return Vec::new() };
         let generation = deploy.generation;
         let mut orders = Vec::new();
@@ -802,7 +804,7 @@ impl Pool {
         for number in 0..self.slots.len() {
             let Some(slot) = self.slots.get_mut(number) else { continue };
             let next = slot.next.take();
-            if slot.current.is_none() && slot.wanted && slot.retry_at.is_none() {
+            if slot.current.is_none() && slot.wanted && slot.retry_at.is_none() && but != Some(number) {
                 vacant.push(number);
             }
             if let Some(worker) = next {
@@ -912,7 +914,7 @@ impl Pool {
         };
         let mut orders = vec![Order::Say(Level::Warn, what.clone())];
         if self.deploy.as_ref().is_some_and(|deploy| deploy.awaited.contains(&worker)) {
-            orders.extend(self.fail_deploy(now, what, Vec::new()));
+            orders.extend(self.fail_deploy(now, what, Vec::new(), None));
         } else if self.config.hang_action == HangAction::Restart {
             orders.extend(self.end(now, worker, Why::Hang(format!("not ready after {seconds} s")), false));
         }
@@ -936,6 +938,7 @@ impl Pool {
         if let Some(life) = self.lives.get_mut(&worker)
             && life.sample_at.is_none()
             && !(life.ready && life.linked && !life.own_loop && life.in_hand.is_none())
+            && life.ending.as_ref().is_none_or(|ending| ending.phase < Phase::Killed)
         {
             life.sample_at = Some(now + SAMPLE);
         }
@@ -1032,7 +1035,7 @@ impl Pool {
         if was.1 {
             slot.next = None;
             orders.push(Order::Say(Level::Warn, told.clone()));
-            orders.extend(self.fail_deploy(now, told, log));
+            orders.extend(self.fail_deploy(now, told, log, None));
             return orders;
         }
         slot.last_exit = Some(Box::new(reason.clone()));
@@ -1064,7 +1067,7 @@ impl Pool {
             }
             if deploy.awaited.contains(&worker) {
                 // The old one has gone already: this one is the slot's, and follows the ordinary rules.
-                orders.extend(self.fail_deploy(now, told.clone(), log));
+                orders.extend(self.fail_deploy(now, told.clone(), log, Some(number)));
             }
         }
         orders.extend(self.replace(now, number, &life, &reason, planned, told));

@@ -124,7 +124,8 @@ impl Worker {
         let facts = Facts::of(self.process.pid);
         let now = sys::monotonic();
         let page = self.link.as_ref().map(|link| link.page.observe());
-        let quiet = page.as_ref().and_then(|page| Some(now.saturating_sub(page.busy_since.max(page.progressed_at)?)));
+        let quiet =
+            page.as_ref().and_then(|page| Some(now.saturating_sub(page.busy_since.max(page.progressed_at)?)));
         let busy = page.as_ref().is_some_and(|page| page.busy_since.is_some());
         let overdue = page.and_then(|page| page.deadline).is_some_and(|deadline| deadline <= now);
         let doing = match self.doing() {
@@ -132,7 +133,12 @@ impl Worker {
             Some((doing, None)) => doing.word.name().to_owned(),
             None => "busy".to_owned(),
         };
-        Look { quiet: quiet.filter(|_| busy), overdue, doing, spared: facts.is_stopped() || facts.tracer != 0 }
+        Look {
+            quiet: quiet.filter(|_| busy),
+            overdue,
+            doing,
+            spared: facts.is_stopped() || facts.tracer != 0,
+        }
     }
 
     /// Its memory in bytes; `None`: it has ended.

@@ -321,7 +321,10 @@ fn as_pid_1_it_reaps_strangers_and_stops_on_term() {
         stat => Err(stat),
     });
     let helper = pid_in(&at("helper"));
-    assert!(inside(format!("cat /proc/{helper}/stat")).contains(" S 1 "), "its child now");
+    eventually("the helper is its child", || match inside(format!("cat /proc/{helper}/stat")) {
+        stat if stat.contains(" S 1 ") => Ok(()),
+        stat => Err(stat),
+    });
     inside("kill -TERM 1".into());
     let ended = unshare.wait();
     assert_eq!(ended.code(), 0, "{}", ended.stderr);

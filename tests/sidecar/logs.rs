@@ -442,7 +442,9 @@ fn a_log_that_cannot_be_one_is_refused() {
     assert!(
         fake("").flags("--log /var/log/").refused().stderr.contains("neither \"forward\" nor a file's path")
     );
-    assert!(fake("").flags("--log-prefix sometimes").refused().stderr.contains("\"auto\", \"always\", \"never\""));
+    assert!(
+        fake("").flags("--log-prefix sometimes").refused().stderr.contains("\"auto\", \"always\", \"never\"")
+    );
     assert!(fake("").flags("--log-pipe 64").refused().stderr.contains("--log-pipe: \"64\" is not a size"));
     assert!(fake("").flags("--log-format xml").refused().stderr.contains("\"text\", \"json\""));
 }
