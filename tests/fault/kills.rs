@@ -1,10 +1,12 @@
 //! Sidecars and workers that are killed at random, under the eyes of an [`Observer`]: nobody outlives its sidecar,
-//! nobody stays a zombie, nobody runs twice.
+//! nobody stays a zombie, nobody runs twice. Some workers are stopped when it happens: they cannot even read the end
+//! of their link.
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use rustdaemon_core::link::SOCKET_VARIABLE;
-use rustdaemon_tests::{Observer, Sidecar, kill_if_with, those_with};
+use rustdaemon_tests::{Observer, Sidecar, kill_if_with, signal_if_with, those_with};
 
 use crate::dose;
 
@@ -48,7 +50,7 @@ fn no_orphan_no_zombie_and_nobody_twice_however_many_are_killed() {
     let value = socket.to_string_lossy().into_owned();
     let observer = Observer::of(&socket, GRACE);
     let mut killed = sidecar.killed();
-    let mut killed_workers = 0;
+    let (mut killed_workers, mut stopped) = (0, 0);
     for turn in 1..=sidecars {
         let waits = chance.below(4) > 0; // else it is killed while it starts
         if waits {
@@ -67,6 +69,11 @@ fn no_orphan_no_zombie_and_nobody_twice_however_many_are_killed() {
             killed_workers += i32::from(kill_if_with(victim, SOCKET_VARIABLE, &value));
         }
         chance.pause();
+        for pid in those_with(SOCKET_VARIABLE, &value) {
+            if chance.below(4) == 0 {
+                stopped += i32::from(signal_if_with(pid, Signal::SIGSTOP, SOCKET_VARIABLE, &value));
+            }
+        }
         killed.kill_again();
     }
     let last = killed.start_again();
@@ -84,8 +91,8 @@ fn no_orphan_no_zombie_and_nobody_twice_however_many_are_killed() {
     assert_eq!(those_with(SOCKET_VARIABLE, &value), [0; 0], "after the stop");
     let report = observer.report();
     println!(
-        "kills: {sidecars} of the sidecar, {killed_workers} of workers ({rest} of them at the end): {} orphans, {} \
-         zombies, {} duplicates; {} processes seen in {} looks",
+        "kills: {sidecars} of the sidecar with {stopped} stopped workers, {killed_workers} of workers ({rest} of them at \
+         the end): {} orphans, {} zombies, {} duplicates; {} processes seen in {} looks",
         report.orphans.len(),
         report.zombies.len(),
         report.duplicates.len(),

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use rustdaemon_core::link::{RUN_VARIABLE, SOCKET_VARIABLE};
 use rustdaemon_core::sys;
 
-/// Between two looks.
+/// Between the beginnings of two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 /// A process that was somebody else's so often is not looked at any more: a newborn shows its parent's environment.
 const ENOUGH: u32 = 20;
@@ -61,8 +61,9 @@ impl Observer {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
+                let next = Instant::now() + PAUSE;
                 scene.look();
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }
             scene.report
         });

@@ -192,15 +192,20 @@ pub fn end_those_with(variable: &str, value: &str) {
 
 /// Kills `pid` and waits for its end, if it still carries `variable=value`; whether it did.
 pub fn kill_if_with(pid: i32, variable: &str, value: &str) -> bool {
-    let wanted = format!("{variable}={value}").into_bytes();
-    // Looked at again behind the pidfd: the number may mean another process by now.
     let Ok(pidfd) = sys::pidfd_open(pid) else { return false };
-    let known = carries(pid, &wanted);
+    let known = signal_if_with(pid, Signal::SIGKILL, variable, value);
     if known {
-        let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
         has_ended(pidfd.as_fd(), PATIENCE);
     }
     known
+}
+
+/// Sends `pid` a signal, if it still carries `variable=value`; whether it did.
+pub fn signal_if_with(pid: i32, signal: Signal, variable: &str, value: &str) -> bool {
+    let wanted = format!("{variable}={value}").into_bytes();
+    // Looked at again behind the pidfd: the number may mean another process by now.
+    let Ok(pidfd) = sys::pidfd_open(pid) else { return false };
+    carries(pid, &wanted) && sys::pidfd_send_signal(pidfd.as_fd(), signal as i32).is_ok()
 }
 
 #[cfg(test)]
