@@ -48,9 +48,13 @@ fn wait_dead(pid: i32) {
     });
 }
 
+/// It ignores whatever can be ignored: the kernel itself sends HUP and CONT to a stopped group that is orphaned.
+const DEAF: [&str; 3] = ["sh", "-c", "trap '' TERM INT HUP PIPE; while :; do sleep 60; done"];
+
 #[test]
 fn a_stopped_worker_dies_with_a_killed_sidecar() {
-    let sidecar = idle();
+    let sidecar = Sidecar::builder().flags("--no-link").command(DEAF).start();
+    sidecar.wait_state(0, "idle");
     let pid = sidecar.worker_pid(0);
     sidecar.signal_worker(0, Signal::SIGSTOP);
     eventually("it is stopped", || match stat(pid, 0) {
@@ -63,10 +67,7 @@ fn a_stopped_worker_dies_with_a_killed_sidecar() {
 
 #[test]
 fn a_command_without_a_link_and_one_that_ignores_every_signal_die_too() {
-    let sidecar = Sidecar::builder()
-        .flags("--no-link --workers 2")
-        .command(["sh", "-c", "trap '' TERM INT HUP PIPE; while :; do sleep 60; done"])
-        .start();
+    let sidecar = Sidecar::builder().flags("--no-link --workers 2").command(DEAF).start();
     let pids = [0, 1].map(|n| {
         sidecar.wait_state(n, "idle");
         sidecar.worker_pid(n)
