@@ -6,7 +6,7 @@
 //! | `idle` | nothing in hand: in `run()` or `tick()`, between two of them, or in a loop of its own after `idle()`, also in `Worker::sleep()` there |
 //! | `waiting` | something in hand, and inside a blocking call of ours: `Worker::sleep()`, `Signal::wait()` |
 //! | `blocked` | something in hand, and two beats of the pulse were not answered: inside a native function |
-//! | `looping` | something in hand for half a second, it answers, and has burnt 90 % CPU in the last two beats |
+//! | `looping` | something in hand for half a second, it answers, and wanted a CPU for 90 % of the last two beats |
 //! | `busy` | something in hand, and nothing of the above |
 //!
 //! Without a slot page (`--no-link`), and before a worker has said that it is ready, only `frozen` can be told.

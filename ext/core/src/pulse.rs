@@ -2,8 +2,8 @@
 //! runs, and finds out where it stands when it does not answer.
 //!
 //! # How it works
-//! Started when a supervised worker becomes busy for the first time. Each beat counts up on the slot page, notes how much
-//! CPU time the main thread has used, and asks: a flag of ours, then `EG(vm_interrupt)`. At its next safe point the
+//! Started when a supervised worker becomes busy for the first time. Each beat counts up on the slot page, notes how long the
+//! main thread has wanted a CPU, and asks: a flag of ours, then `EG(vm_interrupt)`. At its next safe point the
 //! virtual machine answers ([`answer`]) and notes the line it is at. A beat that was not answered by the next one means
 //! that PHP is inside a native function: its name, and the line that called it, are then read from outside.
 //! After one whole period without work the thread sleeps until there is some: an idle worker costs nothing.
@@ -25,11 +25,12 @@
 //! # Rules
 //! The thread never allocates, never calls PHP or touches its memory, and blocks all signals (by pthread_sigmask(3), which
 //! leaves out glibc's own two: setgid(2) needs them).
-//! Sources: DESIGN 2.2; futex(2), process_vm_readv(2), pthread_getcpuclockid(3); php-src Zend/zend_compile.h.
+//! Sources: DESIGN 2.2; Linux Documentation/scheduler/sched-stats.rst (/proc/PID/schedstat); futex(2), process_vm_readv(2), pthread_getcpuclockid(3); php-src Zend/zend_compile.h.
 
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::slot::{SlotPage, decimal};
@@ -145,7 +146,7 @@ pub fn stop() {
 /// In a forked child: thread and page are the parent's.
 ///
 /// # Signal safety
-/// Stores atomics.
+/// Stores atomics and closes a descriptor.
 pub fn in_child() {
     HEART.in_child();
 }
@@ -160,16 +161,29 @@ struct Heart {
     clock: AtomicU32,
     /// How often somebody has become busy.
     turns: AtomicU64,
+    /// `/proc/self/schedstat`; -1: not open.
+    schedule: AtomicI32,
     asked: AtomicBool,
     blind: AtomicBool,
     frames: OnceLock<Frames>,
 }
 
-/// When, and how much CPU time the main thread had used by then.
+/// When, and how much CPU time the main thread had used by then, and how long it had waited for a CPU.
 #[derive(Clone, Copy)]
 struct Sample {
     at: Duration,
     cpu: Duration,
+    queued: Option<Duration>,
+}
+
+impl Sample {
+    /// How long the thread wanted a CPU since `before`, and how long that is ago. On a machine with more work than CPUs a
+    /// loop gets its share only.
+    fn since(self, before: Self) -> (Duration, Duration) {
+        let queued = self.queued.zip(before.queued).map(|(now, before)| now.saturating_sub(before));
+        let used = self.cpu.saturating_sub(before.cpu) + queued.unwrap_or_default();
+        (used, self.at.saturating_sub(before.at))
+    }
 }
 
 impl Heart {
@@ -182,6 +196,7 @@ impl Heart {
             interrupt: AtomicPtr::new(std::ptr::null_mut()),
             clock: AtomicU32::new(0),
             turns: AtomicU64::new(0),
+            schedule: AtomicI32::new(-1),
             asked: AtomicBool::new(false),
             blind: AtomicBool::new(false),
             frames: OnceLock::new(),
@@ -229,6 +244,12 @@ impl Heart {
             return;
         }
         self.state.store(BEATING, Ordering::SeqCst);
+        // Above 2 also when the script has closed those: it may count on getting their numbers next.
+        let schedule =
+            std::fs::File::open("/proc/self/schedstat").and_then(|file| sys::duplicate(file.as_fd()));
+        if let Ok(schedule) = schedule {
+            self.schedule.store(schedule.into_raw_fd(), Ordering::Relaxed);
+        }
         let mask = signal::block_all(); // inherited by the thread
         let made = self.spawn(Some(STACK_BYTES)) || self.spawn(None);
         signal::set_mask(mask);
@@ -270,6 +291,11 @@ impl Heart {
     }
 
     fn in_child(&self) {
+        let schedule = self.schedule.swap(-1, Ordering::Relaxed);
+        if schedule >= 0 {
+            // SAFETY: ours alone; nobody else closes it.
+            unsafe { libc::close(schedule) };
+        }
         self.page.store(std::ptr::null_mut(), Ordering::Release);
         self.asked.store(false, Ordering::Relaxed);
         self.blind.store(false, Ordering::Relaxed);
@@ -332,9 +358,7 @@ impl Heart {
 
     fn beat(&self, page: &SlotPage, before: Option<Sample>, now: Option<Sample>) {
         let at = now.map_or_else(sys::monotonic, |sample| sample.at);
-        let cpu = before
-            .zip(now)
-            .map(|(before, now)| (now.cpu.saturating_sub(before.cpu), now.at.saturating_sub(before.at)));
+        let cpu = before.zip(now).map(|(before, now)| now.since(before));
         page.beat(at, cpu);
         let asks = page.phase().is_busy() && !page.is_waiting() && !self.blind.load(Ordering::Relaxed);
         if !asks {
@@ -369,7 +393,17 @@ impl Heart {
         }
         let cpu =
             Duration::new(u64::try_from(used.tv_sec).ok()?, u32::try_from(used.tv_nsec).unwrap_or_default());
-        Some(Sample { at: sys::monotonic(), cpu })
+        Some(Sample { at: sys::monotonic(), cpu, queued: self.queued() })
+    }
+
+    /// How long the process's first thread has waited for a CPU so far, as the second number of the file says.
+    fn queued(&self) -> Option<Duration> {
+        let (mut text, schedule) = ([0_u8; 64], self.schedule.load(Ordering::Relaxed));
+        // SAFETY: a buffer of ours; a number that is not open is an error.
+        let length = unsafe { libc::pread(schedule, text.as_mut_ptr().cast(), text.len(), 0) };
+        let text = text.get(..usize::try_from(length).ok()?)?;
+        let number = text.split(|byte| *byte == b' ').nth(1)?;
+        std::str::from_utf8(number).ok()?.parse().ok().map(Duration::from_nanos)
     }
 }
 
@@ -593,7 +627,6 @@ unsafe fn line(
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
     use std::time::Instant;
 
     use super::*;

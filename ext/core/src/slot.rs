@@ -18,8 +18,8 @@
 //!     48      8  alive_at         pulse: when
 //!     56      8  progress         worker: the beat that the virtual machine has answered last
 //!     64      8  progress_at      worker: when
-//!     72      8  cpu_used         pulse: CPU time of the main thread in the last two beats, nanoseconds
-//!     80      8  cpu_over         pulse: how long these took, nanoseconds; 0 = not measured yet
+//!     72      8  cpu_used         pulse: for how long of the last two beats the main thread ran or waited for a CPU, ns
+//!     80      8  cpu_over         pulse: how long these took, ns; 0 = not measured yet
 //!     88      4  phase            worker: 0 nothing yet, 1 idle, 2 busy, 3 idle in its own loop, 4 busy in it
 //!     92      4  waiting          worker: 0 no, else inside 1 run/tick, 2 Worker::sleep, 3 Signal::wait
 //!     96      4  flags            worker: 1 paused, 2 blind: nobody answers beats
@@ -268,7 +268,7 @@ pub struct Observation {
     pub unanswered: u64,
     /// When the virtual machine answered last.
     pub progress_at: Option<Duration>,
-    /// CPU time of the main thread in the last two beats, and how long these took.
+    /// For how long of the last two beats the main thread ran or waited for a CPU, and how long these took.
     pub cpu: Option<(Duration, Duration)>,
     /// What the worker is in.
     pub phase: Phase,
@@ -425,7 +425,7 @@ impl SlotPage {
         };
     }
 
-    /// Pulse: one more beat, and the CPU time that the main thread has used in the last two. The beat's number.
+    /// Pulse: one more beat, and for how long of the last two the main thread wanted a CPU. The beat's number.
     pub fn beat(&self, now: Duration, cpu: Option<(Duration, Duration)>) -> u64 {
         let layout = self.layout();
         if let Some((used, over)) = cpu {
