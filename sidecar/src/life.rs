@@ -266,7 +266,12 @@ impl Life {
         let since = now.checked_sub(budget).unwrap_or(now);
         match &mut self.ending {
             Some(ending) if ending.phase >= Phase::Killed => {}
-            Some(ending) => (ending.phase, ending.since) = (Phase::Killed, since),
+            Some(ending) => {
+                (ending.phase, ending.since) = (Phase::Killed, since);
+                if ending.why != Why::Stop {
+                    ending.why = why;
+                }
+            }
             None => self.ending = Some(Ending { why, phase: Phase::Killed, since }),
         }
         self.settle(now);
