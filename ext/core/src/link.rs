@@ -556,7 +556,7 @@ impl Ends {
             }
         }
         let [Some(input), Some(output), Some(slot), life] = found else {
-            return Err("it must name in, out and slot".into());
+            return Err("it must name in, out, slot".into());
         };
         // SAFETY: open, checked by inode to be what the sidecar made for us, and ours by this function's contract.
         let ends = unsafe {
