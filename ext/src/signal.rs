@@ -149,10 +149,10 @@ pub fn register_constants(module_number: i32) {
 /// What the virtual machine calls at a safe point. Calls PHP.
 pub unsafe extern "C" fn on_interrupt(frame: interrupt::Frame) {
     interrupt::call_previous(frame);
-    if pulse::asked() {
-        pulse::answer();
-    }
     if !dispatch::may_be_due() {
+        if pulse::asked() {
+            pulse::answer();
+        }
         return;
     }
     if engine::out_of_memory() {
@@ -160,13 +160,23 @@ pub unsafe extern "C" fn on_interrupt(frame: interrupt::Frame) {
     }
     // What a panic says, the panic hook has printed; the script goes on.
     let _ = catch_unwind(|| {
-        if dispatch::reports() {
-            dispatch::collect();
-            supervision::with(|state| state.report_signals());
+        if pulse::attention() {
+            attend();
         }
         dispatch::run();
         tell_lost();
     });
+}
+
+#[inline(never)] // in a Worker only
+fn attend() {
+    if pulse::asked() {
+        pulse::answer();
+    }
+    if pulse::is_reporting() {
+        dispatch::collect();
+        supervision::with(|state| state.report_signals());
+    }
 }
 
 fn tell_lost() {

@@ -56,7 +56,14 @@ const STOPPING: u32 = 3;
 /// No thread could be made.
 const FAILED: u32 = 4;
 
-static HEART: Heart = Heart::new(PERIOD);
+static HEART: Heart = Heart::new(PERIOD, &ATTENTION);
+
+/// What the interrupt hook looks at: bits [`ASKED`] and [`REPORTING`].
+static ATTENTION: AtomicU32 = AtomicU32::new(0);
+/// A beat waits for an answer.
+const ASKED: u32 = 1;
+/// See [`set_reporting`].
+const REPORTING: u32 = 2;
 
 /// Where the parts of the virtual machine's frames lie: an address, and offsets in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -117,20 +124,41 @@ pub fn busy() {
     HEART.busy();
 }
 
-/// Whether a beat waits for an answer: one atomic load.
-#[inline(always)] // at each interrupt
+/// Whether the interrupt hook has anything to do besides calling handlers of signals: one atomic load for all of it.
+#[inline(always)] // at each signal
+#[must_use]
+pub fn attention() -> bool {
+    ATTENTION.load(Ordering::Relaxed) != 0
+}
+
+/// Whether a beat waits for an answer.
 #[must_use]
 pub fn asked() -> bool {
-    HEART.asked.load(Ordering::Relaxed)
+    ATTENTION.load(Ordering::Relaxed) & ASKED != 0
 }
 
 /// Asks as a beat does, but by nothing else than the flag: for a check whether the hook runs.
 pub fn ask() {
-    HEART.asked.store(true, Ordering::Relaxed);
+    ATTENTION.fetch_or(ASKED, Ordering::Relaxed);
+}
+
+/// Whether the hook has to report signals to somebody before it calls handlers: it shares the word that is looked at.
+pub fn set_reporting(reporting: bool) {
+    match reporting {
+        true => ATTENTION.fetch_or(REPORTING, Ordering::Relaxed),
+        false => ATTENTION.fetch_and(!REPORTING, Ordering::Relaxed),
+    };
+}
+
+/// See [`set_reporting`].
+#[must_use]
+pub fn is_reporting() -> bool {
+    ATTENTION.load(Ordering::Relaxed) & REPORTING != 0
 }
 
 /// The virtual machine runs; where. Only on the thread that runs PHP.
 #[cold]
+#[inline(never)] // away from the path of a signal
 pub fn answer() {
     HEART.answer();
 }
@@ -163,7 +191,7 @@ struct Heart {
     turns: AtomicU64,
     /// `/proc/self/schedstat`; -1: not open.
     schedule: AtomicI32,
-    asked: AtomicBool,
+    attention: &'static AtomicU32,
     blind: AtomicBool,
     frames: OnceLock<Frames>,
 }
@@ -187,7 +215,7 @@ impl Sample {
 }
 
 impl Heart {
-    const fn new(period: Duration) -> Self {
+    const fn new(period: Duration, attention: &'static AtomicU32) -> Self {
         Self {
             period,
             state: AtomicU32::new(NONE),
@@ -197,7 +225,7 @@ impl Heart {
             clock: AtomicU32::new(0),
             turns: AtomicU64::new(0),
             schedule: AtomicI32::new(-1),
-            asked: AtomicBool::new(false),
+            attention,
             blind: AtomicBool::new(false),
             frames: OnceLock::new(),
         }
@@ -297,13 +325,13 @@ impl Heart {
             unsafe { libc::close(schedule) };
         }
         self.page.store(std::ptr::null_mut(), Ordering::Release);
-        self.asked.store(false, Ordering::Relaxed);
+        self.attention.fetch_and(!ASKED, Ordering::Relaxed);
         self.blind.store(false, Ordering::Relaxed);
         self.state.store(NONE, Ordering::SeqCst);
     }
 
     fn answer(&self) {
-        self.asked.store(false, Ordering::Relaxed);
+        self.attention.fetch_and(!ASKED, Ordering::Relaxed);
         let Some(page) = self.page() else { return };
         // SAFETY: on the thread that runs PHP, at a safe point, the frames are those of live functions; by `attach`'s
         // contract they are where `frames` says.
@@ -367,7 +395,7 @@ impl Heart {
         if page.observe().unanswered >= UNANSWERED {
             self.look_from_outside(page, at);
         }
-        self.asked.store(true, Ordering::Relaxed);
+        self.attention.fetch_or(ASKED, Ordering::Relaxed);
         // SAFETY: what `attach` was given, before the thread was made.
         if let Some(interrupt) = unsafe { self.interrupt.load(Ordering::Acquire).as_ref() } {
             interrupt.store(true, Ordering::SeqCst);
@@ -638,7 +666,8 @@ mod tests {
         let (fd, _) = SlotPage::create().unwrap();
         let page: &'static SlotPage = Box::leak(Box::new(SlotPage::attach(fd.as_fd()).unwrap()));
         let interrupt: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
-        let heart: &'static Heart = Box::leak(Box::new(Heart::new(period)));
+        let heart: &'static Heart =
+            Box::leak(Box::new(Heart::new(period, Box::leak(Box::new(AtomicU32::new(0))))));
         heart.attach(page, interrupt, None);
         (heart, page, interrupt)
     }
@@ -701,18 +730,18 @@ mod tests {
         let (heart, page, interrupt) = heart(Duration::from_millis(2));
         begin(heart, page);
         eventually("it asks", || interrupt.swap(false, Ordering::SeqCst));
-        assert!(heart.asked.load(Ordering::Relaxed));
+        assert_eq!(heart.attention.load(Ordering::Relaxed), ASKED);
         eventually("two beats without an answer", || page.observe().unanswered >= UNANSWERED);
         heart.answer();
         assert!(page.observe().progress_at.is_some());
         page.waits(Call::Sleep);
         let beats = page.observe().beats;
         eventually("a beat begun in the wait", || page.observe().beats >= beats + 2);
-        heart.asked.store(false, Ordering::SeqCst);
+        heart.attention.store(0, Ordering::SeqCst);
         interrupt.store(false, Ordering::SeqCst);
         let beats = page.observe().beats;
         eventually("more beats", || page.observe().beats >= beats + 3);
-        assert!(!interrupt.load(Ordering::SeqCst) && !heart.asked.load(Ordering::SeqCst));
+        assert!(!interrupt.load(Ordering::SeqCst) && heart.attention.load(Ordering::SeqCst) == 0);
         page.woke();
         eventually("it asks again", || interrupt.load(Ordering::SeqCst));
         heart.stop();
