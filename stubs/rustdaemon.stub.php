@@ -5,6 +5,91 @@
 namespace RustDaemon
 {
     /**
+     * Why a worker ended: what the sidecar knows of the one that stood here before.
+     *
+     * ```php
+     * if ($worker->predecessor?->reason === 'oom') {
+     *     $log->warning("the last one ran out of memory after {$worker->predecessor->ran} s");
+     * }
+     * ```
+     */
+    final class ExitReason
+    {
+        /**
+         * One word: "exit", "signal", "killed", "oom", "stop", "restart", "reload", "max_requests", "max_lifetime",
+         * "memory_soft", "memory_hard", "hang", "error", "not_started", "refused" or "link_broken".
+         */
+        public readonly string $reason;
+
+        /**
+         * One sentence for people.
+         */
+        public readonly string $message;
+
+        /**
+         * Its exit code; null: a signal ended it, or nobody knows.
+         */
+        public readonly ?int $code;
+
+        /**
+         * The signal that ended it: "SIGKILL"; null: none.
+         */
+        public readonly ?string $signal;
+
+        /**
+         * Who sent that signal; null: not known.
+         */
+        public readonly ?int $senderPid;
+
+        /**
+         * The user id of who sent it; null: not known.
+         */
+        public readonly ?int $senderUid;
+
+        /**
+         * The command name of who sent it; null: not known.
+         */
+        public readonly ?string $senderCommand;
+
+        /**
+         * The fatal error, or class and message of the last exception; null: there was none.
+         */
+        public readonly ?string $error;
+
+        /**
+         * Where that happened; null: there was none.
+         */
+        public readonly ?string $file;
+
+        /**
+         * Where that happened; null: there was none.
+         */
+        public readonly ?int $line;
+
+        /**
+         * How long it ran, in seconds.
+         */
+        public readonly float $ran;
+
+        /**
+         * When it ended: Unix time in seconds, as microtime(true) has it.
+         */
+        public readonly float $at;
+
+        /**
+         * The last lines that it wrote, at most 20: a list of strings.
+         */
+        public readonly array $log;
+
+        /**
+         * They come from the sidecar: nobody makes one of these.
+         */
+        private function __construct()
+        {
+        }
+    }
+
+    /**
      * Signals that a PHP daemon can trust: none that the kernel has delivered is lost.
      *
      * A handler is an ordinary PHP function. It is called at the next safe point of the script (between two statements, or
@@ -338,6 +423,11 @@ namespace RustDaemon
         public readonly int $generation;
 
         /**
+         * Why the worker that stood here before ended; null: this is the first one, or there is no sidecar.
+         */
+        public readonly ?ExitReason $predecessor;
+
+        /**
          * Workers come from Worker::install().
          */
         private function __construct()
@@ -441,6 +531,98 @@ namespace RustDaemon
          * @return bool true: finish and end
          */
         public function shouldStop(): bool
+        {
+        }
+
+        /**
+         * Says that this worker is ready: for a loop of your own that does not call tick(), shouldStop() or sleep().
+         *
+         * run() and tick() say it themselves, and in a loop that exposes no methods shouldStop() and sleep() do. The callbacks
+         * of onStart() are called first. Further calls tell the sidecar of methods exposed since.
+         *
+         * @return Worker this worker
+         */
+        public function ready(): Worker
+        {
+        }
+
+        /**
+         * Says what a loop of your own is doing from now on, for `rustdaemon status` and for hang detection, until idle().
+         *
+         * It costs a few stores in memory. In a handler of a request, which is busy anyway, it gives another text and deadline.
+         *
+         * @param string $what for people; 248 bytes are kept
+         * @param float|null $deadline how long it may take, in seconds; null: see hang_timeout
+         * @throws Exception\InvalidArgument the deadline is negative or not a number
+         */
+        public function busy(string $what, ?float $deadline = null): void
+        {
+        }
+
+        /**
+         * Says that what busy() named is done.
+         */
+        public function idle(): void
+        {
+        }
+
+        /**
+         * Says that what is in hand goes on: hang detection counts from here.
+         *
+         * It costs a few stores in memory. Call it as often as you like in an import that takes long.
+         *
+         * @param string|null $status for people: "row 7000 of 20000"; 248 bytes are kept; null: what was said last
+         */
+        public function progress(?string $status = null): void
+        {
+        }
+
+        /**
+         * Calls this when the worker becomes ready for the first time: in run(), tick(), ready(), or in the first shouldStop() or
+         * sleep() of a loop that exposes no methods. Open connections here.
+         *
+         * What a callback throws leaves that call, and the worker is not ready. Several callbacks are called in their order.
+         *
+         * @param callable $callback function (): void
+         * @return Worker this worker
+         */
+        public function onStart(callable $callback): Worker
+        {
+        }
+
+        /**
+         * Calls this once when the loop has seen the stop, before run() returns, tick() returns false or shouldStop() true.
+         *
+         * Say good-bye here: close sessions, save state. It counts against the time that the sidecar leaves a stopping worker.
+         * It is not called when exit() or an exception ends the loop.
+         *
+         * @param callable $callback function (): void
+         * @return Worker this worker
+         */
+        public function onStop(callable $callback): Worker
+        {
+        }
+
+        /**
+         * Calls this when the worker is paused (`rustdaemon pause`), between two requests, or in shouldStop() or sleep().
+         *
+         * While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() hold until it is resumed
+         * or told to stop.
+         *
+         * @param callable $callback function (): void
+         * @return Worker this worker
+         */
+        public function onPause(callable $callback): Worker
+        {
+        }
+
+        /**
+         * Calls this when the worker is resumed (`rustdaemon resume`).
+         *
+         * @param callable $callback function (): void
+         * @return Worker this worker
+         */
+        public function onResume(callable $callback): Worker
         {
         }
 

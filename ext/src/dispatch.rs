@@ -30,11 +30,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::types::Zval;
-use rustdaemon_core::fork;
 use rustdaemon_core::record::Record;
 use rustdaemon_core::signal::{self, Capture, Holder, Meaning};
 use rustdaemon_core::signo::{Set, bit, numbers};
-use rustdaemon_core::sys;
+use rustdaemon_core::{fork, pulse, sys};
 
 use crate::engine::interrupt;
 use crate::engine::{self, Callable, Pending, RawCallable, Slot};
@@ -146,8 +145,6 @@ static IN_INBOX: AtomicBool = AtomicBool::new(false);
 
 /// The fork generation that the dispatcher knows.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
-/// Whether there is a sidecar that wants to hear of stop signals.
-static REPORTS: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     // Without a destructor, whose state each access would have to look at: `end` drops what there is.
@@ -236,7 +233,7 @@ pub fn arm(supervised: bool, force_at: u32) -> io::Result<()> {
     with(|dispatcher| {
         dispatcher.capture()?.force_at(force_at);
         (dispatcher.armed, dispatcher.supervised) = (true, supervised);
-        REPORTS.store(supervised, Ordering::Relaxed);
+        pulse::set_reporting(supervised);
         let all =
             || STOP_SIGNALS.into_iter().filter(|number| !ignored_from_the_start(*number)).fold(0, with_bit);
         let stops = *dispatcher.stops.get_or_insert_with(all);
@@ -416,11 +413,6 @@ pub fn drain_stream() {
     });
 }
 
-/// Whether [`take_notices`] is for a sidecar.
-pub fn reports() -> bool {
-    REPORTS.load(Ordering::Relaxed)
-}
-
 /// Takes what has arrived out of the queue, so that it is known who sent it; calls no handler.
 pub fn collect() {
     with(Dispatcher::collect);
@@ -518,7 +510,7 @@ impl Dispatcher {
         self.known.iter_mut().for_each(|known| known.waiting = 0);
         self.notices.clear();
         (self.armed, self.taken) = (false, 0);
-        REPORTS.store(false, Ordering::Relaxed);
+        pulse::set_reporting(false);
         numbers(std::mem::take(&mut self.blocked)).for_each(signal::unblock);
         // The stream is the child's own from here on: its descriptor leads to the parent's wake-ups still.
         if let Some((stream, fd)) = &self.stream

@@ -19,18 +19,20 @@ mod argument;
 mod call;
 mod class;
 mod exception;
+pub mod failure;
 pub mod interrupt;
 mod json;
 pub mod stream;
 
 pub use argument::{
-    ExposeCall, InstallCall, IntOrString, expose_call, install_call, no_arguments, on_call, seconds_argument,
-    section_call, send_call, signal_call, signals_call, timeout_argument, wait_call,
+    ExposeCall, InstallCall, IntOrString, busy_call, callback_call, expose_call, install_call, no_arguments,
+    on_call, progress_call, seconds_argument, section_call, send_call, signal_call, signals_call,
+    timeout_argument, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use class::{
     ParameterType, PropertyType, declare_readonly, keep_parameters, list, make_handle_class, new_handle,
-    new_value, permanent_name, renew_value, set_int, set_parameter_type, set_string,
+    new_value, permanent_name, renew_value, set_int, set_parameter_type, set_string, set_value,
 };
 pub use exception::{
     Pending, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending, put_aside,

@@ -1,8 +1,9 @@
 //! `install()`: which rung this script stands on, and the gate of a supervised one.
 //!
 //! # Correct order
-//! Arguments; place of the call; rung. Supervised: the link's descriptors, hello, the sidecar's answer, then the stop
-//! signals (a TERM at the gate still ends the process as it did before). Self-start: the script's own output is
+//! Arguments; place of the call; rung. Supervised: the link's descriptors, the death that comes with the parent's,
+//! hello, a look at the interrupt hook, the sidecar's answer, then the stop signals (a TERM at the gate still ends the
+//! process as it did before). Self-start: the script's own output is
 //! flushed, then execve.
 //!
 //! # What may be refused
@@ -17,10 +18,11 @@ use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustdaemon_core::link::{self, Ends, Frame, Go, Hello, Kind};
+use rustdaemon_core::link::{self, Ends, ExitReason, Frame, Go, Hello, Kind};
 use rustdaemon_core::rung::{self, Arguments, Mode, Rung};
-use rustdaemon_core::self_start;
 use rustdaemon_core::settings::{DEFAULT_MODE, DEFAULT_NAME};
+use rustdaemon_core::slot::Call;
+use rustdaemon_core::{pulse, self_start, sys};
 
 use crate::engine::{self, InstallCall, IntOrString, Pending, interrupt};
 use crate::error::{Cause, Refusal};
@@ -37,6 +39,8 @@ pub struct Place {
     pub slot: u32,
     /// The generation.
     pub generation: u32,
+    /// How the one before ended.
+    pub predecessor: Option<Box<ExitReason>>,
 }
 
 /// What is to be done next; plain data.
@@ -57,12 +61,15 @@ pub fn enter(call: &InstallCall<'_>) -> Option<Result<Place, Refusal>> {
         Step::Alone => {}
         Step::WaitForGo => {
             while supervision::with(|state| state.at_the_gate()) {
-                if supervision::with(|state| state.wait(None)) == Woken::Interrupted {
+                if supervision::with(|state| state.wait(None, Call::Loop)) == Woken::Interrupted {
                     interrupt::run();
                     if engine::pending() != Pending::Nothing {
                         return None;
                     }
                 }
+            }
+            if !check_hook() {
+                return None;
             }
             return Some(admission().and_then(take_place));
         }
@@ -76,7 +83,24 @@ pub fn enter(call: &InstallCall<'_>) -> Option<Result<Place, Refusal>> {
     }
     let name = supervision::with(|state| state.arguments.as_ref().and_then(|given| given.name.clone()));
     let name = name.unwrap_or_else(|| DEFAULT_NAME.into());
-    Some(take_place(Place { name, slot: 0, generation: 1 }))
+    Some(take_place(Place { name, slot: 0, generation: 1, predecessor: None }))
+}
+
+/// Calls PHP. Looks once whether our interrupt hook runs when there is an interrupt: without it nobody can tell whether
+/// PHP does. False: something is pending.
+fn check_hook() -> bool {
+    pulse::ask();
+    interrupt::call_hooks();
+    let blind = pulse::asked();
+    pulse::set_blind(blind);
+    if blind {
+        let owner = interrupt::hook_owner().unwrap_or_else(|| "another extension".into());
+        let sentence = format!(
+            "hang detection is off: {owner} has replaced PHP's interrupt hook and does not call the one before it"
+        );
+        supervision::with(|state| state.blind = Some(sentence));
+    }
+    engine::pending() == Pending::Nothing
 }
 
 /// Whether `install()` may be called from here.
@@ -156,6 +180,10 @@ fn say_hello(value: &OsStr, given: &Arguments) -> Result<(), Refusal> {
         ))
     })?;
     engine::forget_variable(link::LINK_VARIABLE);
+    // The sidecar asked for it before the execve; a wrapper (`sh -c`) took that with it. Now the wrapper dies with the
+    // sidecar, and this process with the wrapper.
+    sys::die_with_parent()
+        .map_err(|error| Cause::SystemCallFailed.with_errno(format!("prctl: {error}"), &error))?;
     let hello = Hello {
         lowest: link::LOWEST_VERSION,
         highest: link::HIGHEST_VERSION,
@@ -203,7 +231,8 @@ fn read_answer(frame: &Frame) -> Result<Place, Refusal> {
                         link.version = go.version;
                     }
                 });
-                return Ok(Place { name: go.name, slot: go.slot, generation: go.generation });
+                let Go { name, slot, generation, predecessor, .. } = go;
+                return Ok(Place { name, slot, generation, predecessor });
             }
             Err(Cause::LinkRefused.because(format!(
                 "the sidecar speaks version {} of the link, and this rustdaemon.so ({}) speaks {} to {}: install \
@@ -228,7 +257,7 @@ fn take_place(place: Place) -> Result<Place, Refusal> {
             Cause::SystemCallFailed.with_errno(format!("the stop signals cannot be taken: {error}"), &error)
         })?;
         let way = if state.supervised() { "supervised" } else { "unsupervised" };
-        let Place { name, slot, generation } = &place;
+        let Place { name, slot, generation, .. } = &place;
         state.title = Some(format!("{way} as {name}#{slot}, generation {generation}"));
         Ok(place)
     })

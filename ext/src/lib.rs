@@ -10,14 +10,15 @@
 //! F4 `supervision`  the one state of the process: link, methods, waiting
 //! F3 `dispatch`     from records of signals to handlers
 //! F2 `signal_info`  `RustDaemon\SignalInfo`
+//! F2 `exit_reason`  `RustDaemon\ExitReason`
 //! F2 `codec`        PHP values from and to JSON, arguments to parameters
 //! F2 `error`        the exception tree
 //! F1 `engine`       the Zend engine, as far as ext-php-rs does not wrap it
 //!
 //! # Correct order
-//! MINIT: refuse `dl()`, ini, exceptions, classes, and under php-cli how the process was started and the hook of the
+//! MINIT: refuse `dl()`, ini, exceptions, classes, and under php-cli how the process was started and the hooks of the
 //! virtual machine. RINIT: global constants where ext-pcntl is absent. RSHUTDOWN: link, methods, signals and their
-//! handlers are given back. MSHUTDOWN: hook, ini. In another SAPI nothing but the classes is there.
+//! handlers are given back. MSHUTDOWN: hooks, ini. In another SAPI nothing but the classes is there.
 
 #![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
 
@@ -25,6 +26,7 @@ mod codec;
 mod dispatch;
 mod engine;
 mod error;
+mod exit_reason;
 mod gate;
 mod request;
 mod signal;
@@ -55,6 +57,7 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
         IniEntryDef::register(INI.as_slice(), module_number);
         error::register()
             .and_then(|()| signal_info::register())
+            .and_then(|()| exit_reason::register())
             .and_then(|()| signal::register())
             .and_then(|()| worker::register())
     });
@@ -65,11 +68,13 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
     if engine::sapi_name() == "cli" {
         supervision::capture_origin();
         engine::interrupt::hook(signal::on_interrupt);
+        engine::failure::hook();
     }
     SUCCESS
 }
 
 extern "C" fn shutdown(_kind: i32, module_number: i32) -> i32 {
+    engine::failure::unhook();
     engine::interrupt::unhook(signal::on_interrupt);
     engine::unregister_ini(module_number);
     SUCCESS

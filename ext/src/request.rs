@@ -11,9 +11,8 @@
 //! # Rules
 //! Nothing that needs dropping is alive while PHP runs: the frame lies in [`supervision`], values in [`Slot`]s.
 
-use rustdaemon_core::fault;
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
-use rustdaemon_core::sys;
+use rustdaemon_core::{fault, pulse, sys};
 
 use crate::codec;
 use crate::dispatch;
@@ -65,7 +64,9 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
     supervision::with(|state| {
         state.busy = true;
         if let Some(link) = &state.link {
-            link.page.begin(frame.sequence, sys::monotonic());
+            let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+            link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
+            pulse::busy();
         }
         frame.payload.push(0); // for PHP's JSON scanner
         let frame = state.request.insert(frame);

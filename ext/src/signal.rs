@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! All methods are static. What is registered lies in [`dispatch`]; [`on_interrupt`] is what the virtual machine calls
-//! at a safe point when a signal has arrived.
+//! at a safe point when a signal has arrived, or when the pulse asks whether PHP runs.
 //!
 //! # Rules
 //! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
@@ -21,7 +21,8 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::record::RECORDS;
 use rustdaemon_core::signo::Set;
-use rustdaemon_core::{signal as core_signal, signo, sys};
+use rustdaemon_core::slot::Call;
+use rustdaemon_core::{pulse, signal as core_signal, signo, sys};
 
 use crate::dispatch::{self, Arrived};
 use crate::engine::{self, IntOrString, ParameterType, Pending, interrupt};
@@ -149,6 +150,9 @@ pub fn register_constants(module_number: i32) {
 pub unsafe extern "C" fn on_interrupt(frame: interrupt::Frame) {
     interrupt::call_previous(frame);
     if !dispatch::may_be_due() {
+        if pulse::asked() {
+            pulse::answer();
+        }
         return;
     }
     if engine::out_of_memory() {
@@ -156,13 +160,23 @@ pub unsafe extern "C" fn on_interrupt(frame: interrupt::Frame) {
     }
     // What a panic says, the panic hook has printed; the script goes on.
     let _ = catch_unwind(|| {
-        if dispatch::reports() {
-            dispatch::collect();
-            supervision::with(|state| state.report_signals());
+        if pulse::attention() {
+            attend();
         }
         dispatch::run();
         tell_lost();
     });
+}
+
+#[inline(never)] // in a Worker only
+fn attend() {
+    if pulse::asked() {
+        pulse::answer();
+    }
+    if pulse::is_reporting() {
+        dispatch::collect();
+        supervision::with(|state| state.report_signals());
+    }
 }
 
 fn tell_lost() {
@@ -304,7 +318,7 @@ fn wait_until(deadline: Option<Duration>, set: Set) -> Option<Zval> {
         }) {
             return None;
         }
-        match supervision::with(|state| state.wait(deadline)) {
+        match supervision::with(|state| state.wait(deadline, Call::Wait)) {
             Woken::Ready => {}
             Woken::Deadline => return dispatch::take_awaited(set).map(|arrived| arrived.object()),
             Woken::Interrupted => {

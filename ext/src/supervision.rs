@@ -10,7 +10,7 @@
 //!
 //! # What may be lost
 //! Nothing. A request that arrives after the stop was seen is not begun here: by the slot page the sidecar knows, and
-//! gives it to another worker.
+//! gives it to another worker. While paused no request is begun; the sidecar sends none.
 //!
 //! # Rules
 //! What runs inside [`with`] never calls PHP, so the state is never borrowed twice; it may wait, because signal
@@ -35,8 +35,8 @@ use rustdaemon_core::fork::{self, OwnDescriptor};
 use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
-use rustdaemon_core::slot::SlotPage;
-use rustdaemon_core::{signal, signo, sys};
+use rustdaemon_core::slot::{Call, Phase, SlotPage};
+use rustdaemon_core::{pulse, signal, signo, sys};
 
 use crate::dispatch;
 use crate::engine::{self, Callable, interrupt};
@@ -48,6 +48,8 @@ pub const FORCE_STOP_INI: &CStr = c"rustdaemon.force_stop";
 const FORCE_STOP: u32 = 3;
 
 static ORIGIN: OnceLock<Origin> = OnceLock::new();
+/// What holds this worker's slot: never closed, so that it is held until the process has ended, also without a link.
+static LIFE: OnceLock<(Option<OwnDescriptor>, OwnedFd)> = OnceLock::new();
 
 /// Remembers how the process was started. MINIT, in php-cli only.
 pub fn capture_origin() {
@@ -67,13 +69,38 @@ pub struct Exposed {
     pub handler: Callable,
 }
 
+/// When callbacks are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Ready for the first time.
+    Start,
+    /// The loop has seen the stop.
+    Stop,
+    /// Nothing is served from here on.
+    Pause,
+    /// Served again.
+    Resume,
+}
+
+impl Moment {
+    /// The method that takes its callbacks.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "onStart",
+            Self::Stop => "onStop",
+            Self::Pause => "onPause",
+            Self::Resume => "onResume",
+        }
+    }
+}
+
 /// The worker's end of the link.
 pub struct Link {
     input: OwnedFd,
     output: OwnedFd,
     _own: [OwnDescriptor; 2],
-    /// What this worker says of itself.
-    pub page: SlotPage,
+    /// What this worker says of itself. Never unmapped: the pulse and the hooks for errors write to it.
+    pub page: &'static SlotPage,
     /// Which version both sides speak.
     pub version: u16,
     decoder: Decoder,
@@ -97,8 +124,20 @@ pub struct State {
     pub link_taken: bool,
     /// In `expose()`'s order.
     pub methods: Vec<Exposed>,
-    /// How many of them the sidecar knows; `None`: not ready yet.
-    pub announced: Option<usize>,
+    /// How many of them the sidecar knows, and whether this is a loop of the script's own; `None`: not ready yet.
+    announced: Option<(usize, bool)>,
+    /// `run()` or `tick()` has been called: no loop of the script's own.
+    pub in_loop: bool,
+    /// What `onStart()` and its like were given, by [`Moment`].
+    pub callbacks: [Vec<Callable>; 4],
+    /// The callbacks of [`Moment::Start`] have been called, or are being called.
+    pub started: bool,
+    /// Those of [`Moment::Stop`].
+    pub stop_told: bool,
+    /// The sidecar has said `Pause`.
+    pub paused: bool,
+    /// One sentence: why nobody can tell whether this worker hangs.
+    pub blind: Option<String>,
     /// A handler runs.
     pub busy: bool,
     /// The request in hand: here, not on the stack, so that a fatal error in the handler does not leak it.
@@ -126,6 +165,7 @@ pub fn with<R>(act: impl FnOnce(&mut State) -> R) -> R {
 
 /// Gives everything up. RSHUTDOWN; calls PHP only to free what the handlers hold, whose destructors have run.
 pub fn end() {
+    pulse::stop();
     let state = STATE.take();
     drop(state);
 }
@@ -146,10 +186,15 @@ impl State {
     pub fn connect(&mut self, ends: Ends, hello: &link::Hello) -> io::Result<()> {
         fork::watch()?;
         self.generation = fork::generation();
-        let page = SlotPage::attach(ends.slot.as_fd())?;
+        let page = Box::leak(Box::new(SlotPage::attach(ends.slot.as_fd())?));
         let own = [OwnDescriptor::new(ends.input.as_fd())?, OwnDescriptor::new(ends.output.as_fd())?];
+        if let Some(life) = ends.life {
+            LIFE.get_or_init(|| (OwnDescriptor::new(life.as_fd()).ok(), life));
+        }
         let (decoder, inbox) = (Decoder::default(), VecDeque::new());
         let (input, output, version) = (ends.input, ends.output, link::LOWEST_VERSION);
+        // SAFETY: as the engine lays its frames out; the hook that answers runs on this thread.
+        unsafe { pulse::attach(page, interrupt::flag(), Some(interrupt::frames())) };
         self.link = Some(Link { input, output, _own: own, page, version, decoder, inbox });
         self.send(Kind::Hello, 0, 0, &hello.payload());
         Ok(())
@@ -196,6 +241,7 @@ impl State {
             self.generation = generation;
             self.link = None;
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
+            self.paused = false;
         }
     }
 
@@ -215,26 +261,49 @@ impl State {
         self.looked = true;
     }
 
-    /// Tells the sidecar what this worker offers, when it does not know yet.
+    /// Tells the sidecar what this worker offers, and whose loop it runs, when it does not know yet.
     pub fn announce(&mut self) {
-        if self.link.is_some() && self.announced != Some(self.methods.len()) {
-            let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
-            self.announced = Some(self.methods.len());
-            self.send(Kind::Ready, 0, 0, &link::json(&link::Ready { methods }));
+        let known = (self.methods.len(), !self.in_loop);
+        let Some(link) = self.link.as_ref().filter(|_| self.announced != Some(known)) else { return };
+        self.announced = Some(known);
+        if !link.page.phase().is_busy() {
+            link.page.idle(self.idle_phase());
         }
+        let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
+        let ready = link::Ready { methods, own_loop: !self.in_loop, blind: self.blind.clone() };
+        self.send(Kind::Ready, 0, 0, &link::json(&ready));
     }
 
-    /// The next frame that has been read.
+    /// What the page says while nothing is in hand.
+    pub fn idle_phase(&self) -> Phase {
+        if self.in_loop { Phase::Idle } else { Phase::OwnIdle }
+    }
+
+    /// The slot page, of a supervised worker.
+    pub fn page(&self) -> Option<&'static SlotPage> {
+        self.link.as_ref().map(|link| link.page)
+    }
+
+    /// The next frame that has been read; while paused, no request.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        if self.leaving {
-            return None;
-        }
-        self.link.as_mut()?.inbox.pop_front()
+        let at = self.next_frame_at(|_| true)?;
+        self.link.as_mut()?.inbox.remove(at)
+    }
+
+    /// The next `Pause` or `Resume`, for a loop that serves no requests.
+    pub fn next_order(&mut self) -> Option<Frame> {
+        let at = self.next_frame_at(|kind| matches!(kind, Kind::Pause | Kind::Resume))?;
+        self.link.as_mut()?.inbox.remove(at)
+    }
+
+    fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
+        let inbox = self.link.as_ref().filter(|_| !self.leaving).map(|link| &link.inbox)?;
+        inbox.iter().position(|frame| wanted(frame.kind) && !(self.paused && frame.kind == Kind::Request))
     }
 
     /// Whether a frame waits to be looked at.
     pub fn has_frame(&self) -> bool {
-        !self.leaving && self.link.as_ref().is_some_and(|link| !link.inbox.is_empty())
+        self.next_frame_at(|_| true).is_some()
     }
 
     /// Whether the sidecar has yet to answer the hello.
@@ -270,6 +339,7 @@ impl State {
 
     fn lose_link(&mut self, why: &str) {
         if self.link.take().is_some() {
+            pulse::stop();
             self.gone = true;
             if self.worker.is_some() {
                 log(&format!("{why}: this worker stops"));
@@ -278,13 +348,21 @@ impl State {
         }
     }
 
-    /// Waits until something is to be looked at, and reads what has arrived. `None`: as long as it takes.
+    /// Waits until something is to be looked at, and reads what has arrived. `None`: as long as it takes. `call` is what
+    /// PHP code has called.
     ///
     /// # Blocking
     /// Until the deadline on `CLOCK_MONOTONIC`; a signal ends it.
-    pub fn wait(&mut self, deadline: Option<Duration>) -> Woken {
+    pub fn wait(&mut self, deadline: Option<Duration>, call: Call) -> Woken {
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
+        let page = self.page();
+        if let Some(page) = page {
+            page.waits(call);
+        }
         let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(deadline, mask) };
+        if let Some(page) = page {
+            page.woke();
+        }
         if let Some(mask) = mask {
             let _ = mask.thread_set_mask(); // cannot fail with a mask that the kernel gave
         }

@@ -1,7 +1,7 @@
 //! `RustDaemon\Worker`: the PHP class, and the loop behind `run()` and `tick()`.
 //!
 //! # How it works
-//! The object is a thin handle with three readonly properties; everything else is in [`supervision`]. One turn of the
+//! The object is a thin handle with four readonly properties; everything else is in [`supervision`]. One turn of the
 //! loop serves at most one request. A stop (a signal, `Drain`, the sidecar's end) is seen between requests; a request
 //! that had arrived by then is still served.
 //!
@@ -17,15 +17,18 @@ use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
-use rustdaemon_core::link::{Kind, Method};
+use rustdaemon_core::link::{Frame, Kind, Method};
 use rustdaemon_core::settings::{self, DEFAULT_MODE};
+use rustdaemon_core::slot::{Call, Phase, SlotPage};
+use rustdaemon_core::{pulse, sys};
 
 use crate::dispatch;
-use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, interrupt};
+use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot, interrupt};
 use crate::error::{self, Cause, Refusal};
+use crate::exit_reason;
 use crate::gate::{self, Place};
 use crate::request;
-use crate::supervision::{self, Exposed, State, Woken};
+use crate::supervision::{self, Exposed, Moment, State, Woken};
 
 const CLASS: &str = "RustDaemon\\Worker";
 
@@ -48,6 +51,9 @@ struct Worker;
 /// Registers the class. MINIT only.
 pub fn register() -> Result<()> {
     let worker = || DataType::object(CLASS);
+    let callback = |function: FunctionBuilder<'static>| {
+        function.arg(Arg::new("callback", DataType::Callable)).returns(worker(), false, false)
+    };
     let static_method = MethodFlags::Public | MethodFlags::Static;
     ClassBuilder::new(CLASS)
         .flags(ClassFlags::Final | ClassFlags::NoDynamicProperties | ClassFlags::NotSerializable)
@@ -92,6 +98,27 @@ pub fn register() -> Result<()> {
             FunctionBuilder::new("shouldStop", should_stop).returns(DataType::Bool, false, false),
             MethodFlags::Public,
         )
+        .method(FunctionBuilder::new("ready", ready).returns(worker(), false, false), MethodFlags::Public)
+        .method(
+            FunctionBuilder::new("busy", busy)
+                .arg(Arg::new("what", DataType::String))
+                .not_required()
+                .arg(Arg::new("deadline", DataType::Double).allow_null().default("null"))
+                .returns(DataType::Void, false, false),
+            MethodFlags::Public,
+        )
+        .method(FunctionBuilder::new("idle", idle).returns(DataType::Void, false, false), MethodFlags::Public)
+        .method(
+            FunctionBuilder::new("progress", progress)
+                .not_required()
+                .arg(Arg::new("status", DataType::String).allow_null().default("null"))
+                .returns(DataType::Void, false, false),
+            MethodFlags::Public,
+        )
+        .method(callback(FunctionBuilder::new("onStart", on_start)), MethodFlags::Public)
+        .method(callback(FunctionBuilder::new("onStop", on_stop)), MethodFlags::Public)
+        .method(callback(FunctionBuilder::new("onPause", on_pause)), MethodFlags::Public)
+        .method(callback(FunctionBuilder::new("onResume", on_resume)), MethodFlags::Public)
         .method(
             FunctionBuilder::new("supervised", supervised).returns(DataType::Bool, false, false),
             MethodFlags::Public,
@@ -102,6 +129,7 @@ pub fn register() -> Result<()> {
             engine::declare_readonly(class, "name", PropertyType::String);
             engine::declare_readonly(class, "slot", PropertyType::Int);
             engine::declare_readonly(class, "generation", PropertyType::Int);
+            engine::declare_readonly(class, PREDECESSOR, PropertyType::ObjectOrNull(exit_reason::CLASS));
             engine::make_handle_class(class);
             ENTRY.store(class, Ordering::Relaxed);
         })
@@ -119,6 +147,10 @@ const SLOT: &str = "slot";
 /// Which release of the code this worker belongs to: 1, and one more with each reload.
 // stub: RustDaemon\Worker::$generation
 const GENERATION: &str = "generation";
+
+/// Why the worker that stood here before ended; null: this is the first one, or there is no sidecar.
+// stub: RustDaemon\Worker::$predecessor
+const PREDECESSOR: &str = "predecessor";
 
 /// Workers come from Worker::install().
 // stub: RustDaemon\Worker::__construct
@@ -182,7 +214,15 @@ fn new_worker(place: &Place) -> Option<Zval> {
     engine::set_string(&worker, NAME, &place.name);
     engine::set_int(&worker, SLOT, place.slot);
     engine::set_int(&worker, GENERATION, place.generation);
+    let predecessor = place.predecessor.as_deref().map_or_else(null, exit_reason::object);
+    engine::set_value(&worker, PREDECESSOR, &predecessor);
     Some(worker)
+}
+
+fn null() -> Zval {
+    let mut null = Zval::new();
+    null.set_null();
+    null
 }
 
 /// Offers a method to the clients of the socket.
@@ -233,7 +273,7 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
 // stub: RustDaemon\Worker::run
 extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        if engine::no_arguments(frame) && enter_loop("run") {
+        if engine::no_arguments(frame) && enter_loop("run") && start() {
             while matches!(turn(None), Turn::Served | Turn::Interrupted) {}
             result.set_long(0);
         }
@@ -256,7 +296,7 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
             Ok(deadline) => deadline,
             Err(refusal) => return error::throw(&refusal),
         };
-        if !enter_loop("tick") {
+        if !enter_loop("tick") || !start() {
             return;
         }
         let go_on = match turn(deadline) {
@@ -288,28 +328,66 @@ extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-/// Calls PHP: handlers that are due.
+/// Calls PHP: handlers that are due, and callbacks.
 fn sleep_until(deadline: Option<Duration>) -> bool {
     loop {
-        let stop = supervision::with(|state| {
-            if state.methods.is_empty() {
-                state.announce();
-            }
-            look_after_signals(state);
-            state.stopping()
-        });
-        if stop {
+        if own_turn() != Some(false) {
             return false;
         }
-        match supervision::with(|state| state.wait(deadline)) {
+        match supervision::with(|state| state.wait(deadline, Call::Sleep)) {
             Woken::Ready => {}
-            Woken::Deadline => return !supervision::with(|state| state.stopping()),
+            Woken::Deadline => return own_turn() == Some(false),
             Woken::Interrupted => {
                 interrupt::run();
                 if engine::pending() != Pending::Nothing {
                     return false;
                 }
             }
+        }
+    }
+}
+
+/// Calls PHP: callbacks. What `shouldStop()` and `sleep()` do in a loop of the script's own: ready, held while paused.
+/// Whether to stop; `None`: something is pending.
+fn own_turn() -> Option<bool> {
+    let (begins, handling) = supervision::with(|state| (state.methods.is_empty(), state.busy));
+    if begins && !handling && !start() {
+        return None;
+    }
+    supervision::with(|state| {
+        if begins {
+            state.announce();
+        }
+        look_after_signals(state);
+    });
+    if handling {
+        return Some(supervision::with(|state| state.stopping()));
+    }
+    if !held() {
+        return None;
+    }
+    let stop = supervision::with(|state| state.stopping());
+    (!stop || tell_stop()).then_some(stop)
+}
+
+/// Calls PHP: handlers that are due, and callbacks. In a loop of the script's own: as long as it is paused and not
+/// stopping. False: something is pending.
+fn held() -> bool {
+    loop {
+        while let Some(order) = supervision::with(|state| state.next_order()) {
+            if !obey(order) {
+                return false;
+            }
+        }
+        if supervision::with(|state| !state.paused || state.in_loop || state.stopping()) {
+            return true;
+        }
+        if supervision::with(|state| state.wait(None, Call::Sleep)) == Woken::Interrupted {
+            interrupt::run();
+            if engine::pending() != Pending::Nothing {
+                return false;
+            }
+            supervision::with(look_after_signals);
         }
     }
 }
@@ -327,17 +405,213 @@ fn sleep_until(deadline: Option<Duration>) -> bool {
 extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         if engine::no_arguments(frame) {
-            let stop = supervision::with(|state| {
-                if state.methods.is_empty() {
-                    state.announce();
-                }
-                look_after_signals(state);
-                state.look();
-                state.stopping()
-            });
-            result.set_bool(stop);
+            supervision::with(|state| state.look());
+            result.set_bool(own_turn().unwrap_or_default());
         }
     });
+}
+
+/// Says that this worker is ready: for a loop of your own that does not call tick(), shouldStop() or sleep().
+///
+/// run() and tick() say it themselves, and in a loop that exposes no methods shouldStop() and sleep() do. The callbacks
+/// of onStart() are called first. Further calls tell the sidecar of methods exposed since.
+///
+/// @return Worker this worker
+// stub: RustDaemon\Worker::ready
+extern "C" fn ready(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if engine::no_arguments(frame) && start() {
+            supervision::with(|state| state.announce());
+            *result = frame.This.shallow_clone();
+        }
+    });
+}
+
+/// Says what a loop of your own is doing from now on, for `rustdaemon status` and for hang detection, until idle().
+///
+/// It costs a few stores in memory. In a handler of a request, which is busy anyway, it gives another text and deadline.
+///
+/// @param string $what for people; 248 bytes are kept
+/// @param float|null $deadline how long it may take, in seconds; null: see hang_timeout
+/// @throws Exception\InvalidArgument the deadline is negative or not a number
+// stub: RustDaemon\Worker::busy
+extern "C" fn busy(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        let Some((what, seconds)) = engine::busy_call(frame) else { return };
+        match supervision::deadline(seconds) {
+            Ok(deadline) => become_busy(what, deadline),
+            Err(refusal) => {
+                let sentence = refusal.sentence.replacen("timeout:", "deadline:", 1);
+                error::throw(&Cause::InvalidArgument.because(sentence));
+            }
+        }
+    });
+}
+
+fn become_busy(what: &[u8], deadline: Option<Duration>) {
+    let Some((page, handling)) = supervision::with(|state| Some((state.page()?, state.busy))) else { return };
+    if handling {
+        page.relabel(what, deadline);
+        page.progressed(None, sys::monotonic());
+    } else {
+        page.busy(Phase::OwnBusy, what, deadline, sys::monotonic());
+        pulse::busy();
+    }
+}
+
+/// Says that what busy() named is done.
+// stub: RustDaemon\Worker::idle
+extern "C" fn idle(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        if engine::no_arguments(frame) {
+            supervision::with(|state| {
+                if let Some(page) = state.page().filter(|_| !state.busy) {
+                    page.idle(state.idle_phase());
+                }
+            });
+        }
+    });
+}
+
+/// Says that what is in hand goes on: hang detection counts from here.
+///
+/// It costs a few stores in memory. Call it as often as you like in an import that takes long.
+///
+/// @param string|null $status for people: "row 7000 of 20000"; 248 bytes are kept; null: what was said last
+// stub: RustDaemon\Worker::progress
+extern "C" fn progress(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        let Some(status) = engine::progress_call(frame) else { return };
+        if let Some(page) = supervision::with(|state| state.page()) {
+            page.progressed(status, sys::monotonic());
+        }
+    });
+}
+
+/// Calls this when the worker becomes ready for the first time: in run(), tick(), ready(), or in the first shouldStop() or
+/// sleep() of a loop that exposes no methods. Open connections here.
+///
+/// What a callback throws leaves that call, and the worker is not ready. Several callbacks are called in their order.
+///
+/// @param callable $callback function (): void
+/// @return Worker this worker
+// stub: RustDaemon\Worker::onStart
+extern "C" fn on_start(frame: &mut ExecuteData, result: &mut Zval) {
+    add_callback(Moment::Start, frame, result);
+}
+
+/// Calls this once when the loop has seen the stop, before run() returns, tick() returns false or shouldStop() true.
+///
+/// Say good-bye here: close sessions, save state. It counts against the time that the sidecar leaves a stopping worker.
+/// It is not called when exit() or an exception ends the loop.
+///
+/// @param callable $callback function (): void
+/// @return Worker this worker
+// stub: RustDaemon\Worker::onStop
+extern "C" fn on_stop(frame: &mut ExecuteData, result: &mut Zval) {
+    add_callback(Moment::Stop, frame, result);
+}
+
+/// Calls this when the worker is paused (`rustdaemon pause`), between two requests, or in shouldStop() or sleep().
+///
+/// While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() hold until it is resumed
+/// or told to stop.
+///
+/// @param callable $callback function (): void
+/// @return Worker this worker
+// stub: RustDaemon\Worker::onPause
+extern "C" fn on_pause(frame: &mut ExecuteData, result: &mut Zval) {
+    add_callback(Moment::Pause, frame, result);
+}
+
+/// Calls this when the worker is resumed (`rustdaemon resume`).
+///
+/// @param callable $callback function (): void
+/// @return Worker this worker
+// stub: RustDaemon\Worker::onResume
+extern "C" fn on_resume(frame: &mut ExecuteData, result: &mut Zval) {
+    add_callback(Moment::Resume, frame, result);
+}
+
+fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(callback) = engine::callback_call(frame) else { return };
+        supervision::with(|state| {
+            if let Some(callbacks) = state.callbacks.get_mut(moment as usize) {
+                callbacks.push(callback);
+            }
+        });
+        *result = frame.This.shallow_clone();
+    });
+}
+
+/// Calls PHP: the callbacks of a moment, in their order. False: something is pending.
+fn call_all(moment: Moment) -> bool {
+    let Some(count) = supervision::with(|state| state.callbacks.get(moment as usize).map(Vec::len)) else {
+        return true;
+    };
+    if count == 0 {
+        return true;
+    }
+    let page = supervision::with(|state| state.page());
+    let before = page.map(SlotPage::phase).filter(|phase| !phase.is_busy());
+    if let Some((page, _)) = page.zip(before) {
+        page.busy(Phase::OwnBusy, moment.name().as_bytes(), None, sys::monotonic());
+        pulse::busy();
+    }
+    for at in 0..count {
+        let call = supervision::with(|state| {
+            let callback = state.callbacks.get(moment as usize)?.get(at)?;
+            Some((callback.raw(), callback.hold()))
+        });
+        let Some((callback, held)) = call else { break };
+        let mut result = Slot::new();
+        callback.call_with(None, result.value());
+        result.free();
+        held.free();
+        if engine::pending() != Pending::Nothing {
+            break;
+        }
+    }
+    if let Some((page, before)) = page.zip(before) {
+        page.idle(before);
+    }
+    engine::pending() == Pending::Nothing
+}
+
+/// Calls PHP: the first time, the callbacks of `onStart()`. False: something is pending.
+fn start() -> bool {
+    let started = supervision::with(|state| std::mem::replace(&mut state.started, true));
+    started || call_all(Moment::Start)
+}
+
+/// Calls PHP: the first time, in a worker that had started, the callbacks of `onStop()`. False: something is pending.
+fn tell_stop() -> bool {
+    let told = supervision::with(|state| !state.started || std::mem::replace(&mut state.stop_told, true));
+    told || call_all(Moment::Stop)
+}
+
+/// Calls PHP: does what a frame that is no request asks for. False: something is pending.
+fn obey(frame: Frame) -> bool {
+    let kind = frame.kind;
+    drop(frame);
+    let (paused, moment, answer) = match kind {
+        Kind::Pause => (true, Moment::Pause, Kind::Paused),
+        Kind::Resume => (false, Moment::Resume, Kind::Resumed),
+        other => {
+            supervision::log(&format!("an unexpected frame {other:?} was passed over"));
+            return true;
+        }
+    };
+    let changes = supervision::with(|state| std::mem::replace(&mut state.paused, paused) != paused);
+    if changes && let Some(page) = supervision::with(|state| state.page()) {
+        page.pause(paused);
+    }
+    let goes_on = !changes || call_all(moment);
+    if engine::pending() != Pending::Leaving {
+        supervision::with(|state| state.send(answer, 0, 0, &[]));
+    }
+    goes_on
 }
 
 /// Whether a sidecar supervises this worker and is there.
@@ -354,7 +628,15 @@ extern "C" fn supervised(frame: &mut ExecuteData, result: &mut Zval) {
 
 /// Whether the loop may be entered; else an exception is pending.
 fn enter_loop(method: &str) -> bool {
-    let busy = supervision::with(|state| state.busy);
+    let busy = supervision::with(|state| {
+        if !state.busy {
+            state.in_loop = true;
+            if let Some(page) = state.page() {
+                page.idle(Phase::Idle);
+            }
+        }
+        state.busy
+    });
     if busy {
         error::throw(&Cause::NotAllowedHere.because(format!(
             "{CLASS}::{method}() cannot be called while a handler of this worker runs: one request at a time"
@@ -398,7 +680,9 @@ fn turn(deadline: Option<Duration>) -> Turn {
                 return if request::serve(frame) { Turn::Served } else { Turn::Leave };
             }
             Some(frame) => {
-                supervision::log(&format!("an unexpected frame {:?} was passed over", frame.kind));
+                if !obey(frame) {
+                    return Turn::Leave;
+                }
                 continue;
             }
             None => {}
@@ -407,9 +691,9 @@ fn turn(deadline: Option<Duration>) -> Turn {
             if supervision::with(|state| state.last_look()) {
                 continue;
             }
-            return Turn::Stop;
+            return if tell_stop() { Turn::Stop } else { Turn::Leave };
         }
-        match supervision::with(|state| state.wait(deadline)) {
+        match supervision::with(|state| state.wait(deadline, Call::Loop)) {
             Woken::Ready => {}
             Woken::Deadline => return Turn::Deadline,
             Woken::Interrupted => {

@@ -19,6 +19,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustdaemon_core::link::Dialect;
 
 use crate::dialect::{self, Address, Cause, Request};
@@ -50,6 +52,8 @@ pub struct Client {
     linger_until: Option<Instant>,
     /// There may be more to read, and no edge will tell of it.
     unread: bool,
+    /// The user at the other end, when it connected.
+    peer_uid: Option<u32>,
 }
 
 /// What one turn of reading gave.
@@ -74,7 +78,9 @@ impl Client {
     /// A new one, non-blocking.
     #[must_use]
     pub fn new(stream: UnixStream) -> Self {
+        let peer = getsockopt(&stream, PeerCredentials).ok();
         Self {
+            peer_uid: peer.map(|peer| peer.uid()),
             stream,
             input: Vec::new(),
             start: 0,
@@ -93,6 +99,12 @@ impl Client {
     #[must_use]
     pub fn raw_fd(&self) -> i32 {
         self.stream.as_raw_fd()
+    }
+
+    /// Whether it may change something: it is root's, or of the user that we run as.
+    #[must_use]
+    pub fn may_control(&self) -> bool {
+        self.peer_uid.is_some_and(|uid| uid == 0 || uid == nix::unistd::geteuid().as_raw())
     }
 
     /// Whether bytes wait that the client does not take at the moment.
@@ -158,6 +170,17 @@ impl Client {
         self.output.extend_from_slice(line);
     }
 
+    /// Takes a line that answers nothing: an event.
+    pub fn tell(&mut self, line: &[u8]) {
+        self.output.extend_from_slice(line);
+    }
+
+    /// Bytes that the client has not taken.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.output.len() - self.written
+    }
+
     /// Writes what can be written and closes what has come to its end.
     ///
     /// # Errors
@@ -166,7 +189,13 @@ impl Client {
         while let Some(rest) = self.output.get(self.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(length) => self.written += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Fate::Open),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Who is told of events may never have taken all of them.
+                    if self.written > self.output.len() / 2 {
+                        self.output.drain(..std::mem::take(&mut self.written));
+                    }
+                    return Ok(Fate::Open);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

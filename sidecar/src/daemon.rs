@@ -1,26 +1,37 @@
-//! The daemon as one pure machine: the pool, the router and the built-in methods under `(now, Event) -> Vec<Action>`.
+//! The daemon as one pure machine: pools, router and built-in methods under `(now, Event) -> Vec<Action>`.
 //!
 //! # How it works
 //! The event loop tells what happened; the answer is what to do, in order. This is the only place where workers and
-//! requests meet: it owns "one request, one answer".
+//! requests meet: it owns "one request, one answer". A request that changes something (a restart, a reload) is answered
+//! when it has come true: until then it is a [`Task`].
+//! Time here stands still while the sidecar does: timers that come more than a second late (a suspended machine, a
+//! stopped process) move all deadlines by that gap, and nobody is ended for it.
 //!
 //! # Rules
 //! Pure: no clock, no descriptor, no log. An action's outcome comes back as an event.
 //! Sources: DESIGN §3, §4.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rustdaemon_core::link::{self, Fault, Hello, Method, Signalled};
+use log::Level;
+use rustdaemon_core::link::{self, Fault, Hello, Ready, Signalled};
 use rustdaemon_core::settings;
-use rustdaemon_core::sys::ExitStatus;
 
 use crate::config::Config;
+use crate::control::{Command, Control, Target};
 use crate::dialect::{self, Address, Cause, Request};
 use crate::ids::{ClientId, WorkerId};
+use crate::life::State;
 use crate::pool::{Offer, Order, Pool};
-use crate::router::{Entry, Router};
-use crate::verbs::{self, PoolStatus, Status, Verb, WorkerStatus};
+use crate::reason::{Exit, Look};
+use crate::router::{Entry, Limits, Router};
+use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
+
+/// A timer later than this is no load, but a machine or a sidecar that stood still.
+const GAP: Duration = Duration::from_secs(1);
+/// The exit code of a daemon that gives up because every pool is parked: start me again.
+const ALL_PARKED: u8 = 111;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -48,12 +59,12 @@ pub enum Event {
         /// What it says of itself.
         hello: Hello,
     },
-    /// A worker serves these methods.
+    /// A worker is ready, or offers other methods than before.
     Ready {
         /// Which.
         worker: WorkerId,
-        /// All of them.
-        methods: Vec<Method>,
+        /// What it says.
+        ready: Ready,
     },
     /// A worker has answered a request.
     Reply {
@@ -63,6 +74,13 @@ pub enum Event {
         sequence: u64,
         /// Data as JSON, or why there is none.
         outcome: Result<Vec<u8>, Fault>,
+    },
+    /// A worker has acknowledged a pause, or its end.
+    Paused {
+        /// Which.
+        worker: WorkerId,
+        /// Which of the two.
+        paused: bool,
     },
     /// A stop signal has arrived at a worker.
     Signalled {
@@ -89,10 +107,22 @@ pub enum Event {
     Exited {
         /// Which.
         worker: WorkerId,
-        /// How.
-        status: ExitStatus,
-        /// The request that it had begun last, by its page.
-        begun: u64,
+        /// How, and what it left behind.
+        exit: Box<Exit>,
+    },
+    /// What [`Order::Sample`] asked for.
+    Sampled {
+        /// Which.
+        worker: WorkerId,
+        /// Its memory in bytes.
+        bytes: u64,
+    },
+    /// What [`Order::Observe`] asked for.
+    Observed {
+        /// Which.
+        worker: WorkerId,
+        /// What it does.
+        look: Look,
     },
     /// A client asks.
     Request {
@@ -100,9 +130,13 @@ pub enum Event {
         client: ClientId,
         /// What.
         request: Request,
+        /// Whether it may change something.
+        may_control: bool,
         /// Unix time in seconds.
         unix_time: f64,
     },
+    /// A new generation of every pool.
+    Reload,
     /// Stop: drain within `stop_timeout`.
     Stop,
     /// Stop: end everything at once.
@@ -136,21 +170,60 @@ pub enum Action {
         client: ClientId,
         /// Where.
         address: Address,
-        /// Without `request_age`.
+        /// Without what the pages say.
         status: Box<Status>,
     },
-    /// Everything has ended.
-    Exit,
+    /// Answer with workers' lines, and go on with further ones if that is asked.
+    Logs {
+        /// Who.
+        client: ClientId,
+        /// Where.
+        address: Address,
+        /// Which.
+        query: LogsQuery,
+    },
+    /// Everything has ended: this is the exit code.
+    Exit(u8),
 }
 
-/// Pool, router and built-in methods.
+/// A request that is answered when what it asked for has come true.
+#[derive(Debug)]
+struct Task {
+    client: ClientId,
+    address: Address,
+    goal: Goal,
+    /// Pool, slot, and the worker that was there.
+    places: Vec<(usize, usize, Option<WorkerId>)>,
+}
+
+/// What a task waits for, in every of its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// A worker that is ready; another one than before.
+    Anew,
+    /// A worker that is ready.
+    Up,
+    /// No worker.
+    Down,
+    /// A worker that has acknowledged.
+    Paused(bool),
+    /// The pool's reload has come to its end.
+    Reloaded,
+}
+
+/// Pools, router and built-in methods.
 #[derive(Debug)]
 pub struct Daemon {
     socket: String,
     started: Instant,
-    pool: Pool,
+    pools: Vec<Pool>,
     router: Router,
     in_hand: HashMap<WorkerId, u64>,
+    tasks: Vec<Task>,
+    exit_when_parked: bool,
+    exit_code: u8,
+    /// How long we have stood still.
+    lost: Duration,
 }
 
 impl Daemon {
@@ -158,62 +231,119 @@ impl Daemon {
     #[must_use]
     pub fn new(now: Instant, config: Config, seed: u64) -> Self {
         let socket = config.socket.display().to_string();
-        let router = Router::new(config.pool.queue);
-        let pool = Pool::new(now, config.pool, socket.clone(), config.socket_mode, seed);
-        Self { socket, started: now, pool, router, in_hand: HashMap::new() }
+        let router = Router::new(config.pools.len());
+        let pools = config.pools.into_iter().enumerate().map(|(number, pool)| {
+            let seed = seed.rotate_left(u32::try_from(number % 64).unwrap_or(0));
+            Pool::new(now, number, pool, socket.clone(), config.socket_mode, seed)
+        });
+        Self {
+            started: now,
+            pools: pools.collect(),
+            socket,
+            router,
+            in_hand: HashMap::new(),
+            tasks: Vec::new(),
+            exit_when_parked: config.exit_when_parked,
+            exit_code: 0,
+            lost: Duration::ZERO,
+        }
     }
 
     /// Takes in what happened; says what to do about it.
     pub fn on(&mut self, now: Instant, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
+        let now = self.clock(&mut out, now);
         match event {
-            Event::Start => orders(&mut out, self.pool.start(now)),
-            Event::Spawned { worker, pid } => self.pool.spawned(worker, pid),
-            Event::SpawnFailed { worker, why } => {
-                orders(&mut out, self.pool.spawn_failed(now, worker, &why));
+            Event::Start => self.every_pool(&mut out, now, |pool| pool.start(now)),
+            Event::Spawned { worker, pid } => {
+                self.with(&mut out, now, worker, |pool| {
+                    pool.spawned(worker, pid);
+                    Vec::new()
+                });
             }
-            Event::Hello { worker, hello } => orders(&mut out, self.pool.hello(now, worker, &hello)),
-            Event::Ready { worker, methods } => self.ready(&mut out, now, worker, methods),
+            Event::SpawnFailed { worker, why } => {
+                self.with(&mut out, now, worker, |pool| pool.spawn_failed(now, worker, &why));
+            }
+            Event::Hello { worker, hello } => {
+                self.with(&mut out, now, worker, |pool| pool.hello(now, worker, &hello));
+            }
+            Event::Ready { worker, ready } => self.ready(&mut out, now, worker, ready),
             Event::Reply { worker, sequence, outcome } => {
                 self.reply(&mut out, now, worker, sequence, outcome);
             }
-            Event::Signalled { worker, signalled } => {
-                orders(&mut out, self.pool.signalled(worker, &signalled));
+            Event::Paused { worker, paused } => {
+                self.with(&mut out, now, worker, |pool| {
+                    pool.paused(now, worker, paused);
+                    Vec::new()
+                });
+                self.serve(&mut out, now, worker);
             }
-            Event::SignalsTaken { worker, signals } => self.pool.signals_taken(worker, signals),
-            Event::LinkBroken { worker, why } => orders(&mut out, self.pool.broke_link(worker, &why)),
-            Event::Exited { worker, status, begun } => {
+            Event::Signalled { worker, signalled } => {
+                self.with(&mut out, now, worker, |pool| pool.signalled(worker, signalled));
+            }
+            Event::SignalsTaken { worker, signals } => {
+                self.with(&mut out, now, worker, |pool| {
+                    pool.signals_taken(worker, signals);
+                    Vec::new()
+                });
+            }
+            Event::LinkBroken { worker, why } => {
+                self.with(&mut out, now, worker, |pool| pool.broke_link(now, worker, &why));
+            }
+            Event::Sampled { worker, bytes } => {
+                self.with(&mut out, now, worker, |pool| pool.sampled(now, worker, bytes));
+            }
+            Event::Observed { worker, look } => {
+                self.with(&mut out, now, worker, |pool| pool.observed(now, worker, &look));
+            }
+            Event::Exited { worker, exit } => {
                 self.in_hand.remove(&worker);
-                let cause = Cause::WorkerDied(status.to_string());
-                refuse(&mut out, self.router.worker_ended(worker, begun), |_| cause.clone());
-                orders(&mut out, self.pool.exited(now, worker, status));
-                for worker in self.pool.idle_workers() {
-                    self.serve(&mut out, now, worker);
+                let begun = exit.begun;
+                let entries = self.router.worker_ended(worker, begun);
+                let status = exit.status;
+                let mut follows = Vec::new();
+                self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
+                let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
+                refuse(&mut out, entries, |_| Cause::WorkerDied(told.clone())); // before a fork takes its time
+                out.append(&mut follows);
+                self.serve_all(&mut out, now);
+            }
+            Event::Request { client, request, may_control, unix_time } => {
+                self.request(&mut out, now, client, request, may_control, unix_time);
+            }
+            Event::Reload => {
+                for number in 0..self.pools.len() {
+                    if let Err(why) = self.reload(&mut out, now, number) {
+                        say(&mut out, Level::Warn, format!("no reload: {why}"));
+                    }
                 }
             }
-            Event::Request { client, request, unix_time } => {
-                self.request(&mut out, now, client, request, unix_time);
-            }
-            Event::Stop => orders(&mut out, self.pool.stop(now)),
-            Event::StopNow => orders(&mut out, self.pool.stop_now(now)),
+            Event::Stop => self.every_pool(&mut out, now, |pool| pool.stop(now)),
+            Event::StopNow => self.every_pool(&mut out, now, |pool| pool.stop_now(now)),
             Event::Deadline => {
-                let limit = self.pool.config().request_timeout;
-                let trouble = self.pool.trouble();
+                let pools = &self.pools;
+                let trouble = |entry: &Entry| pools.get(entry.pool).and_then(Pool::trouble);
                 refuse(&mut out, self.router.expired(now), |entry| match entry.worker {
-                    Some(_) => Cause::NoAnswer(limit),
-                    None => Cause::NotStarted(limit, trouble.clone()),
+                    Some(_) => Cause::NoAnswer(entry.limit),
+                    None => Cause::NotStarted(entry.limit, trouble(entry)),
                 });
-                orders(&mut out, self.pool.tick(now));
+                self.every_pool(&mut out, now, |pool| pool.tick(now));
             }
         }
-        if self.pool.is_stopping() {
+        if self.exit_when_parked && !self.is_stopping() && self.pools.iter().all(Pool::is_parked) {
+            say(&mut out, Level::Error, "every pool is parked: the daemon ends (--exit-when-parked)".into());
+            self.exit_code = ALL_PARKED;
+            self.every_pool(&mut out, now, |pool| pool.stop(now));
+        }
+        self.settle_tasks(&mut out);
+        if self.is_stopping() {
             refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
         }
-        if self.pool.is_stopped() {
+        if self.pools.iter().all(Pool::is_stopped) {
             // What a worker that could not be ended still holds.
             let left = Cause::WorkerDied("could not be ended".into());
             refuse(&mut out, self.router.all_in_flight(), |_| left.clone());
-            out.push(Action::Exit);
+            out.push(Action::Exit(self.exit_code));
         }
         out
     }
@@ -221,13 +351,77 @@ impl Daemon {
     /// Whether it is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.pool.is_stopping()
+        self.pools.iter().all(Pool::is_stopping)
     }
 
     /// When [`Event::Deadline`] is wanted.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.pool.next_deadline().into_iter().chain(self.router.next_deadline()).min()
+        self.deadline().map(|at| at + self.lost)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.pools.iter().filter_map(Pool::next_deadline).chain(self.router.next_deadline()).min()
+    }
+
+    /// Our own time, which stands still while we do.
+    fn clock(&mut self, out: &mut Vec<Action>, now: Instant) -> Instant {
+        let ours = |lost| now.checked_sub(lost).unwrap_or(now);
+        if let Some(late) = self.deadline().and_then(|at| ours(self.lost).checked_duration_since(at))
+            && late > GAP
+        {
+            self.lost += late;
+            let seconds = late.as_secs_f64();
+            say(out, Level::Warn, format!("stood still for {seconds:.1} s: all deadlines move by that"));
+        }
+        ours(self.lost)
+    }
+
+    /// Lets a worker's pool do something.
+    fn with(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        worker: WorkerId,
+        act: impl FnOnce(&mut Pool) -> Vec<Order>,
+    ) {
+        if let Some(pool) = self.pools.get_mut(worker.pool()) {
+            let orders = act(pool);
+            self.obey(out, now, worker.pool(), orders);
+        }
+    }
+
+    fn every_pool(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        mut act: impl FnMut(&mut Pool) -> Vec<Order>,
+    ) {
+        for number in 0..self.pools.len() {
+            let orders = self.pools.get_mut(number).map(&mut act).unwrap_or_default();
+            self.obey(out, now, number, orders);
+        }
+    }
+
+    /// Passes on what a pool wants; what concerns more than itself is done here.
+    fn obey(&mut self, out: &mut Vec<Action>, now: Instant, pool: usize, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Reloaded(result) => self.reloaded(out, pool, result),
+                Order::EndDaemon(code) => {
+                    let line = format!("a worker of a pool that is not forever has ended: exit code {code}");
+                    say(out, Level::Info, line);
+                    self.exit_code = code;
+                    self.every_pool(out, now, |pool| pool.stop(now));
+                }
+                order => out.push(Action::Worker(order)),
+            }
+        }
+    }
+
+    /// How the last worker of this one's slot has ended.
+    fn last_exit(&self, worker: WorkerId) -> Option<String> {
+        self.pools.get(worker.pool())?.last_exit_of(worker)
     }
 
     fn request(
@@ -236,49 +430,96 @@ impl Daemon {
         now: Instant,
         client: ClientId,
         request: Request,
+        may_control: bool,
         unix_time: f64,
     ) {
         let address = request.address.clone();
         match Verb::of(address.dialect, &request.method) {
-            Some(Verb::Ping) => return answer(out, client, &address, verbs::ping(0, unix_time).as_bytes()),
+            Some(Verb::Ping) => answer(out, client, &address, verbs::ping(0, unix_time).as_bytes()),
             Some(Verb::Status) => {
-                return out.push(Action::Report { client, address, status: Box::new(self.status(now)) });
+                out.push(Action::Report { client, address, status: Box::new(self.status_at(now)) });
             }
             Some(Verb::Methods) => {
-                let methods = verbs::methods(&self.pool.config().name, self.pool.methods());
-                return answer(out, client, &address, &link::json(&methods));
+                let offered = self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.methods()));
+                answer(out, client, &address, &link::json(&verbs::methods(offered)));
             }
-            None => {}
-        }
-        let offer = match settings::is_reserved(&request.method) {
-            true => Offer::No,
-            false => self.pool.offer(&request.method),
-        };
-        let method = request.method.clone();
-        let cause = if self.pool.is_stopping() {
-            Cause::ShuttingDown
-        } else if offer == Offer::No {
-            Cause::UnknownMethod(method)
-        } else {
-            let worker = self.pool.idle_for(&method);
-            let timeout = self.pool.config().request_timeout;
-            match (self.router.accept(now, client, request.clone(), timeout, worker), worker) {
-                (Some(sequence), Some(worker)) => {
-                    return self.send(out, now, worker, sequence, &request);
+            Some(Verb::Logs) => match self.logs_query(&request.args) {
+                Ok(query) => out.push(Action::Logs { client, address, query }),
+                Err(why) => fault(out, client, &address, &Cause::Said(why)),
+            },
+            Some(Verb::Control) => {
+                let asked = match may_control {
+                    true => Control::parse(&request.method, &request.args)
+                        .map_err(|sentence| ("InvalidArgument", sentence)),
+                    false => Err((
+                        "forbidden",
+                        format!(
+                            "{} is for root and the user that the daemon runs as; this connection is neither's",
+                            request.method
+                        ),
+                    )),
+                };
+                let done = asked.and_then(|control| {
+                    self.control(out, now, client, &address, control).map_err(|why| ("refused", why))
+                });
+                if let Err((class, message)) = done {
+                    let fault = Fault { class: class.into(), message };
+                    self::fault(out, client, &address, &Cause::Said(fault));
                 }
-                (Some(_), None) => return,
-                (None, _) => Cause::Busy(self.router.waiting()),
             }
-        };
-        fault(out, client, &address, &cause);
+            None => {
+                if let Err(cause) = self.route(out, now, client, request) {
+                    fault(out, client, &address, &cause);
+                }
+            }
+        }
     }
 
-    fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, methods: Vec<Method>) {
-        orders(out, self.pool.ready(now, worker, methods));
-        let pool = &self.pool;
-        let unknown = self.router.refuse_waiting(|method| pool.offer(method) != Offer::No);
+    /// Gives a request to a worker, or lets it wait for one.
+    fn route(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        client: ClientId,
+        request: Request,
+    ) -> Result<(), Cause> {
+        if self.is_stopping() {
+            return Err(Cause::ShuttingDown);
+        }
+        let method = request.method.as_str();
+        let offering =
+            |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
+        let unknown = || Cause::UnknownMethod(method.to_owned());
+        if settings::is_reserved(method) {
+            return Err(unknown());
+        }
+        let idle = offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
+        let (number, worker) = match idle {
+            Some((number, worker)) => (number, Some(worker)),
+            None => {
+                let waits = offering(Offer::Yes).chain(offering(Offer::NotKnownYet)).next();
+                (waits.map(|(number, _)| number).ok_or_else(unknown)?, None)
+            }
+        };
+        let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
+        let limits = Limits { pool: number, queue: config.queue, timeout: config.request_timeout };
+        let accepted = self.router.accept(now, client, request.clone(), limits, worker);
+        let Some((sequence, deadline)) = accepted else {
+            return Err(Cause::Busy(self.router.counts(number).waiting));
+        };
+        if let Some(worker) = worker {
+            self.send(out, now, worker, sequence, deadline, &request);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
+        self.with(out, now, worker, |pool| pool.ready(now, worker, ready));
+        let pools = &self.pools;
+        let unknown =
+            self.router.refuse_waiting(|method| pools.iter().any(|pool| pool.offer(method) != Offer::No));
         refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.clone()));
-        self.serve(out, now, worker);
+        self.serve_all(out, now);
     }
 
     fn reply(
@@ -292,24 +533,32 @@ impl Daemon {
         if let Some(entry) = self.router.replied(worker, sequence) {
             match outcome {
                 Ok(data) => answer(out, entry.client, entry.address(), &data),
-                Err(why) => fault(out, entry.client, entry.address(), &Cause::Worker(why)),
+                Err(why) => fault(out, entry.client, entry.address(), &Cause::Said(why)),
             }
         }
         // Late or not, the worker is free when it has answered what it had in hand.
         if self.in_hand.get(&worker) == Some(&sequence) {
             self.in_hand.remove(&worker);
-            self.pool.idle(now, worker);
+            self.with(out, now, worker, |pool| pool.idle(now, worker));
+            self.serve(out, now, worker);
+        }
+    }
+
+    /// Gives every idle worker a waiting request.
+    fn serve_all(&mut self, out: &mut Vec<Action>, now: Instant) {
+        let idle: Vec<WorkerId> = self.pools.iter().flat_map(Pool::idle_workers).collect();
+        for worker in idle {
             self.serve(out, now, worker);
         }
     }
 
     /// Gives an idle worker the first waiting request that it offers.
     fn serve(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
-        let pool = &self.pool;
+        let Some(pool) = self.pools.get(worker.pool()) else { return };
         let assigned = self.router.assign(worker, |method| pool.serves(worker, method));
-        if let Some((sequence, request)) = assigned.map(|(sequence, entry)| (sequence, entry.request.clone()))
-        {
-            self.send(out, now, worker, sequence, &request);
+        let assigned = assigned.map(|(sequence, entry)| (sequence, entry.deadline, entry.request.clone()));
+        if let Some((sequence, deadline, request)) = assigned {
+            self.send(out, now, worker, sequence, deadline, &request);
         }
     }
 
@@ -319,13 +568,16 @@ impl Daemon {
         now: Instant,
         worker: WorkerId,
         sequence: u64,
+        deadline: Instant,
         request: &Request,
     ) {
         let mut frame = Vec::new();
         let dialect = request.address.dialect;
         match link::encode_request(&mut frame, sequence, dialect, &request.method, &request.args) {
             Ok(()) => {
-                self.pool.busy(now, worker);
+                if let Some(pool) = self.pools.get_mut(worker.pool()) {
+                    pool.busy(now, worker, deadline);
+                }
                 self.in_hand.insert(worker, sequence);
                 out.push(Action::Send { worker, frame });
             }
@@ -337,54 +589,320 @@ impl Daemon {
         }
     }
 
-    fn status(&self, now: Instant) -> Status {
-        let config = self.pool.config();
-        let age = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
-        let workers = self.pool.slots().iter().enumerate().map(|(number, slot)| WorkerStatus {
-            name: format!("{}#{number}", config.name),
-            pool: config.name.clone(),
-            slot: number,
-            pid: slot.pid,
-            state: slot.state.word().to_owned(),
-            since: age(slot.since),
-            restarts: slot.restarts,
-            served: slot.served,
-            request_age: None,
-            last_exit: slot.last_exit.clone(),
-            signals_taken: slot.signals_taken.clone(),
-            retry_in: slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
-        });
-        let command = config.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: 0,
-            state: if self.pool.is_stopping() { "stopping" } else { "running" }.to_owned(),
-            uptime: age(self.started),
-            socket: self.socket.clone(),
-            pools: vec![PoolStatus {
-                name: config.name.clone(),
-                command,
-                link: config.link,
-                generation: self.pool.generation(),
-                waiting: self.router.waiting(),
-                in_flight: self.router.in_flight(),
-                accepted: self.router.accepted,
-                late: self.router.late,
-            }],
-            workers: workers.collect(),
+    fn logs_query(&self, args: &[u8]) -> Result<LogsQuery, Fault> {
+        let fault = |class: &str, message: String| Fault { class: class.into(), message };
+        let query = serde_json::from_slice::<LogsQuery>(args)
+            .map_err(|failed| fault("invalid_request", format!("daemon.logs: {failed}")))?;
+        let target = query.name.as_deref().map(Target::parse).transpose();
+        let places = target.and_then(|target| self.places(target.as_ref()));
+        places.map(|_| query).map_err(|sentence| fault("unknown_worker", sentence))
+    }
+
+    // ---- what changes something
+
+    /// Begins what an operator has asked for; answers when it has come true.
+    fn control(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        client: ClientId,
+        address: &Address,
+        control: Control,
+    ) -> Result<(), String> {
+        if self.is_stopping() && control != Control::StopDaemon {
+            return Err("the daemon is stopping".into());
+        }
+        let mut task = Task { client, address: address.clone(), goal: Goal::Reloaded, places: Vec::new() };
+        match control {
+            Control::StopDaemon => {
+                answer(out, client, address, br#"{"stopping":true}"#);
+                self.every_pool(out, now, |pool| pool.stop(now));
+                return Ok(());
+            }
+            Control::Reload(name) => {
+                let target = name.map(|pool| Target { pool, slot: None });
+                let chosen = self.places(target.as_ref())?;
+                let mut pools: Vec<usize> = chosen.into_iter().map(|(pool, ..)| pool).collect();
+                pools.dedup();
+                if let Some(pool) =
+                    pools.iter().filter_map(|pool| self.pools.get(*pool)).find(|pool| pool.is_reloading())
+                {
+                    return Err(format!("a reload of {} is under way; wait for its end", pool.config().name));
+                }
+                task.places = pools.iter().map(|pool| (*pool, 0, None)).collect();
+                self.tasks.push(task);
+                for pool in pools {
+                    self.reload(out, now, pool)?;
+                }
+                return Ok(());
+            }
+            Control::Slots(command, target) => {
+                let mut places = self.places(target.as_ref())?;
+                if matches!(command, Command::Pause | Command::Resume) {
+                    match target {
+                        None => places.retain(|(pool, ..)| self.can_pause(*pool).is_ok()),
+                        Some(_) => places.iter().try_for_each(|(pool, ..)| self.can_pause(*pool))?,
+                    }
+                }
+                task.goal = match command {
+                    Command::Restart => Goal::Anew,
+                    Command::Start => Goal::Up,
+                    Command::Stop => Goal::Down,
+                    Command::Pause => Goal::Paused(true),
+                    Command::Resume => Goal::Paused(false),
+                    Command::Signal(number) => {
+                        if places.iter().all(|(.., worker)| worker.is_none()) {
+                            return Err(format!(
+                                "no worker is there to be sent {}",
+                                rustdaemon_core::signo::name(number)
+                            ));
+                        }
+                        Goal::Up
+                    }
+                };
+                task.places = places;
+                let mut slots: HashMap<usize, Vec<usize>> = HashMap::new();
+                for (pool, slot, _) in &task.places {
+                    slots.entry(*pool).or_default().push(*slot);
+                }
+                for (number, slots) in slots {
+                    let pool = self.pools.get_mut(number);
+                    let orders = pool.map(|pool| pool.command(now, &slots, command)).unwrap_or_default();
+                    self.obey(out, now, number, orders);
+                }
+                match command {
+                    Command::Signal(_) => {
+                        let told = self.told(&task);
+                        answer(out, client, address, &link::json(&told));
+                    }
+                    _ => self.tasks.push(task),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn can_pause(&self, pool: usize) -> Result<(), String> {
+        match self.pools.get(pool).map(Pool::config) {
+            Some(config) if !config.link => Err(format!(
+                "{} has no link (--no-link): nobody there would hear a pause; stop it instead",
+                config.name
+            )),
+            _ => Ok(()),
         }
     }
 
-    /// The worker in each slot that has a request in hand, in the order of [`Status::workers`].
-    #[must_use]
-    pub fn serving_by_slot(&self) -> Vec<Option<WorkerId>> {
-        let serving = |worker: &WorkerId| self.in_hand.contains_key(worker);
-        self.pool.slots().iter().map(|slot| slot.worker.filter(serving)).collect()
+    /// The places that a target means.
+    fn places(&self, target: Option<&Target>) -> Result<Vec<(usize, usize, Option<WorkerId>)>, String> {
+        let mut places = Vec::new();
+        for (number, pool) in self.pools.iter().enumerate() {
+            if target.is_some_and(|target| target.pool != pool.config().name) {
+                continue;
+            }
+            let slots = pool.views().enumerate();
+            let slots = slots.filter(|(slot, _)| {
+                target.and_then(|target| target.slot).is_none_or(|wanted| wanted == *slot)
+            });
+            places.extend(slots.map(|(slot, view)| (number, slot, view.slot.current)));
+        }
+        match target.filter(|_| places.is_empty()) {
+            None => Ok(places),
+            Some(target) => {
+                let name = |pool: &Pool| match pool.config().workers {
+                    1 => pool.config().name.clone(),
+                    workers => {
+                        format!("{name}, {name}#0 to {name}#{}", workers - 1, name = pool.config().name)
+                    }
+                };
+                let there: Vec<String> = self.pools.iter().map(name).collect();
+                Err(format!("there is no worker {target}; there are: {}", there.join(", ")))
+            }
+        }
     }
-}
 
-fn orders(out: &mut Vec<Action>, orders: Vec<Order>) {
-    out.extend(orders.into_iter().map(Action::Worker));
+    fn reload(&mut self, out: &mut Vec<Action>, now: Instant, number: usize) -> Result<(), String> {
+        let Some(pool) = self.pools.get_mut(number) else { return Ok(()) };
+        let orders = pool.reload(now)?;
+        self.obey(out, now, number, orders);
+        Ok(())
+    }
+
+    /// A pool's reload has come to its end.
+    fn reloaded(&mut self, out: &mut Vec<Action>, pool: usize, result: Result<u32, (String, Vec<String>)>) {
+        let is_its =
+            |task: &Task| task.goal == Goal::Reloaded && task.places.iter().any(|(place, ..)| *place == pool);
+        for mut task in self.tasks.extract_if(.., |task| is_its(task)).collect::<Vec<_>>() {
+            match &result {
+                Ok(_) => {
+                    task.places.retain(|(place, ..)| *place != pool);
+                    match task.places.is_empty() {
+                        true => {
+                            let generations = verbs::generations(
+                                self.pools
+                                    .iter()
+                                    .map(|pool| (pool.config().name.as_str(), pool.generation())),
+                            );
+                            answer(out, task.client, &task.address, &link::json(&generations));
+                        }
+                        false => self.tasks.push(task),
+                    }
+                }
+                Err((why, log)) => {
+                    let lines: String = log.iter().map(|line| format!("\n  {line}")).collect();
+                    let message = format!("the old generation stays: {why}{lines}");
+                    let fault = Fault { class: "reload_refused".into(), message };
+                    self::fault(out, task.client, &task.address, &Cause::Said(fault));
+                }
+            }
+        }
+    }
+
+    /// Answers the tasks that have come true, and those that cannot any more.
+    fn settle_tasks(&mut self, out: &mut Vec<Action>) {
+        let stopping = self.is_stopping();
+        for task in std::mem::take(&mut self.tasks) {
+            let outcome = task.places.iter().try_fold(true, |all, (pool, slot, before)| {
+                Ok::<_, String>(all & self.has_come_true(task.goal, *pool, *slot, *before)?)
+            });
+            match outcome {
+                _ if stopping => fault(out, task.client, &task.address, &Cause::ShuttingDown),
+                Ok(true) if task.goal != Goal::Reloaded => {
+                    let told = self.told(&task);
+                    answer(out, task.client, &task.address, &link::json(&told));
+                }
+                Ok(_) => self.tasks.push(task),
+                Err(message) => {
+                    let fault = Fault { class: "failed".into(), message };
+                    self::fault(out, task.client, &task.address, &Cause::Said(fault));
+                }
+            }
+        }
+    }
+
+    /// Whether a task's goal is reached in one place.
+    fn has_come_true(
+        &self,
+        goal: Goal,
+        pool: usize,
+        slot: usize,
+        before: Option<WorkerId>,
+    ) -> Result<bool, String> {
+        let Some(pool) = self.pools.get(pool) else { return Ok(true) };
+        let Some(view) = pool.views().nth(slot) else { return Ok(true) };
+        let name = format!("{}#{slot}", pool.config().name);
+        let why = || view.slot.last_exit.as_ref().map(|exit| exit.message.clone()).unwrap_or_default();
+        match goal {
+            Goal::Reloaded => Ok(false),
+            Goal::Up | Goal::Anew => match view.life {
+                Some(life) if life.state == State::Unkillable => {
+                    Err(format!("{name} could not be ended: pid {}", life.pid.unwrap_or_default()))
+                }
+                Some(life) => Ok(life.ready
+                    && life.ending.is_none()
+                    && (goal == Goal::Up || Some(life.worker) != before)),
+                None if view.state == State::Stopped && view.slot.wanted => Ok(false), // a reload fills it
+                None => Err(format!("{name} is {}: {}", view.state.word(), why())),
+            },
+            Goal::Down => match view.life {
+                Some(life) if life.state == State::Unkillable => {
+                    Err(format!("{name} could not be ended: pid {}", life.pid.unwrap_or_default()))
+                }
+                Some(_) if view.slot.wanted => Err(format!("{name} was started again meanwhile")),
+                life => Ok(life.is_none()),
+            },
+            // Who is not ready yet is told when it is.
+            Goal::Paused(paused) => match view.life {
+                Some(life) if life.version >= link::PAUSE_VERSION || !life.ready => {
+                    Ok(life.paused == paused || !life.listens() || life.ending.is_some())
+                }
+                Some(_) => Err(format!(
+                    "{name} runs an extension that is too old to be paused: install this release's"
+                )),
+                None => Ok(true),
+            },
+        }
+    }
+
+    /// What a task's places have come to.
+    fn told(&self, task: &Task) -> verbs::Told {
+        let worker = |(pool, slot, _): &(usize, usize, Option<WorkerId>)| {
+            let pool = self.pools.get(*pool)?;
+            let view = pool.views().nth(*slot)?;
+            Some(verbs::ToldWorker {
+                name: format!("{}#{slot}", pool.config().name),
+                state: view.state.word().to_owned(),
+                pid: view.life.and_then(|life| life.pid),
+            })
+        };
+        verbs::Told { workers: task.places.iter().filter_map(worker).collect() }
+    }
+
+    // ---- what is told
+
+    /// Everything that is known without the workers' pages.
+    #[must_use]
+    pub fn status(&self, now: Instant) -> Status {
+        self.status_at(now.checked_sub(self.lost).unwrap_or(now))
+    }
+
+    fn status_at(&self, now: Instant) -> Status {
+        let age = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
+        let mut status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: 0,
+            state: if self.is_stopping() { "stopping" } else { "running" }.to_owned(),
+            uptime: age(self.started),
+            socket: self.socket.clone(),
+            pools: Vec::new(),
+            workers: Vec::new(),
+        };
+        for (number, pool) in self.pools.iter().enumerate() {
+            let config = pool.config();
+            let counts = self.router.counts(number);
+            status.pools.push(PoolStatus {
+                name: config.name.clone(),
+                command: config.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+                link: config.link,
+                generation: pool.generation(),
+                reloading: pool.is_reloading(),
+                waiting: counts.waiting,
+                in_flight: counts.in_flight,
+                accepted: counts.accepted,
+                late: counts.late,
+            });
+            status.workers.extend(pool.views().enumerate().map(|(slot, view)| WorkerStatus {
+                name: format!("{}#{slot}", config.name),
+                pool: config.name.clone(),
+                slot,
+                pid: view.life.and_then(|life| life.pid),
+                generation: view.life.map(|life| life.generation),
+                state: view.state.word().to_owned(),
+                since: age(view.since),
+                restarts: view.slot.restarts,
+                served: view.slot.served,
+                last_exit: view.slot.last_exit.as_ref().map(|exit| exit.message.clone()),
+                last_exit_reason: view.slot.last_exit.as_deref().cloned(),
+                signals_taken: view.life.map(|life| life.signals_taken.clone()).unwrap_or_default(),
+                blind: view.life.and_then(|life| life.blind.clone()),
+                retry_in: view.slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
+                ..WorkerStatus::default()
+            }));
+        }
+        status
+    }
+
+    /// The worker in each slot, in the order of [`Status::workers`].
+    #[must_use]
+    pub fn workers_by_slot(&self) -> Vec<Option<WorkerId>> {
+        let views = self.pools.iter().flat_map(Pool::views);
+        views.map(|view| view.life.map(|life| life.worker)).collect()
+    }
+
+    /// `name#slot` of a worker, for people.
+    #[must_use]
+    pub fn name_of(&self, worker: WorkerId) -> String {
+        self.pools.get(worker.pool()).map(|pool| pool.name_of(worker)).unwrap_or_default()
+    }
 }
 
 fn answer(out: &mut Vec<Action>, client: ClientId, address: &Address, data: &[u8]) {
@@ -405,9 +923,19 @@ fn refuse(out: &mut Vec<Action>, entries: Vec<Entry>, cause: impl Fn(&Entry) -> 
     }
 }
 
+fn say(out: &mut Vec<Action>, level: Level, line: String) {
+    out.push(Action::Worker(Order::Say(level, line)));
+}
+
+#[cfg(test)]
+mod property;
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use rustdaemon_core::link::Method;
+    use rustdaemon_core::sys::ExitStatus;
 
     use super::*;
     use crate::config::PoolConfig;
@@ -423,7 +951,7 @@ mod tests {
         fn new(change: impl FnOnce(&mut PoolConfig)) -> Self {
             let mut pool = PoolConfig::new("opcua", vec!["php".into()]);
             change(&mut pool);
-            let config = Config { socket: "/run/x.sock".into(), socket_mode: 0o600, pool };
+            let config = Config { socket: "/run/x.sock".into(), pools: vec![pool], ..Config::default() };
             let now = Instant::now();
             let mut scene = Self { daemon: Daemon::new(now, config, 1), now };
             scene.on(Event::Start);
@@ -442,7 +970,7 @@ mod tests {
             let hello = Hello { lowest: 1, highest: 1, ..Hello::default() };
             self.on(Event::Hello { worker, hello });
             let methods = vec![Method { name: "m".into(), description: None, idempotent: false }];
-            self.on(Event::Ready { worker, methods })
+            self.on(Event::Ready { worker, ready: Ready { methods, ..Ready::default() } })
         }
 
         /// What is done about an event, one word each; answers as they are written.
@@ -454,16 +982,30 @@ mod tests {
                 }
                 Action::Send { worker, .. } => Some(format!("send {}", worker.0)),
                 Action::Report { status, .. } => Some(format!("report {}", status.state)),
-                Action::Exit => Some("exit".into()),
+                Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
+                Action::Exit(code) => Some(if *code == 0 { "exit".into() } else { format!("exit {code}") }),
                 Action::Worker(Order::Say(..)) => None,
                 Action::Worker(order) => Some(format!("{order:?}").split([' ', '(']).next()?.to_lowercase()),
             });
             words.collect::<Vec<_>>().join("; ")
         }
 
+        /// Time passes, and every timer is on time.
+        fn pass(&mut self, time: Duration) -> String {
+            let until = self.now + time;
+            let mut words = Vec::new();
+            while let Some(at) = self.daemon.next_deadline().filter(|at| *at <= until) {
+                self.now = at.max(self.now);
+                words.push(self.on(Event::Deadline));
+            }
+            self.now = until;
+            words.retain(|word| !word.is_empty());
+            words.join("; ")
+        }
+
         fn ask(&mut self, line: &str) -> String {
             let request = dialect::parse(line.as_bytes()).unwrap();
-            self.on(Event::Request { client: CLIENT, request, unix_time: 1.5 })
+            self.on(Event::Request { client: CLIENT, request, may_control: true, unix_time: 1.5 })
         }
 
         fn call(&mut self, method: &str) -> String {
@@ -482,7 +1024,8 @@ mod tests {
 
         fn exit_having_begun(&mut self, worker: u64, begun: u64) -> String {
             let status = ExitStatus::Signal { number: 9, core: false };
-            self.on(Event::Exited { worker: WorkerId(worker), status, begun })
+            let exit = Box::new(Exit { begun, ..Exit::of(status) });
+            self.on(Event::Exited { worker: WorkerId(worker), exit })
         }
     }
 
@@ -535,7 +1078,8 @@ mod tests {
     #[test]
     fn reserved_names_never_reach_a_worker() {
         let mut scene = Scene::new(|_| {});
-        assert!(scene.call("worker.pause").contains("unknown_method"));
+        assert!(scene.call("worker.nothing").contains("unknown_method"));
+        assert!(scene.ask(r#"{"command":"worker.pause"}"#).contains("unknown_command"));
     }
 
     #[test]
@@ -595,15 +1139,14 @@ mod tests {
     fn a_request_that_met_only_crashes_is_told_so() {
         let mut scene = Scene::new(|_| {});
         scene.call("m");
-        scene.exit(1);
-        scene.exit(2);
-        scene.now += Duration::from_secs(30);
-        let expired = scene.on(Event::Deadline);
-        assert!(
-            expired
-                .contains("(opcua#0 is in backoff, its last worker: killed by SIGKILL); the request was not"),
-            "{expired}"
-        );
+        let mut expired = String::new();
+        for _ in 0..300 {
+            (1..12).for_each(|worker| drop(scene.exit(worker)));
+            expired += &scene.pass(Duration::from_millis(100));
+        }
+        let told =
+            "(opcua#0 is parked, its last worker: killed by SIGKILL from outside); the request was not";
+        assert!(expired.contains(told), "{expired}");
     }
 
     #[test]

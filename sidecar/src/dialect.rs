@@ -86,8 +86,8 @@ pub enum Cause {
     Busy(usize),
     /// The daemon is stopping.
     ShuttingDown,
-    /// The worker's own answer.
-    Worker(Fault),
+    /// Somebody's own words: a worker's, or a built-in method's.
+    Said(Fault),
 }
 
 impl Cause {
@@ -137,7 +137,7 @@ impl Cause {
             (Self::ShuttingDown, _) => {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }
-            (Self::Worker(fault), _) => return fault.clone(),
+            (Self::Said(fault), _) => return fault.clone(),
         };
         Fault { class: class.to_owned(), message: message.into_owned() }
     }
@@ -225,6 +225,14 @@ pub fn write_data(out: &mut Vec<u8>, address: &Address, data: &[u8]) {
             out.extend_from_slice(br#","t":"res","ok":true,"data":"#);
         }
     }
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends what a request goes on telling after its answer, newline included. TYPED only: FLAT has no such frame.
+pub fn write_event(out: &mut Vec<u8>, address: &Address, data: &[u8]) {
+    let head = format!("{{\"id\":{},\"t\":\"evt\",\"data\":", address.id);
+    out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(data);
     out.extend_from_slice(b"}\n");
 }

@@ -1,9 +1,26 @@
 //! The numbers by which the floors speak of workers and clients. Never used again within a run, so that an event
 //! that comes too late can only miss.
 
-/// One process: a slot's next worker has another number.
+/// Where the pool's number begins in a worker's.
+const POOL_SHIFT: u32 = 40;
+
+/// One process: a slot's next worker has another number. It carries the number of its pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub u64);
+
+impl WorkerId {
+    /// The `number`th worker of a pool.
+    #[must_use]
+    pub fn new(pool: usize, number: u64) -> Self {
+        Self((pool as u64) << POOL_SHIFT | number)
+    }
+
+    /// The pool that it belongs to.
+    #[must_use]
+    pub fn pool(self) -> usize {
+        usize::try_from(self.0 >> POOL_SHIFT).unwrap_or(usize::MAX)
+    }
+}
 
 /// One accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,28 +1,43 @@
 //! The listening socket and the lock that says whose it is.
 //!
 //! # Correct order
-//! 1. Lock `SOCKET.lock` (flock, never unlinked, never inherited); after locking, the descriptor must still be the
-//!    file at that path, else again. A live sidecar holds it: refused, and nothing of its is touched.
+//! 1. Lock `SOCKET.lock` (a record lock, never inherited; the file is never unlinked); after locking, the descriptor
+//!    must still be the file at that path, else again. A live sidecar holds it: refused, and nothing of its is touched.
+//!    In the file stand our pid and run id, then the runs of killed sidecars of which something may be left: read
+//!    before they are overwritten, dropped by [`Listener::forget_dead_runs`].
 //! 2. What stands at the socket's path: another program's live socket is refused, a stale one is taken over, any
-//!    other file is refused.
-//! 3. Bind under a temporary name of our own, set the mode, listen, rename: there is no moment at which a client finds a socket
-//!    that does not answer, or one with a wider mode.
+//!    other file is refused. A socket that the dead owner had made is stale even where it answers: a child that it was
+//!    just starting has it for a moment.
+//! 3. Bind under a temporary name of our own, set group and mode, listen, rename: there is no moment at which a client
+//!    finds a socket that does not answer, or one with a wider mode.
 //!
 //! At the end the socket is unlinked only while it is still ours.
 //! # What may be refused
 //! Each refusal is one sentence and leaves everything as it was.
-//! Sources: unix(7), flock(2), rename(2).
+//! # Rules
+//! Nothing else in this process opens the lock file: closing any descriptor of it gives a record lock up.
+//! Sources: unix(7) SO_PEERCRED, fcntl(2) "Advisory record locking", rename(2).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket, sockopt,
+};
+use nix::unistd::Gid;
 use rustdaemon_core::settings::MAX_SOCKET_PATH_BYTES;
+use rustdaemon_core::sys;
+
+use crate::lock_file::{self, identity, with_suffix};
+
+/// So many dead runs are kept in mind: each new sidecar ends what is left of them, unless it is killed before.
+const MAX_DEAD_RUNS: usize = 64;
 
 /// The bound socket; unlinked on drop while it is still ours.
 #[derive(Debug)]
@@ -30,22 +45,22 @@ pub struct Listener {
     socket: UnixListener,
     path: PathBuf,
     identity: (u64, u64),
-    _lock: Flock<File>,
+    owner: Owner,
 }
 
 impl Listener {
     /// Binds `path` (validated by `config::socket_path`). `run` is written into the lock file, for people and for
-    /// the next sidecar.
+    /// the next sidecar. Without a `group` the socket has our own.
     ///
     /// # Errors
     /// One sentence that names the path.
-    pub fn bind(path: &Path, mode: u32, run: &str) -> Result<Self, String> {
-        let lock = own(path, run)?;
-        make_way(path)?;
-        let socket = bound(path, mode)
+    pub fn bind(path: &Path, mode: u32, group: Option<Gid>, run: &str) -> Result<Self, String> {
+        let owner = Owner::become_owner(path, run)?;
+        make_way(path, owner.dead_pid)?;
+        let socket = bound(path, mode, group)
             .map_err(|error| format!("cannot bind the socket {}: {}", path.display(), words(&error, path)))?;
         let identity = identity(path).ok_or_else(|| format!("{} vanished after the bind", path.display()))?;
-        Ok(Self { socket, path: path.to_owned(), identity, _lock: lock })
+        Ok(Self { socket, path: path.to_owned(), identity, owner })
     }
 
     /// The next waiting connection, non-blocking. `None`: nobody waits.
@@ -67,6 +82,21 @@ impl Listener {
         }
     }
 
+    /// The runs of killed sidecars on this socket of which something may be left, the latest first.
+    #[must_use]
+    pub fn dead_runs(&self) -> &[String] {
+        &self.owner.dead_runs
+    }
+
+    /// Nothing is left of them.
+    ///
+    /// # Errors
+    /// What write(2) says: the next sidecar looks for them too, and finds nothing.
+    pub fn forget_dead_runs(&mut self) -> io::Result<()> {
+        self.owner.dead_runs.clear();
+        self.owner.write()
+    }
+
     /// For readiness.
     #[must_use]
     pub fn raw_fd(&self) -> i32 {
@@ -82,49 +112,75 @@ impl Drop for Listener {
     }
 }
 
-/// Takes the owner lock.
-fn own(path: &Path, run: &str) -> Result<Flock<File>, String> {
-    let name = with_suffix(path, ".lock");
-    let failed = |error: &io::Error| format!("cannot lock {}: {}", name.display(), words(error, path));
-    loop {
-        // Never O_CREAT on a file that is there: fs.protected_regular refuses it in /tmp, to root as well.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let file = match options.open(&name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => options.create_new(true).open(&name),
-            other => other,
-        };
-        let file = match file {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            other => other.map_err(|error| failed(&error))?,
-        };
-        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let pid = holder.split_whitespace().next().unwrap_or("unknown");
-                return Err(format!(
-                    "the socket {} is in use by a live rustdaemon (pid {pid}); stop that one first, \
-                     or give this one another --socket",
-                    path.display()
-                ));
+/// Whose the socket is.
+#[derive(Debug)]
+struct Owner {
+    file: File,
+    run: String,
+    dead_runs: Vec<String>,
+    dead_pid: Option<i32>,
+}
+
+impl Owner {
+    /// Takes the owner lock.
+    fn become_owner(path: &Path, run: &str) -> Result<Self, String> {
+        let name = with_suffix(path, ".lock");
+        let failed = |error: &io::Error| format!("cannot lock {}: {}", name.display(), words(error, path));
+        loop {
+            let mut file = lock_file::open(&name).map_err(|error| failed(&error))?;
+            let mut whole = libc::flock {
+                l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
+                l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
+                l_start: 0,
+                l_len: 0,
+                l_pid: 0,
+            };
+            match fcntl(&file, FcntlArg::F_SETLK(&whole)) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    let asked = fcntl(&file, FcntlArg::F_GETLK(&mut whole));
+                    if asked.is_ok() && i32::from(whole.l_type) == libc::F_UNLCK {
+                        continue; // it has just ended
+                    }
+                    return Err(format!(
+                        "the socket {} is in use by a live rustdaemon (pid {}); stop that one first, \
+                         or give this one another --socket",
+                        path.display(),
+                        whole.l_pid
+                    ));
+                }
+                Err(errno) => return Err(failed(&errno.into())),
             }
-            Err((_, errno)) => return Err(failed(&errno.into())),
-        };
-        let ours = lock.metadata().map(|stat| (stat.dev(), stat.ino())).ok();
-        if ours.is_none() || ours != identity(&name) {
-            continue; // somebody unlinked it between our open and our lock
+            if !lock_file::leads_to(&name, &file) {
+                continue; // somebody unlinked it between our open and our lock
+            }
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text); // not ours, or not text: no run of ours
+            let (dead_pid, dead_runs) = parse(&text);
+            let owner = Self { file, run: run.to_owned(), dead_runs, dead_pid };
+            return owner.write().map(|()| owner).map_err(|error| failed(&error));
         }
-        let text = format!("{} {run}\n", std::process::id());
-        let written =
-            lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(text.as_bytes()));
-        return written.map(|()| lock).map_err(|error| failed(&error));
+    }
+
+    /// One write, then the length: whoever is killed in between leaves whole lines.
+    fn write(&self) -> io::Result<()> {
+        let words = std::iter::once(&self.run).chain(&self.dead_runs).map(String::as_str);
+        let text = format!("{} {}\n", std::process::id(), words.collect::<Vec<_>>().join(" "));
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(text.len() as u64)
     }
 }
 
+/// The first line of a lock file: the owner's pid, its run, and the runs dead before it.
+fn parse(text: &str) -> (Option<i32>, Vec<String>) {
+    let mut words = text.lines().next().unwrap_or_default().split_whitespace();
+    let pid = words.next().and_then(|word| word.parse().ok());
+    let is_run = |word: &&str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (pid, words.filter(is_run).take(MAX_DEAD_RUNS).map(str::to_owned).collect())
+}
+
 /// Refuses what may not be replaced at the socket's path.
-fn make_way(path: &Path) -> Result<(), String> {
+fn make_way(path: &Path, dead_pid: Option<i32>) -> Result<(), String> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(format!("cannot look at {}: {}", path.display(), words(&error, path))),
@@ -141,6 +197,7 @@ fn make_way(path: &Path) -> Result<(), String> {
                 "the socket {} is another program's ({error}); move it away, or give another --socket",
                 path.display()
             )),
+            Ok(peer) if dead_pid.is_some_and(|pid| is_left_by(&peer, pid)) => Ok(()),
             Ok(_) => Err(format!(
                 "the socket {} is in use by another live program; stop that one first, or give another --socket",
                 path.display()
@@ -149,13 +206,21 @@ fn make_way(path: &Path) -> Result<(), String> {
     }
 }
 
-fn bound(path: &Path, mode: u32) -> io::Result<UnixListener> {
+/// Whether `pid` had made the socket at the other end, and is dead.
+fn is_left_by(peer: &UnixStream, pid: i32) -> bool {
+    let maker = getsockopt(peer, sockopt::PeerCredentials).map(|credentials| credentials.pid());
+    let gone = || sys::pidfd_open(pid).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH));
+    maker == Ok(pid) && gone()
+}
+
+fn bound(path: &Path, mode: u32, group: Option<Gid>) -> io::Result<UnixListener> {
     let temporary = Temporary::beside(path)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     let _ = fs::remove_file(&temporary.path); // of a sidecar with our pid that was killed between bind and rename
     bind(socket.as_raw_fd(), &UnixAddr::new(&temporary.path)?)?;
-    let ready = fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode))
+    let ready = std::os::unix::fs::chown(&temporary.path, None, group.map(Gid::as_raw))
+        .and_then(|()| fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode)))
         .and_then(|()| Ok(listen(&socket, Backlog::new(1024)?)?))
         .and_then(|()| fs::rename(&temporary.path, path));
     if let Err(error) = ready {
@@ -183,16 +248,6 @@ impl Temporary {
         };
         Ok(Self { path, _directory: directory })
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|stat| (stat.dev(), stat.ino()))
 }
 
 /// The system's words, and what to do where we know it.
@@ -237,7 +292,7 @@ mod tests {
     #[test]
     fn the_socket_has_its_mode_and_is_gone_at_the_end() {
         let directory = Directory::new("mode");
-        let listener = Listener::bind(&directory.socket(), 0o660, "run").unwrap();
+        let listener = Listener::bind(&directory.socket(), 0o660, None, "run").unwrap();
         assert_eq!(fs::metadata(directory.socket()).unwrap().permissions().mode() & 0o7777, 0o660);
         let _client = UnixStream::connect(directory.socket()).unwrap();
         assert!(listener.accept().unwrap().is_some());
@@ -250,9 +305,10 @@ mod tests {
     #[test]
     fn a_live_sidecars_socket_is_refused_and_left_alone() {
         let directory = Directory::new("live");
-        let _first = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
-        assert!(error.contains(&format!("live rustdaemon (pid {})", std::process::id())), "{error}");
+        let _first = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
+        // Its lock is no obstacle to the process that has it; the lock is tested between processes, in tests/sidecar.
+        assert!(error.contains("in use by another live program"), "{error}");
         UnixStream::connect(directory.socket()).unwrap();
     }
 
@@ -264,32 +320,67 @@ mod tests {
             UnixListener::bind(with_suffix(&directory.socket(), &format!(".{}", std::process::id())))
                 .unwrap(),
         );
-        let _listener = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
+        let _listener = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap();
         UnixStream::connect(directory.socket()).unwrap();
+    }
+
+    #[test]
+    fn the_runs_of_dead_owners_are_known_until_they_are_forgotten() {
+        let directory = Directory::new("runs");
+        let runs = ["0123456789abcdef", "fedcba9876543210", "00000000000000aa"];
+        let bind = |run: &str| Listener::bind(&directory.socket(), 0o600, None, run).unwrap();
+        assert_eq!(bind(runs[0]).dead_runs(), [""; 0]);
+        assert_eq!(bind(runs[1]).dead_runs(), [runs[0]]);
+        let mut third = bind(runs[2]);
+        assert_eq!(third.dead_runs(), [runs[1], runs[0]], "killed before it could forget");
+        third.forget_dead_runs().unwrap();
+        drop(third);
+        assert_eq!(bind(runs[0]).dead_runs(), [runs[2]]);
+        fs::write(with_suffix(&directory.socket(), ".lock"), b"\xff garbage / RUN=x\n").unwrap();
+        assert_eq!(bind(runs[0]).dead_runs(), [""; 0]);
+    }
+
+    #[test]
+    fn a_socket_that_only_a_child_of_the_dead_owner_has_is_taken_over() {
+        use std::os::unix::process::CommandExt;
+        let directory = Directory::new("inherited");
+        let perl = "my $l = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 5) or die; if (fork) { exit } \
+                    close STDOUT; sleep 60";
+        let mut maker = std::process::Command::new("perl");
+        maker.args(["-MIO::Socket::UNIX", "-e", perl]).arg(directory.socket()).process_group(0);
+        let mut maker = maker.spawn().unwrap();
+        let pid = i32::try_from(maker.id()).unwrap();
+        assert!(maker.wait().unwrap().success());
+        let unknown = Listener::bind(&directory.socket(), 0o600, None, "run").map(drop);
+        fs::write(with_suffix(&directory.socket(), ".lock"), format!("{pid} 0123456789abcdef\n")).unwrap();
+        let known = Listener::bind(&directory.socket(), 0o600, None, "run").map(drop);
+        nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).unwrap();
+        assert!(unknown.unwrap_err().contains("another live program"));
+        known.unwrap();
     }
 
     #[test]
     fn another_programs_socket_or_file_is_refused() {
         let directory = Directory::new("other");
         let other = UnixListener::bind(directory.socket()).unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains("another live program"), "{error}");
         drop(other);
         fs::remove_file(directory.socket()).unwrap();
         let datagrams = std::os::unix::net::UnixDatagram::bind(directory.socket()).unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains("is another program's"), "of another type, and alive: {error}");
         drop(datagrams);
         fs::remove_file(directory.socket()).unwrap();
         fs::write(directory.socket(), "mine").unwrap();
-        let error = Listener::bind(&directory.socket(), 0o600, "run").unwrap_err();
+        let error = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap_err();
         assert!(error.contains("is not a socket"), "{error}");
         assert_eq!(fs::read(directory.socket()).unwrap(), b"mine");
     }
 
     #[test]
     fn a_missing_directory_is_named() {
-        let error = Listener::bind(Path::new("/nowhere/at/all/x.sock"), 0o600, "run").unwrap_err();
+        let error = Listener::bind(Path::new("/nowhere/at/all/x.sock"), 0o600, None, "run").unwrap_err();
         assert!(error.contains("the directory /nowhere/at/all does not exist"), "{error}");
     }
 
@@ -306,14 +397,14 @@ mod tests {
         let directory = Directory::new("long");
         let name = "s".repeat(MAX_SOCKET_PATH_BYTES - directory.0.as_os_str().len() - 1);
         let path = directory.0.join(name);
-        let _listener = Listener::bind(&path, 0o600, "run").unwrap();
+        let _listener = Listener::bind(&path, 0o600, None, "run").unwrap();
         UnixStream::connect(&path).unwrap();
     }
 
     #[test]
     fn a_socket_that_somebody_replaced_is_not_unlinked() {
         let directory = Directory::new("replaced");
-        let listener = Listener::bind(&directory.socket(), 0o600, "run").unwrap();
+        let listener = Listener::bind(&directory.socket(), 0o600, None, "run").unwrap();
         fs::remove_file(directory.socket()).unwrap();
         let _other = UnixListener::bind(directory.socket()).unwrap();
         drop(listener);

@@ -5,19 +5,87 @@
 //! empty signal mask, default dispositions, and of our descriptors only stdout, stderr and its link. It is known by
 //! its pidfd from its first moment: opened before anything could have reaped it.
 //!
+//! # Correct order
+//! Before the fork: whatever has to be looked up ([`Identity`]). After it, each as one step that can fail with one
+//! sentence: open files, oom_score_adj and nice with the sidecar's privileges; groups and user; umask and working
+//! directory as that user (without `cwd`, the sidecar's own directory, with the sidecar's privileges: it does not have
+//! to be open to that user); last the signal that comes with the sidecar's death, because a change of user clears it.
+//! Then the child looks whether its parent is still there: it may have died before the signal was asked for.
+//!
+//! # What may be lost
+//! The death signal is cleared by an execve of a set-user-ID program (`sudo`, `su`): such a wrapper outlives a killed
+//! sidecar, and what it runs is told by the end of its link only. `user` needs no such wrapper.
+//!
 //! # Rules
 //! Between fork and execve only async-signal-safe calls. Decides nothing about restarts.
-//! Sources: signal-safety(7), execve(2), pidfd_open(2).
+//! Sources: signal-safety(7), execve(2), pidfd_open(2), prctl(2) PR_SET_PDEATHSIG, setresuid(2), proc(5) oom_score_adj.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{self, Pid};
 use rustdaemon_core::link::{Ends, LINK_VARIABLE, RUN_VARIABLE, SOCKET_VARIABLE};
 use rustdaemon_core::sys::{self, ExitStatus};
+
+use crate::birth::Birth;
+use crate::identity::Identity;
+
+/// What the sidecar was started with. One, as the process's own limits and working directory are.
+static ORIGIN: OnceLock<Origin> = OnceLock::new();
+
+#[derive(Debug)]
+struct Origin {
+    /// Limits of open files, soft and hard: children get them back.
+    open_files: (u64, u64),
+    /// `$PWD`, when it is the working directory's name: a `current` symlink in it is followed at each start.
+    directory: Option<CString>,
+}
+
+/// Remembers what the sidecar was started with, then raises its own limit of open files as far as it may. `pwd` is
+/// its `$PWD`.
+///
+/// # Errors
+/// What getrlimit(2) or setrlimit(2) say; the limit is as it was.
+pub fn capture_origin(pwd: Option<&OsStr>) -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let identity = |path: &Path| path.metadata().map(|stat| (stat.dev(), stat.ino())).ok();
+    let named =
+        pwd.map(Path::new).filter(|pwd| pwd.is_absolute() && identity(pwd) == identity(Path::new(".")));
+    let directory = named.and_then(|pwd| CString::new(pwd.as_os_str().as_bytes()).ok());
+    ORIGIN.get_or_init(|| Origin { open_files: (soft, hard), directory });
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// A process to be.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// argv, no shell.
+    pub command: &'a [OsString],
+    /// What it is born with. Its `env` and `env_file` are not looked at: see `variables`.
+    pub birth: &'a Birth,
+    /// Added to the sidecar's own environment, in this order.
+    pub variables: &'a [(OsString, OsString)],
+    /// For [`RUN_VARIABLE`].
+    pub run: &'a str,
+    /// For [`SOCKET_VARIABLE`].
+    pub socket: &'a Path,
+    /// Its stdout and stderr.
+    pub output: [Stdio; 2],
+    /// The worker's ends of its link; closed here afterwards.
+    pub ends: Option<Ends>,
+}
 
 /// A child of ours, signalled and reaped by pidfd only.
 #[derive(Debug)]
@@ -28,36 +96,63 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` (argv, no shell). `ends` are the worker's ends of its link; they are closed here afterwards.
+    /// Starts it.
     ///
     /// # Blocking
-    /// Until the execve has worked or failed.
+    /// Until the execve has worked or failed; before, as long as the system's user database takes.
     ///
     /// # Errors
-    /// What fork(2), execve(2) or pidfd_open(2) say.
-    pub fn spawn(command: &[OsString], run: &str, socket: &Path, ends: Option<Ends>) -> io::Result<Self> {
+    /// One sentence: which step has failed, with which value. What pidfd_open(2) says.
+    pub fn spawn(start: Start<'_>) -> io::Result<Self> {
+        let Start { command, birth, variables, run, socket, output, ends } = start;
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let identity =
+            Identity::of(birth.user.as_deref(), birth.group.as_deref()).map_err(io::Error::other)?;
         let mut child = Command::new(program);
-        child.args(arguments).stdin(Stdio::null()).process_group(0);
+        let [stdout, stderr] = output;
+        child.args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+        child.envs(identity.variables.iter().map(|(name, value)| (name, value)));
+        if let Some(cwd) = &birth.cwd {
+            child.env("PWD", cwd); // a shell keeps the name by which it came: a `current` symlink stays one
+        }
+        child.envs(variables.iter().map(|(name, value)| (name, value)));
         child.env(RUN_VARIABLE, run).env(SOCKET_VARIABLE, socket).env_remove(LINK_VARIABLE);
         if let Some(ends) = &ends {
             child.env(LINK_VARIABLE, ends.variable()?);
         }
+        let report = sys::pipe()?;
+        let failed_step = report.read;
+        let plan = Plan::new(birth, identity, ends)?;
         // SAFETY: the closure makes system calls only, and touches no lock and no allocator.
         unsafe {
             child.pre_exec(move || {
-                sys::default_signals()?;
-                ends.as_ref().map_or(Ok(()), Ends::pass_to_exec)
+                plan.apply().map_err(|(step, error)| {
+                    let _ = unistd::write(&report.write, &[step as u8]);
+                    error
+                })
             });
         }
-        let mut child_process = child.spawn()?;
-        let pid = i32::try_from(child_process.id()).map_err(|_| io::ErrorKind::InvalidData)?;
+        let spawned = child.spawn();
+        drop(child); // and with it the last writing end of the report
+        let mut child = spawned.map_err(|error| {
+            let mut byte = [0];
+            let step = match unistd::read(&failed_step, &mut byte) {
+                Ok(1) => Step::ALL.into_iter().find(|step| byte == [*step as u8]),
+                _ => None,
+            };
+            let sentence = match step {
+                Some(step) => step.sentence(birth, &error),
+                None => format!("cannot execute {}: {error}", program.to_string_lossy()),
+            };
+            io::Error::new(error.kind(), sentence)
+        })?;
+        let pid = i32::try_from(child.id()).map_err(|_| io::ErrorKind::InvalidData)?;
         match sys::pidfd_open(pid) {
             Ok(pidfd) => Ok(Self { pid, pidfd }),
             Err(error) => {
                 // Nobody could watch it: it must not live.
-                let _ = child_process.kill();
-                let _ = child_process.wait();
+                let _ = child.kill();
+                let _ = child.wait();
                 Err(error)
             }
         }
@@ -83,6 +178,160 @@ impl Process {
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+}
+
+/// What is done between fork and execve, in the order of [`Step::ALL`].
+struct Plan {
+    open_files: Option<(u64, u64)>,
+    oom_score_adj: Option<CString>,
+    nice: Option<i32>,
+    directory: Option<&'static CStr>,
+    identity: Identity,
+    umask: Option<Mode>,
+    cwd: Option<CString>,
+    sidecar: Pid,
+    ends: Option<Ends>,
+}
+
+/// What can fail there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Step {
+    OpenFiles,
+    OomScoreAdj,
+    Nice,
+    Group,
+    User,
+    Cwd,
+    Signals,
+    DeathSignal,
+    Link,
+}
+
+impl Plan {
+    fn new(birth: &Birth, identity: Identity, ends: Option<Ends>) -> io::Result<Self> {
+        let origin = ORIGIN.get();
+        let cwd = birth.cwd.as_ref().map(|path| CString::new(path.as_os_str().as_bytes())).transpose()?;
+        let oom_score_adj = birth.oom_score_adj.map(|value| CString::new(value.to_string())).transpose()?;
+        Ok(Self {
+            open_files: birth
+                .limit_nofile
+                .map(|limit| (limit, limit))
+                .or(origin.map(|origin| origin.open_files)),
+            oom_score_adj,
+            nice: birth.nice,
+            directory: origin.and_then(|origin| origin.directory.as_deref()).filter(|_| cwd.is_none()),
+            identity,
+            umask: birth.umask.map(Mode::from_bits_truncate),
+            cwd,
+            sidecar: unistd::getpid(),
+            ends,
+        })
+    }
+
+    /// # Signal safety
+    /// System calls only: runs between `fork` and `execve`.
+    fn apply(&self) -> Result<(), (Step, io::Error)> {
+        let at = |step: Step| move |error: nix::errno::Errno| (step, io::Error::from(error));
+        if let Some((soft, hard)) = self.open_files {
+            setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(at(Step::OpenFiles))?;
+        }
+        if let Some(value) = &self.oom_score_adj {
+            write_file(c"/proc/self/oom_score_adj", value.to_bytes()).map_err(at(Step::OomScoreAdj))?;
+        }
+        if let Some(nice) = self.nice {
+            sys::set_nice(nice).map_err(|error| (Step::Nice, error))?;
+        }
+        if let Some(directory) = self.directory {
+            let _ = unistd::chdir(directory); // renamed or removed: it stays where the sidecar is
+        }
+        if let Some(groups) = &self.identity.groups {
+            unistd::setgroups(groups).map_err(at(Step::Group))?;
+        }
+        if let Some(gid) = self.identity.gid {
+            unistd::setresgid(gid, gid, gid).map_err(at(Step::Group))?;
+        }
+        if let Some(uid) = self.identity.uid {
+            unistd::setresuid(uid, uid, uid).map_err(at(Step::User))?;
+        }
+        if let Some(mask) = self.umask {
+            umask(mask);
+        }
+        if let Some(cwd) = &self.cwd {
+            unistd::chdir(cwd.as_c_str()).map_err(at(Step::Cwd))?;
+        }
+        sys::default_signals().map_err(|error| (Step::Signals, error))?;
+        set_pdeathsig(Signal::SIGKILL).map_err(at(Step::DeathSignal))?;
+        if unistd::getppid() != self.sidecar {
+            sys::exit_at_once(1); // it died before the signal was asked for: nobody is there to be told
+        }
+        self.ends.as_ref().map_or(Ok(()), Ends::pass_to_exec).map_err(|error| (Step::Link, error))
+    }
+}
+
+/// # Signal safety
+/// System calls only.
+fn write_file(path: &CStr, bytes: &[u8]) -> nix::Result<()> {
+    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    unistd::write(&file, bytes).map(drop)
+}
+
+impl Step {
+    const ALL: [Self; 9] = [
+        Self::OpenFiles,
+        Self::OomScoreAdj,
+        Self::Nice,
+        Self::Group,
+        Self::User,
+        Self::Cwd,
+        Self::Signals,
+        Self::DeathSignal,
+        Self::Link,
+    ];
+
+    fn sentence(self, birth: &Birth, error: &io::Error) -> String {
+        let needed = match self {
+            Self::OpenFiles | Self::OomScoreAdj => "CAP_SYS_RESOURCE",
+            Self::Nice => "CAP_SYS_NICE",
+            Self::Group => "CAP_SETGID",
+            Self::User => "CAP_SETUID",
+            Self::Cwd | Self::Signals | Self::DeathSignal | Self::Link => "",
+        };
+        let allowed = match error.kind() {
+            io::ErrorKind::PermissionDenied if !needed.is_empty() => {
+                format!("; the sidecar needs to be root, with {needed}")
+            }
+            _ => String::new(),
+        };
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let number = |value: Option<i32>| value.unwrap_or_default();
+        match self {
+            Self::OpenFiles => {
+                let limit = birth.limit_nofile.unwrap_or_default();
+                format!("limit_nofile: cannot set the limit of open files to {limit}: {error}{allowed}")
+            }
+            Self::OomScoreAdj => {
+                format!("oom_score_adj: cannot be set to {}: {error}{allowed}", number(birth.oom_score_adj))
+            }
+            Self::Nice => format!("nice: cannot be set to {}: {error}{allowed}", number(birth.nice)),
+            Self::Group => {
+                let (group, user) = (text(&birth.group), text(&birth.user));
+                match birth.group {
+                    Some(_) => format!("group: cannot become group {group}: {error}{allowed}"),
+                    None => format!("user: cannot take the groups of {user}: {error}{allowed}"),
+                }
+            }
+            Self::User => format!("user: cannot become {}: {error}{allowed}", text(&birth.user)),
+            Self::Cwd => {
+                let cwd = birth.cwd.as_deref().unwrap_or(Path::new(""));
+                let who = birth.user.as_ref().map_or(String::new(), |user| format!(" as {user}"));
+                format!("cwd: cannot change to {}{who}: {error}", cwd.display())
+            }
+            Self::Signals => format!("the signal mask cannot be emptied: {error}"),
+            Self::DeathSignal => format!("PR_SET_PDEATHSIG: {error}"),
+            Self::Link => format!("the link cannot be handed on: {error}"),
+        }
     }
 }
 
@@ -114,13 +363,49 @@ mod tests {
 
     use super::*;
 
-    fn run(script: &str) -> ExitStatus {
-        let command = ["sh".into(), "-c".into(), script.into()];
-        let process = Process::spawn(&command, "run/0", Path::new("/run/x.sock"), None).unwrap();
+    fn spawn(birth: &Birth, command: &[OsString]) -> io::Result<Process> {
+        let socket = Path::new("/run/x.sock");
+        Process::spawn(Start {
+            command,
+            birth,
+            variables: &birth.env,
+            run: "run/0",
+            socket,
+            output: [Stdio::inherit(), Stdio::inherit()],
+            ends: None,
+        })
+    }
+
+    fn run_with(birth: &Birth, script: &str) -> ExitStatus {
+        let process = spawn(birth, &["sh".into(), "-c".into(), script.into()]).unwrap();
         let ended =
             poll(&mut [PollFd::new(process.pidfd(), PollFlags::POLLIN)], PollTimeout::from(10_000_u16));
         assert_eq!(ended, Ok(1), "{script} has not ended within 10 s");
         process.reap().unwrap().unwrap()
+    }
+
+    fn run(script: &str) -> ExitStatus {
+        run_with(&Birth::default(), script)
+    }
+
+    #[track_caller]
+    fn holds(birth: &Birth, condition: &str) {
+        assert_eq!(run_with(birth, condition), ExitStatus::Code(0), "{condition} with {birth:?}");
+    }
+
+    /// Why a process with `birth` does not start.
+    #[track_caller]
+    fn refused(birth: &Birth) -> String {
+        spawn(birth, &["true".into()]).unwrap_err().to_string()
+    }
+
+    /// Changing the user needs root; without it these rules are seen where CI runs as root.
+    fn is_root() -> bool {
+        let root = unistd::geteuid().is_root();
+        if !root {
+            eprintln!("not root: changes of user are not tried");
+        }
+        root
     }
 
     #[test]
@@ -140,8 +425,121 @@ mod tests {
 
     #[test]
     fn what_cannot_be_started_says_why() {
-        let error = Process::spawn(&["/no/such/file".into()], "run/0", Path::new("/x"), None).unwrap_err();
+        let error = spawn(&Birth::default(), &["/no/such/file".into()]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(error.to_string(), "cannot execute /no/such/file: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn nothing_of_a_failed_start_stays_open() {
+        let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let wrong = Birth { cwd: Some("/no/such/directory".into()), ..Birth::default() };
+        refused(&wrong);
+        // Other tests of this program open descriptors too: twenty leaks would stand out among them.
+        let before = count();
+        (0..100).for_each(|_| drop(refused(&wrong)));
+        assert!(count() < before + 50);
+    }
+
+    #[test]
+    fn umask_nice_and_directory_are_as_asked_for() {
+        holds(&Birth { umask: Some(0o027), ..Birth::default() }, "test $(umask) = 0027");
+        holds(&Birth { nice: Some(7), ..Birth::default() }, "test $(nice) = 7");
+        let cwd = Birth { cwd: Some("/usr/lib".into()), ..Birth::default() };
+        holds(&cwd, "test $(pwd -P) = $(readlink -f /usr/lib) -a $PWD = /usr/lib");
+        let adjusted = Birth { oom_score_adj: Some(500), ..Birth::default() };
+        holds(&adjusted, "test $(cat /proc/self/oom_score_adj) = 500");
+        let env =
+            Birth { env: vec![("A".into(), "1".into()), ("A".into(), "a b=2".into())], ..Birth::default() };
+        holds(&env, "test \"$A\" = 'a b=2'");
+        let env = Birth { env: vec![(RUN_VARIABLE.into(), "mine".into())], ..Birth::default() };
+        holds(&env, "test $RUSTDAEMON_RUN = run/0");
+    }
+
+    #[test]
+    fn a_symlink_is_followed_at_each_start() {
+        let directory = std::env::temp_dir().join(format!("rd-process-{}", std::process::id()));
+        let current = directory.join("current");
+        let birth = Birth { cwd: Some(current.clone()), ..Birth::default() };
+        for release in ["1", "2"] {
+            std::fs::create_dir_all(directory.join(release)).unwrap();
+            let _ = std::fs::remove_file(&current);
+            std::os::unix::fs::symlink(release, &current).unwrap();
+            holds(&birth, &format!("test $(basename $(pwd -P)) = {release} -a $(basename $PWD) = current"));
+        }
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn open_files_are_limited_as_asked_for_else_as_the_sidecar_found_them() {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let limited = Birth { limit_nofile: Some(77), ..Birth::default() };
+        holds(&limited, "test $(ulimit -Sn) = 77 -a $(ulimit -Hn) = 77");
+        capture_origin(None).unwrap();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (hard, hard));
+        holds(&Birth::default(), &format!("test $(ulimit -Sn) = {soft} -a $(ulimit -Hn) = {hard}"));
+    }
+
+    #[test]
+    fn a_user_comes_with_its_groups_and_its_home() {
+        if !is_root() {
+            return;
+        }
+        let birth = Birth { user: Some("daemon".into()), cwd: Some("/".into()), ..Birth::default() };
+        holds(&birth, "test $(id -un):$(id -gn):$(id -Gn) = daemon:daemon:\"$(id -Gn daemon)\"");
+        holds(&birth, "grep -qE '^Uid:(\\s1){4}' /proc/self/status");
+        holds(&birth, "test $USER:$LOGNAME:$HOME = daemon:daemon:$(getent passwd daemon | cut -d: -f6)");
+        let group = Birth { group: Some("nogroup".into()), ..birth.clone() };
+        holds(&group, "test $(id -gn) = nogroup");
+        let own = Birth { env: vec![("HOME".into(), "/srv".into())], ..birth.clone() };
+        holds(&own, "test $HOME = /srv");
+        let all = Birth { nice: Some(-5), oom_score_adj: Some(100), limit_nofile: Some(99), ..birth };
+        holds(&all, "test $(nice):$(cat /proc/self/oom_score_adj):$(ulimit -n) = -5:100:99");
+    }
+
+    #[test]
+    fn what_is_not_possible_is_one_sentence_with_its_value() {
+        let missing = Birth { cwd: Some("/no/such".into()), ..Birth::default() };
+        assert_eq!(
+            refused(&missing),
+            "cwd: cannot change to /no/such: No such file or directory (os error 2)"
+        );
+        let user = Birth { user: Some("nobody-at-all".into()), ..Birth::default() };
+        assert_eq!(refused(&user), "user: there is no user \"nobody-at-all\" on this system");
+        let files = Birth { limit_nofile: Some(u64::MAX - 1), ..Birth::default() };
+        assert!(
+            refused(&files).starts_with(&format!(
+                "limit_nofile: cannot set the limit of open files to {}",
+                u64::MAX - 1
+            ))
+        );
+        if !is_root() {
+            return;
+        }
+        let directory = std::env::temp_dir().join(format!("rd-closed-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let closed = Birth { cwd: Some(directory.clone()), user: Some("daemon".into()), ..Birth::default() };
+        let error = refused(&closed);
+        std::fs::remove_dir(&directory).unwrap();
+        let shown = directory.display();
+        assert_eq!(
+            error,
+            format!("cwd: cannot change to {shown} as daemon: Permission denied (os error 13)")
+        );
+    }
+
+    #[test]
+    fn a_child_asks_to_die_with_us() {
+        // PR_GET_PDEATHSIG of another process cannot be asked for: perl asks in the child itself. Also as another user.
+        let births = match is_root() {
+            false => vec![Birth::default()],
+            true => vec![Birth::default(), Birth { user: Some("daemon".into()), ..Birth::default() }],
+        };
+        for birth in births {
+            let ask = r#"perl -e 'my $s = pack("i", 0); syscall(157, 2, $s); exit unpack("i", $s)'"#;
+            assert_eq!(run_with(&birth, &format!("exec {ask}")), ExitStatus::Code(libc::SIGKILL));
+        }
     }
 
     #[test]

@@ -27,7 +27,12 @@ pub struct Entry {
     pub request: Request,
     /// Who has it; `None`: it waits.
     pub worker: Option<WorkerId>,
-    deadline: Instant,
+    /// The number of the pool that it is counted for.
+    pub pool: usize,
+    /// When it is answered without a reply.
+    pub deadline: Instant,
+    /// How long that is.
+    pub limit: Duration,
 }
 
 impl Entry {
@@ -45,50 +50,84 @@ pub struct Router {
     queue: VecDeque<u64>,
     deadlines: BTreeSet<(Instant, u64)>,
     next: u64,
-    limit: usize,
+    counts: Vec<Counts>,
+}
+
+/// One pool's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that wait for a worker.
+    pub waiting: usize,
+    /// Requests that a worker has.
+    pub in_flight: usize,
     /// Requests accepted since the start.
     pub accepted: u64,
     /// Replies that came after their request had been answered otherwise.
     pub late: u64,
 }
 
+/// A pool's limits for its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The pool's number.
+    pub pool: usize,
+    /// How many may wait.
+    pub queue: usize,
+    /// How long a client waits.
+    pub timeout: Duration,
+}
+
 impl Router {
-    /// An empty one; `limit` requests may wait.
+    /// An empty one for so many pools.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(pools: usize) -> Self {
         Self {
             entries: HashMap::new(),
             queue: VecDeque::new(),
             deadlines: BTreeSet::new(),
             next: 1,
-            limit,
-            accepted: 0,
-            late: 0,
+            counts: vec![Counts::default(); pools],
         }
     }
 
-    /// Takes a request in and gives it to `worker`, or queues it. Its number; `None`: the queue is full.
+    /// Takes a request in and gives it to `worker`, or queues it. Its number and deadline; `None`: the queue is full.
     pub fn accept(
         &mut self,
         now: Instant,
         client: ClientId,
         request: Request,
-        timeout: Duration,
+        limits: Limits,
         worker: Option<WorkerId>,
-    ) -> Option<u64> {
+    ) -> Option<(u64, Instant)> {
+        let Limits { pool, queue, timeout } = limits;
         if worker.is_none() {
-            if self.queue.len() >= self.limit {
+            if self.counts(pool).waiting >= queue {
                 return None;
             }
             self.queue.push_back(self.next);
         }
         let sequence = self.next;
         self.next += 1;
-        self.accepted += 1;
         let deadline = now + timeout;
         self.deadlines.insert((deadline, sequence));
-        self.entries.insert(sequence, Entry { client, request, worker, deadline });
-        Some(sequence)
+        self.entries.insert(sequence, Entry { client, request, worker, pool, deadline, limit: timeout });
+        self.count(pool, |counts| {
+            counts.accepted += 1;
+            *counts.of(worker.is_some()) += 1;
+        });
+        Some((sequence, deadline))
+    }
+
+    /// A pool's figures.
+    #[must_use]
+    pub fn counts(&self, pool: usize) -> Counts {
+        self.counts.get(pool).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, pool: usize, change: impl FnOnce(&mut Counts)) {
+        if let Some(counts) = self.counts.get_mut(pool) {
+            change(counts);
+        }
     }
 
     /// The first waiting request that `fits`, now `worker`'s.
@@ -99,13 +138,16 @@ impl Router {
         let sequence = self.queue.remove(at)?;
         let entry = self.entries.get_mut(&sequence)?;
         entry.worker = Some(worker);
-        Some((sequence, entry))
+        let waited_for = std::mem::replace(&mut entry.pool, worker.pool());
+        self.count(waited_for, |counts| counts.waiting -= 1);
+        self.count(worker.pool(), |counts| counts.in_flight += 1);
+        self.entries.get(&sequence).map(|entry| (sequence, entry))
     }
 
     /// `worker` has answered. `None`: the request is not, or no longer, its own.
     pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
         let entry = self.take_from(worker, sequence);
-        self.late += u64::from(entry.is_none());
+        self.count(worker.pool(), |counts| counts.late += u64::from(entry.is_none()));
         entry
     }
 
@@ -113,10 +155,16 @@ impl Router {
     /// others.
     pub fn worker_ended(&mut self, worker: WorkerId, begun: u64) -> Vec<Entry> {
         let sent = self.entries.iter_mut().filter(|(_, entry)| entry.worker == Some(worker));
+        let mut moved = 0;
         for (sequence, entry) in sent.filter(|(sequence, _)| **sequence != begun) {
             entry.worker = None;
             self.queue.push_front(*sequence);
+            moved += 1;
         }
+        self.count(worker.pool(), |counts| {
+            counts.in_flight -= moved;
+            counts.waiting += moved;
+        });
         self.take_from(worker, begun).into_iter().collect()
     }
 
@@ -148,18 +196,6 @@ impl Router {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Requests that wait for a worker.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Requests that a worker has.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.entries.len() - self.queue.len()
-    }
-
     fn take_all(&mut self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let wanted = self.entries.iter().filter(|(_, entry)| wanted(entry));
         let mut sequences: Vec<u64> = wanted.map(|(sequence, _)| *sequence).collect();
@@ -179,7 +215,14 @@ impl Router {
         if entry.worker.is_none() {
             self.queue.retain(|waiting| *waiting != sequence);
         }
+        self.count(entry.pool, |counts| *counts.of(entry.worker.is_some()) -= 1);
         Some(entry)
+    }
+}
+
+impl Counts {
+    fn of(&mut self, in_flight: bool) -> &mut usize {
+        if in_flight { &mut self.in_flight } else { &mut self.waiting }
     }
 }
 
@@ -198,11 +241,28 @@ mod tests {
     }
 
     fn router(waiting: &[&str]) -> (Router, Instant) {
-        let (mut router, now) = (Router::new(4), Instant::now());
+        let (mut router, now) = (Router::new(1), Instant::now());
         for method in waiting {
-            router.accept(now, ClientId(1), request(method), TIMEOUT, None).unwrap();
+            accept(&mut router, now, 1, method, TIMEOUT, None).unwrap();
         }
         (router, now)
+    }
+
+    fn accept(
+        router: &mut Router,
+        now: Instant,
+        client: u64,
+        method: &str,
+        timeout: Duration,
+        worker: Option<WorkerId>,
+    ) -> Option<u64> {
+        let limits = Limits { pool: 0, queue: 4, timeout };
+        Some(router.accept(now, ClientId(client), request(method), limits, worker)?.0)
+    }
+
+    fn figures(router: &Router) -> (usize, usize) {
+        let counts = router.counts(0);
+        (counts.waiting, counts.in_flight)
     }
 
     #[test]
@@ -210,45 +270,45 @@ mod tests {
         let (mut router, _) = router(&["a", "b", "a"]);
         assert_eq!(router.assign(WORKER, |method| method == "b").unwrap().0, 2);
         assert_eq!(router.assign(WORKER, |_| true).unwrap().0, 1);
-        assert_eq!((router.waiting(), router.in_flight()), (1, 2));
+        assert_eq!(figures(&router), (1, 2));
         assert_eq!(router.assign(WORKER, |method| method == "x"), None);
     }
 
     #[test]
     fn a_full_queue_takes_no_more_but_an_idle_worker_does() {
         let (mut router, now) = router(&["a"; 4]);
-        assert_eq!(router.accept(now, ClientId(1), request("a"), TIMEOUT, None), None);
-        assert!(router.accept(now, ClientId(1), request("a"), TIMEOUT, Some(WORKER)).is_some());
-        assert_eq!((router.waiting(), router.in_flight()), (4, 1));
+        assert_eq!(accept(&mut router, now, 1, "a", TIMEOUT, None), None);
+        assert!(accept(&mut router, now, 1, "a", TIMEOUT, Some(WORKER)).is_some());
+        assert_eq!(figures(&router), (4, 1));
     }
 
     #[test]
     fn one_request_has_one_answer() {
         let (mut router, now) = router(&[]);
-        let sequence = router.accept(now, ClientId(1), request("a"), TIMEOUT, Some(WORKER)).unwrap();
+        let sequence = accept(&mut router, now, 1, "a", TIMEOUT, Some(WORKER)).unwrap();
         assert_eq!(router.replied(WorkerId(2), sequence), None, "another worker's reply");
         assert!(router.replied(WORKER, sequence).is_some());
         assert_eq!(router.replied(WORKER, sequence), None, "a second reply");
         assert_eq!(router.worker_ended(WORKER, sequence), []);
         assert_eq!(router.expired(now + TIMEOUT), []);
-        assert_eq!(router.late, 2);
+        assert_eq!(router.counts(0).late, 2);
     }
 
     #[test]
     fn a_workers_end_takes_only_what_it_had() {
         let (mut router, now) = router(&["a"]);
-        let begun = router.accept(now, ClientId(2), request("b"), TIMEOUT, Some(WORKER)).unwrap();
+        let begun = accept(&mut router, now, 2, "b", TIMEOUT, Some(WORKER)).unwrap();
         let ended = router.worker_ended(WORKER, begun);
         assert_eq!(ended.iter().map(|entry| entry.client).collect::<Vec<_>>(), [ClientId(2)]);
-        assert_eq!((router.waiting(), router.in_flight()), (1, 0));
+        assert_eq!(figures(&router), (1, 0));
     }
 
     #[test]
     fn what_an_ended_worker_had_not_begun_waits_again_before_all_others() {
         let (mut router, now) = router(&["a"]);
-        let sent = router.accept(now, ClientId(2), request("b"), TIMEOUT, Some(WORKER)).unwrap();
+        let sent = accept(&mut router, now, 2, "b", TIMEOUT, Some(WORKER)).unwrap();
         assert_eq!(router.worker_ended(WORKER, sent - 1), []);
-        assert_eq!((router.waiting(), router.in_flight()), (2, 0));
+        assert_eq!(figures(&router), (2, 0));
         assert_eq!(router.assign(WorkerId(2), |_| true).unwrap().0, sent);
         assert_eq!(router.replied(WORKER, sent), None, "it is no longer the first one's");
     }
@@ -256,7 +316,7 @@ mod tests {
     #[test]
     fn deadlines_pass_in_the_queue_and_in_flight() {
         let (mut router, now) = router(&["a"]);
-        let sequence = router.accept(now, ClientId(2), request("b"), TIMEOUT * 2, Some(WORKER)).unwrap();
+        let sequence = accept(&mut router, now, 2, "b", TIMEOUT * 2, Some(WORKER)).unwrap();
         assert_eq!(router.next_deadline(), Some(now + TIMEOUT));
         assert_eq!(
             router.expired(now + TIMEOUT).iter().map(|entry| entry.worker).collect::<Vec<_>>(),
@@ -272,7 +332,7 @@ mod tests {
     fn what_nobody_offers_is_refused() {
         let (mut router, _) = router(&["a", "x", "a"]);
         assert_eq!(router.refuse_waiting(|method| method == "a").len(), 1);
-        assert_eq!(router.waiting(), 2);
+        assert_eq!(figures(&router).0, 2);
         assert_eq!(router.refuse_waiting(|_| false).len(), 2);
     }
 }

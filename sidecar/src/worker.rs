@@ -8,23 +8,24 @@
 //! Nothing that the worker wrote. What we wrote and it never read is its requests' affair: the daemon knows them.
 //!
 //! # Rules
-//! Never blocks. Reads facts off the page, decides nothing by them.
+//! Never blocks. Reads facts off the page and /proc; what they mean, `doing` says.
 //! Sources: pipe(7).
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustdaemon_core::link::{
-    self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Method, Signalled, Taken,
+    self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
 };
-use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::slot::{Failure, SlotPage};
 use rustdaemon_core::sys;
 
-use crate::process::Process;
+use crate::doing::{self, Doing, Texts};
+use crate::proc::Facts;
+use crate::process::{Process, Start};
+use crate::reason::{Look, Remains};
 
 /// A living worker.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub enum Message {
     /// It stands at the gate.
     Hello(Hello),
     /// It serves these methods.
-    Ready(Vec<Method>),
+    Ready(Ready),
     /// It has answered a request.
     Reply {
         /// The request's number.
@@ -52,6 +53,10 @@ pub enum Message {
     Signalled(Signalled),
     /// Its script has these stop signals.
     Taken(Vec<String>),
+    /// It serves nothing from here on.
+    Paused,
+    /// It serves again.
+    Resumed,
 }
 
 #[derive(Debug)]
@@ -64,26 +69,19 @@ struct Link {
 }
 
 impl Worker {
-    /// Starts `command` as worker `slot` of the run, with a link if `linked`.
+    /// Starts what `start` says, with a link if `linked`; `ends` is filled in here. `life` holds the worker's slot.
     ///
     /// # Errors
     /// No descriptor left, or what [`Process::spawn`] says.
-    pub fn start(
-        command: &[OsString],
-        run: &str,
-        slot: u32,
-        socket: &Path,
-        linked: bool,
-    ) -> io::Result<Self> {
-        let run = format!("{run}/{slot}");
+    pub fn start(start: Start<'_>, linked: bool, life: Option<OwnedFd>) -> io::Result<Self> {
         if !linked {
-            return Ok(Self { process: Process::spawn(command, &run, socket, None)?, link: None });
+            return Ok(Self { process: Process::spawn(start)?, link: None });
         }
         let (to_worker, from_worker) = (sys::pipe()?, sys::pipe()?);
         let (slot, page) = SlotPage::create()?;
         sys::set_nonblocking(to_worker.write.as_fd())?;
         sys::set_nonblocking(from_worker.read.as_fd())?;
-        let ends = Ends { input: to_worker.read, output: from_worker.write, slot };
+        let ends = Ends { input: to_worker.read, output: from_worker.write, slot, life };
         let link = Link {
             input: from_worker.read.into(),
             output: to_worker.write.into(),
@@ -91,7 +89,7 @@ impl Worker {
             decoder: Decoder::default(),
             pending: Vec::new(),
         };
-        Ok(Self { process: Process::spawn(command, &run, socket, Some(ends))?, link: Some(link) })
+        Ok(Self { process: Process::spawn(Start { ends: Some(ends), ..start })?, link: Some(link) })
     }
 
     /// For readiness: frames from the worker, and room for frames to it.
@@ -105,6 +103,64 @@ impl Worker {
     pub fn request_age(&self) -> Option<Duration> {
         let since = self.link.as_ref()?.page.observe().in_hand_since?;
         Some(sys::monotonic().saturating_sub(since))
+    }
+
+    /// What it is doing: a word, one line for people, and for how long. `None`: nothing can be told.
+    #[must_use]
+    pub fn doing(&self) -> Option<(Doing, Option<String>)> {
+        let page = self.link.as_ref().map(|link| &link.page);
+        let seen = page.map(SlotPage::observe);
+        let doing = doing::judge(seen.as_ref(), &Facts::of(self.process.pid), sys::monotonic())?;
+        let line = page.zip(seen).and_then(|(page, seen)| {
+            let texts = Texts { what: page.what(), status: page.status(), place: page.place() };
+            doing::say(&doing, &seen, &texts)
+        });
+        Some((doing, line))
+    }
+
+    /// What it does, judged by how long it has been quiet.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        let facts = Facts::of(self.process.pid);
+        let now = sys::monotonic();
+        let page = self.link.as_ref().map(|link| link.page.observe());
+        let quiet =
+            page.as_ref().and_then(|page| Some(now.saturating_sub(page.busy_since.max(page.progressed_at)?)));
+        let busy = page.as_ref().is_some_and(|page| page.busy_since.is_some());
+        let overdue = page.and_then(|page| page.deadline).is_some_and(|deadline| deadline <= now);
+        let doing = match self.doing() {
+            Some((doing, Some(line))) => format!("{} {line}", doing.word.name()),
+            Some((doing, None)) => doing.word.name().to_owned(),
+            None => "busy".to_owned(),
+        };
+        Look {
+            quiet: quiet.filter(|_| busy),
+            overdue,
+            doing,
+            spared: facts.is_stopped() || facts.tracer != 0,
+        }
+    }
+
+    /// Its memory in bytes; `None`: it has ended.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        Facts::of(self.process.pid).own_memory
+    }
+
+    /// The fatal error and the last exception on its page.
+    #[must_use]
+    pub fn remains(&self) -> [Option<Remains>; 2] {
+        let page = self.link.as_ref().map(|link| &link.page);
+        let remains = |failure: Failure| Remains {
+            message: match failure.class {
+                Some(class) => format!("{class}: {}", failure.message),
+                None => failure.message,
+            },
+            file: failure.file,
+            line: failure.line,
+        };
+        [page.and_then(SlotPage::fatal_error), page.and_then(SlotPage::last_exception)]
+            .map(|failure| failure.map(remains))
     }
 
     /// The request that the worker has begun last, 0: none. A fact only once it has ended.
@@ -126,6 +182,13 @@ impl Worker {
     /// Asks it to finish what it has and to end.
     pub fn drain(&mut self) {
         self.frame(Kind::Drain, &[]);
+    }
+
+    /// Asks it to serve nothing, or to serve again. It answers with [`Message::Paused`] or [`Message::Resumed`]. Only for
+    /// a link of [`link::PAUSE_VERSION`] or later.
+    #[allow(dead_code, reason = "nobody asks for a pause yet")]
+    pub fn pause(&mut self, paused: bool) {
+        self.frame(if paused { Kind::Pause } else { Kind::Resume }, &[]);
     }
 
     /// Writes one frame, or keeps what the pipe has no room for.
@@ -188,9 +251,7 @@ impl Message {
     fn of(frame: Frame) -> Result<Self, LinkError> {
         match frame.kind {
             Kind::Hello => Hello::parse(&frame.payload).map(Self::Hello),
-            Kind::Ready => {
-                link::from_json::<link::Ready>(&frame.payload).map(|ready| Self::Ready(ready.methods))
-            }
+            Kind::Ready => link::from_json(&frame.payload).map(Self::Ready),
             Kind::Reply => {
                 let outcome = match frame.flags {
                     link::DATA if frame.payload.contains(&b'\n') => {
@@ -203,7 +264,9 @@ impl Message {
             }
             Kind::Signalled => link::from_json(&frame.payload).map(Self::Signalled),
             Kind::Taken => link::from_json::<Taken>(&frame.payload).map(|taken| Self::Taken(taken.signals)),
-            Kind::Go | Kind::Refused | Kind::Request | Kind::Drain => {
+            Kind::Paused => Ok(Self::Paused),
+            Kind::Resumed => Ok(Self::Resumed),
+            Kind::Go | Kind::Refused | Kind::Request | Kind::Drain | Kind::Pause | Kind::Resume => {
                 Err(LinkError::Malformed("a frame that only a sidecar sends"))
             }
         }
@@ -212,7 +275,12 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+
+    use std::path::Path;
+
     use super::*;
+    use crate::birth::Birth;
 
     #[test]
     fn what_a_worker_wrote_before_its_death_is_read() {
@@ -220,11 +288,20 @@ mod tests {
         let script = r#"fd=${RUSTDAEMON_LINK#*out=}; fd=${fd%%:*}
             printf '\016\0\0\0\004\0\0\0\0\0\0\0\0\0\0\0{"methods":[]}' >&"$fd""#;
         let command = ["bash".into(), "-c".into(), script.into()];
-        let mut worker = Worker::start(&command, "run", 0, Path::new("/run/x.sock"), true).unwrap();
+        let start = Start {
+            command: &command,
+            birth: &Birth::default(),
+            variables: &[],
+            run: "run/0",
+            socket: Path::new("/run/x.sock"),
+            output: [Stdio::null(), Stdio::null()],
+            ends: None,
+        };
+        let mut worker = Worker::start(start, true, None).unwrap();
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();
-        assert_eq!(worker.read(), (vec![Message::Ready(Vec::new())], None));
+        assert_eq!(worker.read(), (vec![Message::Ready(Ready::default())], None));
         worker.drain();
         let kept = worker.link.map(|link| link.pending);
         assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");

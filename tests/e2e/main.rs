@@ -8,6 +8,10 @@
     reason = "helpers of tests fail like the tests"
 )]
 
+// PHP under something that is killed.
+mod family;
+// What a worker is doing, and where.
+mod doing;
 // `install()` in scripts that something else started: a worker, a wrapper, nobody.
 mod gate;
 // Handlers: arguments in, results and exceptions out.

@@ -73,7 +73,7 @@ fn a_stop_signal_wakes_a_worker_in_its_loop() {
     sidecar.wait_state(0, "idle");
     sidecar.signal_worker(0, Signal::SIGTERM);
     eventually("the worker is replaced", || match sidecar.worker(0) {
-        worker if worker["restarts"] == 1 && worker["last_exit"] == "exit 0" => Ok(()),
+        worker if worker["restarts"] == 1 && worker["last_exit_reason"]["code"] == 0 => Ok(()),
         worker => Err(worker.to_string()),
     });
 }

@@ -53,7 +53,7 @@ fn a_script_becomes_the_sidecar_in_its_own_process() {
 
     sidecar.kill_worker(0);
     assert_eq!(sidecar.call("pid", json!([])), Ok(json!(sidecar.worker_pid(0))));
-    assert_eq!(sidecar.worker(0)["last_exit"], "killed by SIGKILL");
+    assert_eq!(sidecar.worker(0)["last_exit"], "killed by SIGKILL from outside");
 
     let ended = sidecar.stop();
     assert_eq!(ended.code(), 0);
@@ -67,7 +67,7 @@ fn a_script_becomes_the_sidecar_in_its_own_process() {
     // Written before the execve, by the first worker and by the second one; the first worker was killed in run().
     assert_eq!(
         ended.stdout,
-        "before install\nbefore install\ninstalled\nbefore install\ninstalled\nafter run\n"
+        "before install\nmain#0 | before install\nmain#0 | installed\nmain#0 | before install\nmain#0 | installed\nmain#0 | after run\n"
     );
 }
 

@@ -10,6 +10,8 @@
     reason = "helpers of tests fail like the tests"
 )]
 
+// Sidecars and workers, killed at random.
+mod kills;
 // Signals by the ten thousand.
 mod storm;
 

@@ -101,7 +101,7 @@ fn term_in_a_storm_drains_a_worker() {
     drop(held);
     assert_eq!(client.receive(), (id, Ok(json!("held"))), "the request in hand is answered");
     eventually("the worker is replaced", || match sidecar.worker(0) {
-        worker if worker["restarts"] == 1 && worker["last_exit"] == "exit 0" => Ok(()),
+        worker if worker["restarts"] == 1 && worker["last_exit_reason"]["code"] == 0 => Ok(()),
         worker => Err(worker.to_string()),
     });
 }

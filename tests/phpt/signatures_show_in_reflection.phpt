@@ -15,8 +15,10 @@ foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class] as $class) {
         echo '    : ', $method->getReturnType() ?? '-', "\n";
     }
 }
-foreach ((new ReflectionClass(RustDaemon\SignalInfo::class))->getProperties() as $property) {
-    echo implode(' ', Reflection::getModifierNames($property->getModifiers())), ' ', $property->getType(), ' ', $property->getName(), "\n";
+foreach ([RustDaemon\SignalInfo::class, RustDaemon\ExitReason::class] as $class) {
+    foreach ((new ReflectionClass($class))->getProperties() as $property) {
+        echo implode(' ', Reflection::getModifierNames($property->getModifiers())), ' ', $property->getType(), ' ', $property->getName(), "\n";
+    }
 }
 ?>
 --EXPECT--
@@ -45,6 +47,29 @@ public sleep
     : bool
 public shouldStop
     : bool
+public ready
+    : RustDaemon\Worker
+public busy
+    string $what
+    ?float $deadline = NULL
+    : void
+public idle
+    : void
+public progress
+    ?string $status = NULL
+    : void
+public onStart
+    callable $callback
+    : RustDaemon\Worker
+public onStop
+    callable $callback
+    : RustDaemon\Worker
+public onPause
+    callable $callback
+    : RustDaemon\Worker
+public onResume
+    callable $callback
+    : RustDaemon\Worker
 public supervised
     : bool
 private __construct
@@ -94,3 +119,16 @@ public readonly ?int senderUid
 public readonly ?string senderCommand
 public readonly ?int value
 public readonly int count
+public readonly string reason
+public readonly string message
+public readonly ?int code
+public readonly ?string signal
+public readonly ?int senderPid
+public readonly ?int senderUid
+public readonly ?string senderCommand
+public readonly ?string error
+public readonly ?string file
+public readonly ?int line
+public readonly float ran
+public readonly float at
+public readonly array log

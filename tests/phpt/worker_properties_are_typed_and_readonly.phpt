@@ -1,5 +1,5 @@
 --TEST--
-name, slot and generation are typed readonly properties; nothing can be added
+name, slot, generation and predecessor are typed readonly properties; nothing can be added
 --EXTENSIONS--
 rustdaemon
 --FILE--
@@ -34,6 +34,7 @@ var_dump((new ReflectionClass($worker))->isFinal());
 public readonly string name = 'opcua'
 public readonly int slot = 0
 public readonly int generation = 1
+public readonly ?RustDaemon\ExitReason predecessor = NULL
 Error: Cannot modify readonly property RustDaemon\Worker::$name
 Error: Cannot modify readonly property RustDaemon\Worker::$slot
 Error: Cannot unset readonly property RustDaemon\Worker::$generation

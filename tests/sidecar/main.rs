@@ -13,10 +13,16 @@
 mod bad_input;
 // `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.
 mod cli;
+// The configuration file: what it says, and how it is refused.
+mod config;
+// What becomes of everybody when a sidecar dies, stops or is PID 1.
+mod family;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
 // Deaths, restarts, backoff.
 mod restart;
+// What workers write, and where it goes.
+mod logs;
 // Requests: where they go, and that each has exactly one answer.
 mod routing;
 // The socket's file: mode, owner, stale and live ones.

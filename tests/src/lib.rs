@@ -20,6 +20,7 @@
 
 mod client;
 mod gate;
+mod observer;
 mod php;
 mod process;
 mod sidecar;
@@ -27,7 +28,8 @@ mod wait;
 
 pub use client::{Client, Reply};
 pub use gate::Gate;
+pub use observer::{Observer, Report};
 pub use php::Php;
-pub use process::{Ended, Process, end_those_with};
+pub use process::{Ended, Process, end_those_with, kill_if_with, signal_if_with, those_with};
 pub use sidecar::{Builder, Sidecar, sidecar_binary};
 pub use wait::{PATIENCE, Watchdog, eventually, watchdog};

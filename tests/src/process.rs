@@ -178,7 +178,6 @@ fn carries(pid: i32, wanted: &[u8]) -> bool {
 
 /// Kills the processes that carry `variable=value` in their environment and waits until there are none: what a killed sidecar has left behind.
 pub fn end_those_with(variable: &str, value: &str) {
-    let wanted = format!("{variable}={value}").into_bytes();
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let left = those_with(variable, value);
@@ -186,14 +185,27 @@ pub fn end_those_with(variable: &str, value: &str) {
             return;
         }
         for pid in left {
-            // Looked at again behind the pidfd: the number may mean another process by now.
-            let Ok(pidfd) = sys::pidfd_open(pid) else { continue };
-            if carries(pid, &wanted) {
-                let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-                has_ended(pidfd.as_fd(), PATIENCE);
-            }
+            kill_if_with(pid, variable, value);
         }
     }
+}
+
+/// Kills `pid` and waits for its end, if it still carries `variable=value`; whether it did.
+pub fn kill_if_with(pid: i32, variable: &str, value: &str) -> bool {
+    let Ok(pidfd) = sys::pidfd_open(pid) else { return false };
+    let known = signal_if_with(pid, Signal::SIGKILL, variable, value);
+    if known {
+        has_ended(pidfd.as_fd(), PATIENCE);
+    }
+    known
+}
+
+/// Sends `pid` a signal, if it still carries `variable=value`; whether it did.
+pub fn signal_if_with(pid: i32, signal: Signal, variable: &str, value: &str) -> bool {
+    let wanted = format!("{variable}={value}").into_bytes();
+    // Looked at again behind the pidfd: the number may mean another process by now.
+    let Ok(pidfd) = sys::pidfd_open(pid) else { return false };
+    carries(pid, &wanted) && sys::pidfd_send_signal(pidfd.as_fd(), signal as i32).is_ok()
 }
 
 #[cfg(test)]

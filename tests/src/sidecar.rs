@@ -87,7 +87,8 @@ impl Builder {
     #[track_caller]
     fn process(&self) -> Process {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("{}\nexec \"$@\"", self.limits), "sh"]);
+        // One file for both: its own lines and its workers' in the order written.
+        command.args(["-c", &format!("{}\nexec \"$@\" >&2", self.limits), "sh"]);
         command.arg(sidecar_binary()).args(["run", "--socket"]).arg(self.socket());
         command.args(&self.flags).arg("--").args(&self.command);
         Process::start(outside_any_sidecar(command, &self.variables))
@@ -237,7 +238,7 @@ impl Sidecar {
     /// Its log so far, and what its workers have written.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.stderr()
+        self.process.stderr() + &self.process.stdout()
     }
 
     /// The lines of its log that hold `text`.
@@ -342,11 +343,37 @@ impl Killed {
         self.0.descendants()
     }
 
+    /// TERM for the one that was started again, and waits for its end.
+    #[track_caller]
+    pub fn stop(&mut self) -> Ended {
+        self.0.stop()
+    }
+
     /// Starts the same once more.
     #[track_caller]
     pub fn start_again(&mut self) -> &Sidecar {
-        self.0.process = self.0.builder.process();
+        self.begin_again();
         self.0.await_socket();
+        &self.0
+    }
+
+    /// Starts the same once more and does not wait until its socket answers.
+    #[track_caller]
+    pub fn begin_again(&mut self) -> &Sidecar {
+        self.0.process = self.0.builder.process();
+        &self.0
+    }
+
+    /// Kills the one that was started again, in whatever it does.
+    #[track_caller]
+    pub fn kill_again(&mut self) {
+        self.0.signal(Signal::SIGKILL);
+        self.0.wait();
+    }
+
+    /// The one that was started again.
+    #[must_use]
+    pub fn sidecar(&self) -> &Sidecar {
         &self.0
     }
 }

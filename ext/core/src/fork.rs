@@ -6,8 +6,8 @@
 //! once waits in the kernel until the child is ready for it, and none of its parent's is recorded there.
 //!
 //! # Correct order
-//! In the child: the descriptors become inert, the recorded signals are forgotten, the generation counts up, the mask
-//! is given back. Who owns a descriptor closes it later as ever: its number stays taken, so it cannot be closed twice.
+//! In the child: the descriptors become inert, the pulse and the recorded signals are forgotten, the generation counts
+//! up, the mask is given back. Who owns a descriptor closes it later as ever: its number stays taken, so it cannot be closed twice.
 //!
 //! # Rules
 //! The child's handler makes system calls and stores atomics, nothing else: another thread may have held any lock.
@@ -20,7 +20,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-use crate::signal;
+use crate::{pulse, signal};
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Descriptors that only this process may use; -1: a free place.
@@ -90,6 +90,7 @@ extern "C" fn child() {
             make_inert(number);
         }
     }
+    pulse::in_child();
     let mut mask = MASK.take();
     signal::in_child(&mut mask);
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -111,6 +112,8 @@ fn make_inert(number: i32) {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
 
     use nix::sys::signal::Signal;
     use nix::sys::wait::WaitStatus;
@@ -118,6 +121,7 @@ mod tests {
     use super::*;
     use crate::signal::tests::{FLAG, alone, in_fork, raise, readable};
     use crate::signal::{Capture, Meaning};
+    use crate::slot::{Phase, SlotPage};
     use crate::sys;
 
     #[test]
@@ -149,6 +153,34 @@ mod tests {
         });
         assert!(matches!(end, WaitStatus::Exited(_, 0)), "{end:?}");
         assert!(!readable(capture.stream_fd().unwrap()), "a child's signals wake the child");
+    }
+
+    #[test]
+    fn a_forked_child_has_no_pulse() {
+        static INTERRUPT: AtomicBool = AtomicBool::new(false);
+        let _alone = alone();
+        watch().unwrap();
+        let (fd, _) = SlotPage::create().unwrap();
+        let page: &'static SlotPage = Box::leak(Box::new(SlotPage::attach(fd.as_fd()).unwrap()));
+        // SAFETY: no frames.
+        unsafe { pulse::attach(page, &INTERRUPT, None) };
+        page.busy(Phase::Busy, b"work", None, sys::monotonic());
+        pulse::busy();
+        let end = in_fork(|| {
+            let forgot = pulse::page().is_none() && !pulse::asked();
+            pulse::busy(); // starts nothing
+            pulse::stop(); // joins nobody
+            i32::from(forgot)
+        });
+        assert!(matches!(end, WaitStatus::Exited(_, 1)), "{end:?}");
+        let beats = page.observe().beats;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while page.observe().beats <= beats {
+            assert!(Instant::now() < deadline, "the parent's goes on");
+            std::thread::yield_now();
+        }
+        pulse::stop();
+        assert!(pulse::page().is_none());
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
 //! F3 `self_start`  a script starts itself again under a sidecar
+//! F3 `fork`    what a forked child gives up
 //! F2 `rung`    what install() was given, and where the script stands
-//! F2 `slot`    one worker's page on the scoreboard
-//! F2 `fork`    what a forked child gives up
+//! F2 `pulse`   the thread that says that a worker lives
 //! F1 `link`    frames between sidecar and worker
+//! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
@@ -16,6 +17,7 @@
 pub mod fault;
 pub mod fork;
 pub mod link;
+pub mod pulse;
 pub mod record;
 pub mod rung;
 pub mod self_start;

@@ -15,6 +15,8 @@
 //!   | <--------------- Drain --  |   finish what you have, then end
 //!   | -- Signalled ----------->  |   a stop signal has arrived, and who sent it (version 2)
 //!   | -- Taken --------------->  |   stop signals that the script has given to somebody else (version 2)
+//!   | <------ Pause | Resume --  |   serve nothing from here on | serve again (version 3)
+//!   | -- Paused | Resumed ---->  |   so it is, and the script's onPause or onResume has run (version 3)
 //! ```
 //!
 //! Frame, little-endian:
@@ -38,6 +40,7 @@
 //! # Version history
 //! 1: Hello Go Refused Ready Request Reply Drain.
 //! 2: Signalled Taken.
+//! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -56,9 +59,11 @@ pub const SOCKET_VARIABLE: &str = "RUSTDAEMON_SOCKET";
 /// The lowest link version that this build speaks.
 pub const LOWEST_VERSION: u16 = 1;
 /// The highest link version that this build speaks.
-pub const HIGHEST_VERSION: u16 = 2;
+pub const HIGHEST_VERSION: u16 = 3;
 /// The first version with [`Kind::Signalled`] and [`Kind::Taken`].
 pub const SIGNALS_VERSION: u16 = 2;
+/// The first version with [`Kind::Pause`], [`Kind::Resume`] and their acknowledgements.
+pub const PAUSE_VERSION: u16 = 3;
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -88,6 +93,14 @@ pub enum Kind {
     Signalled = 8,
     /// Worker: these stop signals do not stop it by themselves.
     Taken = 9,
+    /// Sidecar: serve nothing until [`Kind::Resume`].
+    Pause = 10,
+    /// Sidecar: serve again.
+    Resume = 11,
+    /// Worker: it is paused; also when it was already.
+    Paused = 12,
+    /// Worker: it serves again; also when it did already.
+    Resumed = 13,
 }
 
 impl Kind {
@@ -102,6 +115,10 @@ impl Kind {
             7 => Self::Drain,
             8 => Self::Signalled,
             9 => Self::Taken,
+            10 => Self::Pause,
+            11 => Self::Resume,
+            12 => Self::Paused,
+            13 => Self::Resumed,
             _ => return None,
         })
     }
@@ -305,7 +322,7 @@ pub fn common_version((lowest, highest): (u16, u16)) -> Option<u16> {
 }
 
 /// Leave to pass the gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Go {
     /// The link version to speak from here on.
     pub version: u16,
@@ -315,6 +332,42 @@ pub struct Go {
     pub slot: u32,
     /// Which release of the code this worker belongs to: 1, and one more with each reload.
     pub generation: u32,
+    /// How the worker that stood here before ended; `None`: this is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Box<ExitReason>>,
+}
+
+/// Why a worker ended, for its successor and for people.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExitReason {
+    /// One word: `exit`, `signal`, `killed`, `oom`, `stop`, `restart`, `reload`, `max_requests`, `max_lifetime`,
+    /// `memory_soft`, `memory_hard`, `hang`, `error`, `not_started`, `refused` or `link_broken`.
+    pub reason: String,
+    /// One sentence for people.
+    pub message: String,
+    /// Its exit code, when it ended by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it: `SIGKILL`.
+    pub signal: Option<String>,
+    /// Who sent that signal, as far as it is known.
+    pub sender_pid: Option<i32>,
+    /// The sender's user.
+    pub sender_uid: Option<u32>,
+    /// The sender's command name.
+    pub sender_command: Option<String>,
+    /// Class and message of the fatal error, or of the last exception.
+    pub error: Option<String>,
+    /// Where that happened.
+    pub file: Option<String>,
+    /// Where that happened.
+    pub line: Option<u32>,
+    /// How long it ran, in seconds.
+    pub ran: f64,
+    /// When it ended, Unix time in seconds.
+    pub at: f64,
+    /// The last lines that it wrote, at most 20.
+    pub log: Vec<String>,
 }
 
 /// A method that a worker offers.
@@ -335,6 +388,12 @@ pub struct Method {
 pub struct Ready {
     /// All of its methods, in the order of `expose()`.
     pub methods: Vec<Method>,
+    /// It runs a loop of its own and has not entered `run()` or `tick()`: it reads no requests.
+    #[serde(default)]
+    pub own_loop: bool,
+    /// One sentence: why it cannot be told whether this worker hangs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind: Option<String>,
 }
 
 /// A stop signal that has arrived at a worker; the payload of a `Signalled` frame.
@@ -425,16 +484,19 @@ pub struct Ends {
     pub output: OwnedFd,
     /// The slot page, a sealed memfd.
     pub slot: OwnedFd,
+    /// What holds the worker's slot as long as it is open, if the sidecar keeps such locks.
+    pub life: Option<OwnedFd>,
 }
 
 impl Ends {
-    const NAMES: [&str; 3] = ["in", "out", "slot"];
+    const NAMES: [&str; 4] = ["in", "out", "slot", "life"];
 
-    fn all(&self) -> [BorrowedFd<'_>; 3] {
-        [self.input.as_fd(), self.output.as_fd(), self.slot.as_fd()]
+    fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let needed = [self.input.as_fd(), self.output.as_fd(), self.slot.as_fd()];
+        needed.into_iter().chain(self.life.as_ref().map(AsFd::as_fd))
     }
 
-    /// The value of [`LINK_VARIABLE`]: `in=FD:INODE,out=FD:INODE,slot=FD:INODE`.
+    /// The value of [`LINK_VARIABLE`]: `in=FD:INODE,out=FD:INODE,slot=FD:INODE`, with a life lock `,life=FD:INODE`.
     ///
     /// # Errors
     /// What fstat(2) says.
@@ -447,7 +509,7 @@ impl Ends {
         Ok(pairs.join(","))
     }
 
-    /// Lets the three descriptors pass the next execve.
+    /// Lets the descriptors pass the next execve.
     ///
     /// # Errors
     /// `EBADF`.
@@ -455,7 +517,7 @@ impl Ends {
     /// # Signal safety
     /// fcntl(2) only: may run between `fork` and `execve`.
     pub fn pass_to_exec(&self) -> io::Result<()> {
-        self.all().into_iter().try_for_each(|fd| sys::set_close_on_exec(fd, false))
+        self.all().try_for_each(|fd| sys::set_close_on_exec(fd, false))
     }
 
     /// Takes the ends that [`LINK_VARIABLE`] names and makes them close-on-exec. Names that a later sidecar may
@@ -468,7 +530,7 @@ impl Ends {
     /// # Safety
     /// The caller takes ownership of the descriptors that the variable names: call it once per process.
     pub unsafe fn from_variable(value: &str) -> Result<Self, String> {
-        let mut found: [Option<RawFd>; 3] = [None; 3];
+        let mut found = [None; Self::NAMES.len()];
         for pair in value.split(',') {
             let (name, rest) =
                 pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is not NAME=FD:INODE"))?;
@@ -493,8 +555,8 @@ impl Ends {
                 *place = Some(fd);
             }
         }
-        let [Some(input), Some(output), Some(slot)] = found else {
-            return Err(format!("it must name {}", Self::NAMES.join(", ")));
+        let [Some(input), Some(output), Some(slot), life] = found else {
+            return Err("it must name in, out, slot".into());
         };
         // SAFETY: open, checked by inode to be what the sidecar made for us, and ours by this function's contract.
         let ends = unsafe {
@@ -502,6 +564,7 @@ impl Ends {
                 input: OwnedFd::from_raw_fd(input),
                 output: OwnedFd::from_raw_fd(output),
                 slot: OwnedFd::from_raw_fd(slot),
+                life: life.map(|life| OwnedFd::from_raw_fd(life)),
             }
         };
         for fd in ends.all() {
@@ -584,7 +647,8 @@ mod tests {
         assert_eq!(common_version((1, 9)), Some(HIGHEST_VERSION));
         assert_eq!(common_version((0, 1)), Some(1));
         assert_eq!(common_version((2, 2)), Some(2));
-        assert_eq!(common_version((3, 9)), None);
+        assert_eq!(common_version((3, 9)), Some(3));
+        assert_eq!(common_version((4, 9)), None);
         assert_eq!(common_version((0, 0)), None);
     }
 
@@ -608,16 +672,54 @@ mod tests {
     }
 
     #[test]
+    fn what_version_3_added_stays_as_it_is_on_the_wire() {
+        let mut bytes = Vec::new();
+        for kind in [Kind::Pause, Kind::Resume, Kind::Paused, Kind::Resumed] {
+            encode(&mut bytes, kind, 0, 0, &[]).unwrap();
+        }
+        for (header, number) in bytes.chunks(HEADER_BYTES).zip(10..) {
+            assert_eq!(header, [0, 0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes);
+        assert_eq!(decoder.next_frame().unwrap().unwrap().kind, Kind::Pause);
+        let ready = Ready { methods: Vec::new(), own_loop: true, blind: Some("x".into()) };
+        let golden = r#"{"methods":[],"own_loop":true,"blind":"x"}"#;
+        assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
+        assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);
+        let predecessor = ExitReason { reason: "oom".into(), code: Some(255), ..ExitReason::default() };
+        let go = Go { version: 3, predecessor: Some(Box::new(predecessor)), ..Go::default() };
+        let golden = concat!(
+            r#"{"version":3,"name":"","slot":0,"generation":0,"predecessor":{"reason":"oom","message":"","#,
+            r#""code":255,"signal":null,"sender_pid":null,"sender_uid":null,"sender_command":null,"#,
+            r#""error":null,"file":null,"line":null,"ran":0.0,"at":0.0,"log":[]}}"#,
+        );
+        assert_eq!(String::from_utf8(json(&go)).unwrap(), golden);
+        assert_eq!(from_json::<Go>(golden.as_bytes()).unwrap(), go);
+    }
+
+    #[test]
+    fn what_older_versions_say_is_read_with_defaults() {
+        let ready = from_json::<Ready>(br#"{"methods":[]}"#).unwrap();
+        assert_eq!(ready, Ready::default());
+        let go = from_json::<Go>(br#"{"version":1,"name":"a","slot":2,"generation":3}"#).unwrap();
+        assert_eq!((go.version, go.predecessor), (1, None));
+        let later = br#"{"reason":"exit","later":1}"#;
+        assert_eq!(from_json::<ExitReason>(later).unwrap().reason, "exit");
+    }
+
+    #[test]
     fn the_variable_leads_back_to_the_same_descriptors() {
         let ends = ends();
         let value = ends.variable().unwrap();
         ends.pass_to_exec().unwrap();
-        let Ends { input, output, slot } = ends;
-        for fd in [input, output, slot] {
+        let Ends { input, output, slot, life } = ends;
+        for fd in [input, output, slot].into_iter().chain(life) {
             let _ = fd.into_raw_fd();
         }
         // SAFETY: the ends were given up above.
         let ends = unsafe { Ends::from_variable(&value) }.unwrap();
+        assert_eq!(ends.all().count(), 4);
         for fd in ends.all() {
             assert!(sys::is_close_on_exec(fd).unwrap());
         }
@@ -641,6 +743,7 @@ mod tests {
 
     fn ends() -> Ends {
         let (first, second) = (sys::pipe().unwrap(), sys::pipe().unwrap());
-        Ends { input: first.read, output: second.write, slot: sys::sealed_memory(c"slot", 4096).unwrap() }
+        let [slot, life] = [c"slot", c"life"].map(|name| sys::sealed_memory(name, 4096).unwrap());
+        Ends { input: first.read, output: second.write, slot, life: Some(life) }
     }
 }

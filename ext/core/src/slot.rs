@@ -10,26 +10,56 @@
 //!      0      4  magic "RDSL"     sidecar, before the spawn
 //!      4      4  version          sidecar, before the spawn
 //!      8      8  begun            worker: sequence of the request begun last, 0 = none yet
-//!     16      8  begun_at         worker: when, CLOCK_MONOTONIC in nanoseconds
+//!     16      8  begun_at         worker: when, CLOCK_MONOTONIC in nanoseconds, as all times here
 //!     24      8  answered         worker: sequence of the request answered last; not `begun`: one is in hand
 //!     32      8  served           worker: requests answered since it booted
-//!     40   4056  zero, for later versions
+//! since version 2:
+//!     40      8  alive            pulse: number of the last beat, 0 = none yet
+//!     48      8  alive_at         pulse: when
+//!     56      8  progress         worker: the beat that the virtual machine has answered last
+//!     64      8  progress_at      worker: when
+//!     72      8  cpu_used         pulse: for how long of the last two beats the main thread ran or waited for a CPU, ns
+//!     80      8  cpu_over         pulse: how long these took, ns; 0 = not measured yet
+//!     88      4  phase            worker: 0 nothing yet, 1 idle, 2 busy, 3 idle in its own loop, 4 busy in it
+//!     92      4  waiting          worker: 0 no, else inside 1 run/tick, 2 Worker::sleep, 3 Signal::wait
+//!     96      4  flags            worker: 1 paused, 2 blind: nobody answers beats
+//!    100      4  zero
+//!    104      8  busy_since       worker: when it became busy
+//!    112      8  progressed_at    worker: Worker::progress(), 0 = not since it became busy
+//!    120      8  deadline         worker: of busy($what, $deadline), 0 = none
+//!    128      8  place_at         pulse or worker: when `place` was found
+//!    136      8  thrown_at        worker: when the exception in `thrown` was thrown
+//!    144    256  what             worker: the method in hand, or busy($what)
+//!    400    256  status           worker: progress($status)
+//!    656    384  place            pulse or worker: where PHP is, `function() at file:line` or `file:line`
+//!   1040   1024  fatal            worker: the fatal error: file NUL line NUL NUL message
+//!   2064   1024  thrown           worker: the exception thrown last: file NUL line NUL class NUL message
+//!   3088   1008  zero, for later versions
+//!
+//! A text:
+//!      0      4  sequence         odd: it is being written
+//!      4      4  length in bytes
+//!      8      -  the bytes, cut at the end when there are more
+//! ```
 //!
 //! `begun` is stored before any of the handler runs: after the worker's death a request that it had been sent and that
 //! is not `begun` was certainly not started, and may be given to another worker.
-//! ```
 //!
 //! # What may be lost
 //! While the worker lives, a reader may see a new `begun` with an older `begun_at`: figures for people. After its death
-//! the page is at rest.
+//! the page is at rest. A text that is being written at each of a reader's looks, or whose writer died in the middle, is
+//! `None`; of two that are written at the same time one is dropped.
 //!
 //! # Rules
-//! The sidecar trusts nothing in here: a worker can write any bits. The size is sealed, so it cannot fault.
+//! The sidecar trusts nothing in here: a worker can write any bits. The size is sealed, so it cannot fault. Later
+//! versions only add fields, so that a page of any version can be attached.
+//! Writing is async-signal-safe: atomics only, no allocation.
 //! Sources: memfd_create(2), fcntl(2) "File Sealing".
 
 use std::io;
+use std::mem::offset_of;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use crate::sys::{self, Mapping};
@@ -39,7 +69,12 @@ pub const PAGE_BYTES: usize = 4096;
 /// First bytes of the page: "RDSL".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDSL");
 /// The layout in the table above.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// How often a reader looks again at a text that is being written.
+const LOOKS: usize = 64;
+const PAUSED: u32 = 1;
+const BLIND: u32 = 2;
 
 #[repr(C)]
 struct Layout {
@@ -49,10 +84,89 @@ struct Layout {
     begun_at: AtomicU64,
     answered: AtomicU64,
     served: AtomicU64,
+    alive: AtomicU64,
+    alive_at: AtomicU64,
+    progress: AtomicU64,
+    progress_at: AtomicU64,
+    cpu_used: AtomicU64,
+    cpu_over: AtomicU64,
+    phase: AtomicU32,
+    waiting: AtomicU32,
+    flags: AtomicU32,
+    zero: AtomicU32,
+    busy_since: AtomicU64,
+    progressed_at: AtomicU64,
+    deadline: AtomicU64,
+    place_at: AtomicU64,
+    thrown_at: AtomicU64,
+    what: Text<248>,
+    status: Text<248>,
+    place: Text<376>,
+    fatal: Text<1016>,
+    thrown: Text<1016>,
 }
 
-const _: () = assert!(size_of::<Layout>() == 40 && size_of::<Layout>() <= PAGE_BYTES);
+const _: () = assert!(size_of::<Layout>() == 3088 && size_of::<Layout>() <= PAGE_BYTES);
 const _: () = assert!(align_of::<Layout>() == 8);
+const _: () = assert!(offset_of!(Layout, alive) == 40 && offset_of!(Layout, phase) == 88);
+const _: () = assert!(offset_of!(Layout, busy_since) == 104 && offset_of!(Layout, what) == 144);
+const _: () = assert!(offset_of!(Layout, place) == 656 && offset_of!(Layout, fatal) == 1040);
+
+/// A text that one process writes and another reads.
+#[repr(C, align(4))]
+struct Text<const BYTES: usize> {
+    sequence: AtomicU32,
+    length: AtomicU32,
+    bytes: [AtomicU8; BYTES],
+}
+
+impl<const BYTES: usize> Text<BYTES> {
+    /// Writes the parts one after the other; what does not fit is cut off. Does nothing while another thread writes.
+    fn write(&self, parts: &[&[u8]]) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        let odd = sequence | 1;
+        // SYNC: a second writer finds it odd; pairs with the loads in `read`.
+        if sequence == odd
+            || self.sequence.compare_exchange(sequence, odd, Ordering::Acquire, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        fence(Ordering::Release);
+        let mut length = 0;
+        let given = parts.iter().flat_map(|part| part.iter());
+        for (place, byte) in self.bytes.iter().zip(given) {
+            place.store(*byte, Ordering::Relaxed);
+            length += 1;
+        }
+        self.length.store(length, Ordering::Relaxed);
+        // SYNC: pairs with the Acquire in `read`: who sees the even number sees the text.
+        self.sequence.store(odd.wrapping_add(1), Ordering::Release);
+    }
+
+    /// `None`: it was being written at every look.
+    fn read(&self) -> Option<Vec<u8>> {
+        for _ in 0..LOOKS {
+            // SYNC: pairs with the stores in `write`.
+            let before = self.sequence.load(Ordering::Acquire);
+            if before & 1 == 1 {
+                std::hint::spin_loop();
+                continue;
+            }
+            let length = self.length.load(Ordering::Relaxed) as usize;
+            let text = self.bytes.iter().take(length).map(|byte| byte.load(Ordering::Relaxed)).collect();
+            fence(Ordering::Acquire);
+            if self.sequence.load(Ordering::Relaxed) == before {
+                return Some(text);
+            }
+        }
+        None
+    }
+
+    fn read_string(&self) -> Option<String> {
+        let text = self.read().filter(|text| !text.is_empty())?;
+        Some(String::from_utf8_lossy(&text).into_owned())
+    }
+}
 
 /// A mapped slot page.
 #[derive(Debug)]
@@ -60,15 +174,133 @@ pub struct SlotPage {
     mapping: Mapping,
 }
 
-/// What a page says at one moment.
+/// What a worker is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not said yet; a worker of version 1 never does.
+    #[default]
+    Nothing,
+    /// In `run()` or `tick()`, or between two `tick()`s, without a request.
+    Idle,
+    /// A request is in hand.
+    Busy,
+    /// In a loop of its own, between two jobs.
+    OwnIdle,
+    /// In a loop of its own, since `busy()`.
+    OwnBusy,
+}
+
+impl Phase {
+    fn from_page(number: u32) -> Self {
+        match number {
+            1 => Self::Idle,
+            2 => Self::Busy,
+            3 => Self::OwnIdle,
+            4 => Self::OwnBusy,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn to_page(self) -> u32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Idle => 1,
+            Self::Busy => 2,
+            Self::OwnIdle => 3,
+            Self::OwnBusy => 4,
+        }
+    }
+
+    /// Whether something is in hand.
+    #[must_use]
+    pub fn is_busy(self) -> bool {
+        matches!(self, Self::Busy | Self::OwnBusy)
+    }
+}
+
+/// A blocking call of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Call {
+    /// `Worker::run()` or `tick()`, and the gate.
+    Loop = 1,
+    /// `Worker::sleep()`, and being held by a pause.
+    Sleep = 2,
+    /// `Signal::wait()`.
+    Wait = 3,
+}
+
+impl Call {
+    fn from_page(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Loop),
+            2 => Some(Self::Sleep),
+            3 => Some(Self::Wait),
+            _ => None,
+        }
+    }
+
+    /// Its name, as PHP code has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loop => "Worker::run()",
+            Self::Sleep => "Worker::sleep()",
+            Self::Wait => "Signal::wait()",
+        }
+    }
+}
+
+/// What a page says at one moment. Times are on `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
     /// The sequence of the request begun last, 0: none yet.
     pub begun: u64,
-    /// When the request in hand was begun, on `CLOCK_MONOTONIC`; `None`: none is.
+    /// When the request in hand was begun; `None`: none is.
     pub in_hand_since: Option<Duration>,
     /// Requests answered since the worker booted.
     pub served: u64,
+    /// How often the pulse has beaten.
+    pub beats: u64,
+    /// When it did last; `None`: never yet.
+    pub alive_at: Option<Duration>,
+    /// How many beats the virtual machine has not answered. Figures only while it is busy and not in a call of ours.
+    pub unanswered: u64,
+    /// When the virtual machine answered last.
+    pub progress_at: Option<Duration>,
+    /// For how long of the last two beats the main thread ran or waited for a CPU, and how long these took.
+    pub cpu: Option<(Duration, Duration)>,
+    /// What the worker is in.
+    pub phase: Phase,
+    /// Which blocking call of ours it is in.
+    pub waiting: Option<Call>,
+    /// It has acknowledged a pause.
+    pub paused: bool,
+    /// Nobody answers beats: the interrupt hook does not run.
+    pub blind: bool,
+    /// Since when something is in hand; `None`: nothing is.
+    pub busy_since: Option<Duration>,
+    /// The last `Worker::progress()` since then.
+    pub progressed_at: Option<Duration>,
+    /// The deadline that `Worker::busy()` was given.
+    pub deadline: Option<Duration>,
+    /// When the place was found.
+    pub place_at: Option<Duration>,
+}
+
+/// A fatal error or an exception, as the worker noted it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// Of an exception.
+    pub class: Option<String>,
+    /// What it says, cut where it was too long.
+    pub message: String,
+    /// Where.
+    pub file: String,
+    /// Where.
+    pub line: u32,
+    /// When an exception was thrown, on `CLOCK_MONOTONIC`.
+    pub at: Option<Duration>,
 }
 
 impl SlotPage {
@@ -84,36 +316,163 @@ impl SlotPage {
         Ok((fd, page))
     }
 
-    /// Maps the page that a sidecar made.
+    /// Maps the page that a sidecar made, of any version.
     ///
     /// # Errors
-    /// `InvalidInput`: not sealed, of another size, without the magic number, or of another version.
+    /// `InvalidInput`: not sealed, of another size, without the magic number, or of version 0.
     pub fn attach(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let page = Self { mapping: Mapping::of_sealed(fd, PAGE_BYTES)? };
         let layout = page.layout();
-        let found = (layout.magic.load(Ordering::Relaxed), layout.version.load(Ordering::Relaxed));
-        if found != (MAGIC, VERSION) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a slot page of version 1"));
+        let (magic, version) = (layout.magic.load(Ordering::Relaxed), layout.version.load(Ordering::Relaxed));
+        if magic != MAGIC || version == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a slot page"));
         }
         Ok(page)
     }
 
-    /// Worker: a request is in hand.
-    pub fn begin(&self, sequence: u64, now: Duration) {
-        let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        self.layout().begun_at.store(nanoseconds, Ordering::Relaxed);
+    // ---- the worker's side
+
+    /// Worker: a request for `method` is in hand.
+    pub fn begin(&self, sequence: u64, method: &[u8], now: Duration) {
+        let layout = self.layout();
+        layout.begun_at.store(nanoseconds(now), Ordering::Relaxed);
         // SYNC: pairs with the Acquire in `observe`: who sees the number sees its start.
-        self.layout().begun.store(sequence, Ordering::Release);
+        layout.begun.store(sequence, Ordering::Release);
+        self.busy(Phase::Busy, method, None, now);
     }
 
     /// Worker: that request is answered.
     pub fn end(&self) {
         let layout = self.layout();
         layout.served.fetch_add(1, Ordering::Relaxed);
+        layout.phase.store(Phase::Idle.to_page(), Ordering::Release);
         layout.answered.store(layout.begun.load(Ordering::Relaxed), Ordering::Release);
     }
 
-    /// Sidecar: what the page says now.
+    /// Worker: something is in hand from now on. Beats that nobody answered before are forgiven.
+    pub fn busy(&self, phase: Phase, what: &[u8], deadline: Option<Duration>, now: Duration) {
+        let layout = self.layout();
+        layout.what.write(&[what]);
+        layout.status.write(&[]);
+        layout.progressed_at.store(0, Ordering::Relaxed);
+        layout.deadline.store(deadline.map_or(0, nanoseconds), Ordering::Relaxed);
+        layout.busy_since.store(nanoseconds(now), Ordering::Relaxed);
+        self.forgive();
+        // SYNC: pairs with the Acquire in `observe`; SeqCst for the pulse, see there.
+        layout.phase.store(phase.to_page(), Ordering::SeqCst);
+    }
+
+    /// Worker: another text and deadline for what is in hand.
+    pub fn relabel(&self, what: &[u8], deadline: Option<Duration>) {
+        let layout = self.layout();
+        layout.what.write(&[what]);
+        layout.deadline.store(deadline.map_or(0, nanoseconds), Ordering::Relaxed);
+    }
+
+    /// Worker: it is in `phase`, with nothing in hand.
+    pub fn idle(&self, phase: Phase) {
+        self.layout().phase.store(phase.to_page(), Ordering::Release);
+    }
+
+    /// Worker: what it is in.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        Phase::from_page(self.layout().phase.load(Ordering::SeqCst))
+    }
+
+    /// Worker: what is in hand goes on; with what it says about that.
+    pub fn progressed(&self, status: Option<&[u8]>, now: Duration) {
+        let layout = self.layout();
+        if let Some(status) = status {
+            layout.status.write(&[status]);
+        }
+        layout.progressed_at.store(nanoseconds(now), Ordering::Relaxed);
+    }
+
+    /// Worker: it is in a blocking call of ours.
+    pub fn waits(&self, call: Call) {
+        self.layout().waiting.store(call as u32, Ordering::Relaxed);
+    }
+
+    /// Worker: it has left that call.
+    pub fn woke(&self) {
+        self.forgive();
+        self.layout().waiting.store(0, Ordering::Release);
+    }
+
+    /// Worker: whether it is in a blocking call of ours.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.layout().waiting.load(Ordering::Relaxed) != 0
+    }
+
+    /// Worker: it serves nothing, or serves again.
+    pub fn pause(&self, paused: bool) {
+        self.flag(PAUSED, paused);
+    }
+
+    /// Worker: nobody answers beats, or somebody does.
+    pub fn blind(&self, blind: bool) {
+        self.flag(BLIND, blind);
+    }
+
+    fn flag(&self, flag: u32, on: bool) {
+        let flags = &self.layout().flags;
+        if on {
+            flags.fetch_or(flag, Ordering::Relaxed)
+        } else {
+            flags.fetch_and(!flag, Ordering::Relaxed)
+        };
+    }
+
+    /// Pulse: one more beat, and for how long of the last two the main thread wanted a CPU. The beat's number.
+    pub fn beat(&self, now: Duration, cpu: Option<(Duration, Duration)>) -> u64 {
+        let layout = self.layout();
+        if let Some((used, over)) = cpu {
+            layout.cpu_used.store(nanoseconds(used), Ordering::Relaxed);
+            layout.cpu_over.store(nanoseconds(over), Ordering::Relaxed);
+        }
+        layout.alive_at.store(nanoseconds(now), Ordering::Relaxed);
+        layout.alive.fetch_add(1, Ordering::Release).wrapping_add(1)
+    }
+
+    /// Worker: the virtual machine answers the last beat; where it is.
+    pub fn answer(&self, place: &[u8], now: Duration) {
+        let layout = self.layout();
+        layout.progress_at.store(nanoseconds(now), Ordering::Relaxed);
+        self.forgive();
+        self.found(place, now);
+    }
+
+    /// Pulse: where PHP is; empty: not known.
+    pub fn found(&self, place: &[u8], now: Duration) {
+        self.layout().place.write(&[place]);
+        self.layout().place_at.store(nanoseconds(now), Ordering::Release);
+    }
+
+    fn forgive(&self) {
+        let layout = self.layout();
+        layout.progress.store(layout.alive.load(Ordering::Acquire), Ordering::Relaxed);
+    }
+
+    /// Worker: a fatal error.
+    pub fn fatal(&self, message: &[u8], file: &[u8], line: u32) {
+        let mut digits = [0; 10];
+        self.layout().fatal.write(&[file, b"\0", decimal(line, &mut digits), b"\0\0", message]);
+    }
+
+    /// Worker: an exception is thrown.
+    pub fn thrown(&self, class: &[u8], message: &[u8], file: &[u8], line: u32, now: Duration) {
+        let mut digits = [0; 10];
+        let class = class.split(|byte| *byte == 0).next().unwrap_or_default(); // an anonymous class has a NUL in its name
+        let layout = self.layout();
+        layout.thrown_at.store(nanoseconds(now), Ordering::Relaxed);
+        layout.thrown.write(&[file, b"\0", decimal(line, &mut digits), b"\0", class, b"\0", message]);
+    }
+
+    // ---- the sidecar's side
+
+    /// Sidecar: what the page says now, without its texts.
     #[must_use]
     pub fn observe(&self) -> Observation {
         let layout = self.layout();
@@ -121,11 +480,62 @@ impl SlotPage {
         let begun = layout.begun.load(Ordering::Acquire);
         let begun_at = Duration::from_nanos(layout.begun_at.load(Ordering::Relaxed));
         let in_hand = begun != layout.answered.load(Ordering::Acquire);
+        // SYNC: pairs with the stores in `busy` and `idle`.
+        let phase = Phase::from_page(layout.phase.load(Ordering::Acquire));
+        // Answers are stored after the beat that they answer: read first, so that none is missed.
+        let progress = layout.progress.load(Ordering::Acquire);
+        let beats = layout.alive.load(Ordering::Acquire);
+        let flags = layout.flags.load(Ordering::Relaxed);
+        let cpu = (time(&layout.cpu_used).unwrap_or_default(), time(&layout.cpu_over));
         Observation {
             begun,
             in_hand_since: in_hand.then_some(begun_at),
             served: layout.served.load(Ordering::Relaxed),
+            beats,
+            alive_at: time(&layout.alive_at),
+            unanswered: beats.saturating_sub(progress),
+            progress_at: time(&layout.progress_at),
+            cpu: cpu.1.map(|over| (cpu.0, over)),
+            phase,
+            waiting: Call::from_page(layout.waiting.load(Ordering::Acquire)),
+            paused: flags & PAUSED != 0,
+            blind: flags & BLIND != 0,
+            busy_since: time(&layout.busy_since).filter(|_| phase.is_busy()),
+            progressed_at: time(&layout.progressed_at).filter(|_| phase.is_busy()),
+            deadline: time(&layout.deadline).filter(|_| phase.is_busy()),
+            place_at: time(&layout.place_at),
         }
+    }
+
+    /// Sidecar: what is or was in hand.
+    #[must_use]
+    pub fn what(&self) -> Option<String> {
+        self.layout().what.read_string()
+    }
+
+    /// Sidecar: what `Worker::progress()` said of it last.
+    #[must_use]
+    pub fn status(&self) -> Option<String> {
+        self.layout().status.read_string()
+    }
+
+    /// Sidecar: where PHP was at [`Observation::place_at`].
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        self.layout().place.read_string()
+    }
+
+    /// Sidecar: the fatal error that the worker has met, if any.
+    #[must_use]
+    pub fn fatal_error(&self) -> Option<Failure> {
+        failure(&self.layout().fatal.read()?, None)
+    }
+
+    /// Sidecar: the exception that was thrown last, caught or not.
+    #[must_use]
+    pub fn last_exception(&self) -> Option<Failure> {
+        let text = self.layout().thrown.read()?;
+        failure(&text, time(&self.layout().thrown_at))
     }
 
     fn layout(&self) -> &Layout {
@@ -135,27 +545,148 @@ impl SlotPage {
     }
 }
 
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn time(field: &AtomicU64) -> Option<Duration> {
+    Some(field.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Duration::from_nanos)
+}
+
+/// A number's digits, without an allocation.
+pub fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
+    let mut from = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+        from -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(from..).unwrap_or_default()
+}
+
+fn failure(text: &[u8], at: Option<Duration>) -> Option<Failure> {
+    let mut parts = text.splitn(4, |byte| *byte == 0);
+    let mut next = || parts.next().map(|part| String::from_utf8_lossy(part).into_owned());
+    let (file, line, class, message) = (next()?, next()?, next()?, next()?);
+    let class = Some(class).filter(|class| !class.is_empty());
+    Some(Failure { class, message, file, line: line.parse().unwrap_or_default(), at })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_the_worker_stores_the_sidecar_reads() {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pair() -> (SlotPage, SlotPage) {
         let (fd, sidecar) = SlotPage::create().unwrap();
         let worker = SlotPage::attach(fd.as_fd()).unwrap();
-        assert_eq!(sidecar.observe(), Observation::default());
-        worker.begin(7, Duration::from_secs(3));
-        let in_hand = Observation { begun: 7, in_hand_since: Some(Duration::from_secs(3)), served: 0 };
-        assert_eq!(sidecar.observe(), in_hand);
-        worker.end();
-        assert_eq!(sidecar.observe(), Observation { begun: 7, in_hand_since: None, served: 1 });
+        (sidecar, worker)
     }
 
     #[test]
-    fn a_foreign_or_newer_page_is_refused() {
+    fn what_the_worker_stores_the_sidecar_reads() {
+        let (sidecar, worker) = pair();
+        assert_eq!(sidecar.observe(), Observation::default());
+        worker.begin(7, b"plc.read", 3 * SECOND);
+        let in_hand = sidecar.observe();
+        assert_eq!((in_hand.begun, in_hand.in_hand_since, in_hand.served), (7, Some(3 * SECOND), 0));
+        assert_eq!((in_hand.phase, in_hand.busy_since), (Phase::Busy, Some(3 * SECOND)));
+        assert_eq!(sidecar.what().as_deref(), Some("plc.read"));
+        worker.end();
+        let after = sidecar.observe();
+        assert_eq!((after.begun, after.in_hand_since, after.served), (7, None, 1));
+        assert_eq!((after.phase, after.busy_since), (Phase::Idle, None));
+    }
+
+    #[test]
+    fn beats_that_are_not_answered_are_counted_while_somebody_should() {
+        let (sidecar, worker) = pair();
+        worker.busy(Phase::OwnBusy, b"job", Some(9 * SECOND), SECOND);
+        assert_eq!(worker.beat(2 * SECOND, None), 1);
+        worker.beat(3 * SECOND, Some((SECOND, 2 * SECOND)));
+        let seen = sidecar.observe();
+        assert_eq!((seen.beats, seen.unanswered, seen.alive_at), (2, 2, Some(3 * SECOND)));
+        assert_eq!((seen.cpu, seen.deadline), (Some((SECOND, 2 * SECOND)), Some(9 * SECOND)));
+        worker.answer(b"f() at /x.php:1", 4 * SECOND);
+        let seen = sidecar.observe();
+        assert_eq!(
+            (seen.unanswered, seen.progress_at, seen.place_at),
+            (0, Some(4 * SECOND), Some(4 * SECOND))
+        );
+        assert_eq!(sidecar.place().as_deref(), Some("f() at /x.php:1"));
+        worker.waits(Call::Sleep);
+        worker.beat(5 * SECOND, None);
+        assert_eq!(sidecar.observe().waiting, Some(Call::Sleep));
+        worker.woke();
+        assert_eq!((sidecar.observe().waiting, sidecar.observe().unanswered), (None, 0));
+        worker.progressed(Some(b"row 7"), 6 * SECOND);
+        assert_eq!(sidecar.observe().progressed_at, Some(6 * SECOND));
+        assert_eq!(sidecar.status().as_deref(), Some("row 7"));
+        worker.busy(Phase::OwnBusy, b"next", None, 7 * SECOND);
+        assert_eq!((sidecar.observe().progressed_at, sidecar.status()), (None, None));
+        worker.pause(true);
+        worker.blind(true);
+        assert!(sidecar.observe().paused && sidecar.observe().blind);
+        worker.pause(false);
+        assert!(!sidecar.observe().paused && sidecar.observe().blind);
+    }
+
+    #[test]
+    fn failures_keep_class_message_file_and_line() {
+        let (sidecar, worker) = pair();
+        assert_eq!((sidecar.fatal_error(), sidecar.last_exception()), (None, None));
+        worker.fatal(b"Allowed memory size\0 exhausted", b"/app/x.php", 4_294_967_295);
+        let fatal = sidecar.fatal_error().unwrap();
+        assert_eq!((fatal.message.as_str(), fatal.line), ("Allowed memory size\0 exhausted", u32::MAX));
+        assert_eq!((fatal.file.as_str(), fatal.class), ("/app/x.php", None));
+        worker.thrown(b"class@anonymous\0/app/x.php:3", b"m", b"/app/y.php", 0, SECOND);
+        let thrown = sidecar.last_exception().unwrap();
+        assert_eq!((thrown.class.as_deref(), thrown.message.as_str()), (Some("class@anonymous"), "m"));
+        assert_eq!((thrown.line, thrown.at), (0, Some(SECOND)));
+        worker.thrown(b"E", &[b'x'; 5000], b"/app/y.php", 1, SECOND);
+        assert!(sidecar.last_exception().unwrap().message.len() > 900);
+    }
+
+    #[test]
+    fn a_text_is_whole_or_not_there() {
+        let (sidecar, worker) = pair();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for round in 0..50_000_u32 {
+                    worker.found(&[b'a' + u8::try_from(round % 26).unwrap(); 300], SECOND);
+                }
+            });
+            while !writer.is_finished() {
+                if let Some(text) = sidecar.place() {
+                    let first = text.as_bytes()[0];
+                    assert!(text.len() == 300 && text.bytes().all(|byte| byte == first), "{text}");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_writer_that_died_in_the_middle_holds_nobody_up() {
+        let (sidecar, worker) = pair();
+        worker.layout().place.sequence.store(7, Ordering::Relaxed);
+        assert_eq!(sidecar.place(), None);
+        worker.found(b"x", SECOND);
+        assert_eq!(sidecar.place(), None);
+        worker.layout().status.length.store(u32::MAX, Ordering::Relaxed);
+        assert_eq!(sidecar.status().map(|text| text.len()), Some(248), "the length is not believed");
+    }
+
+    #[test]
+    fn any_version_is_attached_and_nothing_foreign() {
         let (fd, page) = SlotPage::create().unwrap();
-        page.layout().version.store(2, Ordering::Relaxed);
-        assert!(SlotPage::attach(fd.as_fd()).is_err());
+        for (version, attached) in [(1, true), (VERSION + 1, true), (0, false)] {
+            page.layout().version.store(version, Ordering::Relaxed);
+            assert_eq!(SlotPage::attach(fd.as_fd()).is_ok(), attached);
+        }
         assert!(SlotPage::attach(sys::sealed_memory(c"x", PAGE_BYTES).unwrap().as_fd()).is_err());
         assert!(SlotPage::attach(sys::sealed_memory(c"x", 8).unwrap().as_fd()).is_err());
         assert!(SlotPage::attach(sys::pipe().unwrap().read.as_fd()).is_err());

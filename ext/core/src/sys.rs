@@ -207,6 +207,35 @@ pub fn pidfd_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     }
 }
 
+/// A child of ours that has ended and whose status nobody has taken yet; it stays so. Source: waitid(2) WNOWAIT.
+#[must_use]
+pub fn ended_child() -> Option<i32> {
+    let pid = wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+    Some(pid).filter(|pid| *pid > 0)
+}
+
+/// Takes the status of a child that has ended, so that it is no zombie any more.
+pub fn bury(pid: i32) {
+    if let Ok(id) = libc::id_t::try_from(pid) {
+        wait_for(libc::P_PID, id, libc::WEXITED | libc::WNOHANG);
+    }
+}
+
+/// waitid(2); the child's pid, 0 where there is none.
+fn wait_for(kind: libc::idtype_t, id: libc::id_t, options: i32) -> i32 {
+    loop {
+        // SAFETY: siginfo_t is plain data; all zero is what waitid itself leaves when nothing has ended.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is ours and outlives the call.
+        let rc = unsafe { libc::waitid(kind, id, &raw mut info, options) };
+        if rc == -1 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
+            continue;
+        }
+        // SAFETY: after a successful waitid the field is set, or still zero.
+        return if rc == 0 { unsafe { info.si_pid() } } else { 0 };
+    }
+}
+
 /// Sends a signal to a process, with a value if there is one.
 ///
 /// # Errors
@@ -232,6 +261,43 @@ pub fn send_signal(pid: i32, signal: i32, value: Option<i32>) -> io::Result<()> 
 pub fn command_name(pid: i32) -> Option<String> {
     let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
+}
+
+/// The processes that /proc shows, in no order; none where it is not mounted.
+#[must_use]
+pub fn process_ids() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Looks at something of another process in /proc; where that is refused to root without `CAP_SYS_PTRACE`, as in a
+/// container, looks once more with that process's own user.
+///
+/// # Errors
+/// What `look` says.
+pub fn look_at<T>(pid: i32, look: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    use std::os::unix::fs::MetadataExt;
+    match look() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        looked => return looked,
+    }
+    let owner = std::fs::metadata(format!("/proc/{pid}"))?;
+    // Changing the user to look with clears both.
+    let death_signal = nix::sys::prctl::get_pdeathsig();
+    let dumpable = nix::sys::prctl::get_dumpable();
+    let set = |uid: libc::uid_t, gid: libc::gid_t| {
+        // SAFETY: numbers only; they change how this thread is looked at by file permissions, and nothing else.
+        unsafe {
+            libc::setfsgid(gid);
+            libc::setfsuid(uid);
+        }
+    };
+    set(owner.uid(), owner.gid());
+    let looked = look();
+    set(nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let _ = nix::sys::prctl::set_pdeathsig(death_signal.ok().flatten());
+    let _ = nix::sys::prctl::set_dumpable(dumpable.unwrap_or(true));
+    looked
 }
 
 /// Another descriptor for the same, close-on-exec.
@@ -335,6 +401,42 @@ pub fn default_signals() -> io::Result<()> {
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    Ok(())
+}
+
+/// Gives the process another nice value, -20 to 19.
+///
+/// # Errors
+/// `EACCES`: a lower one than now, without the privilege. Source: setpriority(2).
+///
+/// # Signal safety
+/// One system call: may run between `fork` and `execve`.
+pub fn set_nice(value: i32) -> io::Result<()> {
+    // SAFETY: three numbers.
+    let rc = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Ends the process without running anything of it, as a child between `fork` and `execve` must. Source: _exit(2).
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: takes a number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// From now on this process is killed when its parent ends: also stopped, or inside a call that never returns. When
+/// the parent has just ended, so does this process.
+///
+/// The parent is the thread that has made this process. A fork does not inherit this; a change of user, and the execve
+/// of a set-user-ID program, clear it. Source: prctl(2) PR_SET_PDEATHSIG.
+///
+/// # Errors
+/// None that Linux documents for SIGKILL.
+pub fn die_with_parent() -> io::Result<()> {
+    let parent = nix::unistd::getppid();
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    if nix::unistd::getppid() != parent {
+        nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
+    }
     Ok(())
 }
 

@@ -322,6 +322,41 @@ pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
     (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
 }
 
+/// Parses `string $what, ?float $deadline`; `None`: an exception is pending.
+pub fn busy_call(frame: &ExecuteData) -> Option<(&[u8], Option<f64>)> {
+    let mut what = std::ptr::null();
+    let (mut seconds, mut is_null) = (0.0_f64, true);
+    // SAFETY: S zend_string*, d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"S|d!".as_ptr(), &raw mut what, seconds, is_null)
+    };
+    // SAFETY: filled by the successful call from this frame, which keeps it alive.
+    let what = if parsed == SUCCESS { unsafe { bytes(what) } } else { None }?;
+    Some((what, (!is_null).then_some(seconds)))
+}
+
+/// Parses `?string $status`; `None`: an exception is pending.
+pub fn progress_call(frame: &ExecuteData) -> Option<Option<&[u8]>> {
+    let mut status = std::ptr::null();
+    // SAFETY: S! zend_string*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"|S!".as_ptr(), &raw mut status) };
+    // SAFETY: null or an argument of this frame, which keeps it alive.
+    (parsed == SUCCESS).then(|| unsafe { bytes(status) })
+}
+
+/// Parses `callable $callback`; `None`: an exception is pending.
+pub fn callback_call(frame: &ExecuteData) -> Option<Callable> {
+    let mut callable = ParsedCallable::new();
+    // SAFETY: f zend_fcall_info and its cache.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        zend_parse_parameters(argument_count(frame), c"f".as_ptr(), info, cache)
+    };
+    // SAFETY: filled by the successful call.
+    (parsed == SUCCESS).then(|| unsafe { callable.take() })
+}
+
 /// Whether there are no arguments, as there should be; else an `ArgumentCountError` is pending.
 pub fn no_arguments(frame: &ExecuteData) -> bool {
     // SAFETY: no targets for an empty specification.

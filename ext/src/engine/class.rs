@@ -29,6 +29,13 @@ unsafe extern "C" {
         value: *const c_char,
         value_length: usize,
     );
+    fn zend_update_property(
+        scope: *mut ClassEntry,
+        object: *mut ZendObject,
+        name: *const c_char,
+        name_length: usize,
+        value: *mut Zval,
+    );
     fn zend_update_property_long(
         scope: *mut ClassEntry,
         object: *mut ZendObject,
@@ -44,6 +51,7 @@ const GC_NOT_COLLECTABLE: u32 = 1 << 4;
 const READONLY: c_int = 1 << 7;
 const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
 const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
+const MAY_BE_DOUBLE: u32 = 1 << ffi::IS_DOUBLE;
 const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
 const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
 
@@ -69,21 +77,35 @@ pub enum PropertyType {
     IntOrNull,
     /// ?string
     StringOrNull,
+    /// float
+    Float,
+    /// array
+    Array,
+    /// An object of the class of this name, or null.
+    ObjectOrNull(&'static str),
 }
 
 /// Declares a typed `public readonly` property. Call it from MINIT only.
 pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyType) {
     let access = c_int::try_from(ffi::ZEND_ACC_PUBLIC).unwrap_or(1) | READONLY;
+    let mut ptr = std::ptr::null_mut();
     let type_mask = match of_type {
         PropertyType::Int => MAY_BE_LONG,
         PropertyType::String => MAY_BE_STRING,
         PropertyType::IntOrNull => MAY_BE_LONG | MAY_BE_NULL,
         PropertyType::StringOrNull => MAY_BE_STRING | MAY_BE_NULL,
+        PropertyType::Float => MAY_BE_DOUBLE,
+        PropertyType::Array => MAY_BE_ARRAY,
+        PropertyType::ObjectOrNull(class) => {
+            ptr = permanent_name(class).cast();
+            ffi::_ZEND_TYPE_NAME_BIT | MAY_BE_NULL
+        }
     };
-    let type_ = ffi::zend_type { ptr: std::ptr::null_mut(), type_mask };
+    let type_ = ffi::zend_type { ptr, type_mask };
     let name = ZendStr::new_interned(name, true).into_raw();
     let mut undefined = MaybeUninit::<Zval>::zeroed(); // all zero is IS_UNDEF: no default value
-    // SAFETY: a permanent name, an undefined default, a type without a pointer; the class is being registered.
+    // SAFETY: a permanent name, an undefined default, a type whose pointer, if any, is a permanent name; the class is
+    // being registered.
     unsafe {
         zend_declare_typed_property(class, name, undefined.as_mut_ptr(), access, std::ptr::null_mut(), type_);
     }
@@ -178,13 +200,23 @@ pub fn set_int(object: &Zval, name: &str, number: u32) {
     }
 }
 
+/// Sets a readonly property of a new object, once.
+pub fn set_value(object: &Zval, name: &str, value: &Zval) {
+    let value = std::ptr::from_ref(value).cast_mut();
+    // SAFETY: the value is an object; the name outlives the call, which takes a reference to the value.
+    unsafe {
+        let object = object.value.obj;
+        zend_update_property((*object).ce, object, name.as_ptr().cast(), name.len(), value);
+    }
+}
+
 /// Writes the properties of a new object, one after the other in the order of their declaration: each once, and all.
 pub struct Properties {
     object: Zval,
     next: *mut Zval,
 }
 
-/// A new object of a class made by [`make_handle_class`] whose properties are all scalars, still to be written. It
+/// A new object of a class made by [`make_handle_class`] whose properties are scalars or lists of them, still to be written. It
 /// cannot be part of a cycle, and the cycle collector passes it over.
 pub fn new_value(class: &'static ClassEntry) -> Properties {
     // SAFETY: an object whose table has a place for each declared property; see `create_handle`.
@@ -233,13 +265,31 @@ impl Properties {
         self.write(ffi::IS_INTERNED_STRING_EX, |value| value.str_ = name)
     }
 
+    /// float
+    pub fn float(self, number: f64) -> Self {
+        self.write(ffi::IS_DOUBLE, |value| value.dval = number)
+    }
+
+    /// string
+    pub fn string(self, text: &str) -> Self {
+        let text = ZendStr::new(text, false).into_raw();
+        self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
+    }
+
+    /// array, a list of strings
+    pub fn strings(self, texts: &[String]) -> Self {
+        let mut array = ZendHashTable::new();
+        for text in texts {
+            let _ = array.push(text.as_str()); // fails only when there is no next index
+        }
+        let array = array.into_raw();
+        self.write(ffi::IS_ARRAY_EX, |value| value.arr = array)
+    }
+
     /// ?string
     pub fn string_or_null(self, text: Option<&str>) -> Self {
         match text {
-            Some(text) => {
-                let text = ZendStr::new(text, false).into_raw();
-                self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
-            }
+            Some(text) => self.string(text),
             None => self.write(ffi::IS_NULL, |_| {}),
         }
     }

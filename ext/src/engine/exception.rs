@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ce};
 
 use super::call::Slot;
@@ -197,6 +197,26 @@ pub fn thrown() -> Option<Thrown> {
     // SAFETY: a live object has a class, and a class a name.
     let class = unsafe { (*(*object.ce).name).as_bytes().to_vec() };
     Some(Thrown { class, message: text("message"), file: text("file"), line, by_callee })
+}
+
+/// Class, message, file and line of an exception, for as long as the call takes. Calls no PHP, allocates nothing.
+pub(super) fn describe<R>(object: &ZendObject, tell: impl FnOnce(&[u8], &[u8], &[u8], i64) -> R) -> R {
+    let is_exception = object.instance_of(ce::exception());
+    let base = if is_exception { ce::exception() } else { ce::error() };
+    let mut scratches = [Slot::new(), Slot::new(), Slot::new()];
+    let [message, file, line] = &mut scratches;
+    let message = property(base, object, "message", message.value()).and_then(Zval::zend_str);
+    let file = property(base, object, "file", file.value()).and_then(Zval::zend_str);
+    let line = property(base, object, "line", line.value()).and_then(Zval::long).unwrap_or_default();
+    let text = |text: Option<&ZendStr>| text.map(|text| std::ptr::from_ref(text.as_bytes()));
+    let (message, file) = (text(message), text(file));
+    // SAFETY: strings that the exception holds, which lives as long as this call; a live object has a class, and a class
+    // a name.
+    unsafe {
+        let class = (*(*object.ce).name).as_bytes();
+        let bytes = |text: Option<*const [u8]>| text.map_or(&[][..], |text| &*text);
+        tell(class, bytes(message), bytes(file), line)
+    }
 }
 
 fn property<'a>(

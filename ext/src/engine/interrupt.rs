@@ -8,14 +8,16 @@
 //! The flag is the only thing here that a signal handler may touch: [`flag`] is asked for once, before.
 //! Sources: php-src Zend/zend_vm_def.h (`zend_interrupt_helper`), Zend/zend_fibers.h, Zend/zend_signal.h.
 
-use std::ffi::{c_int, c_void};
-use std::mem::ManuallyDrop;
+use std::ffi::{CStr, c_int, c_void};
+use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ext_php_rs::ffi;
-use ext_php_rs::zend::bailout;
+use ext_php_rs::types::ZendStr;
+use ext_php_rs::zend::{ClassEntry, bailout};
+use rustdaemon_core::pulse::Frames;
 
 use super::{globals, out_of_memory};
 
@@ -82,6 +84,49 @@ pub fn pending() -> bool {
 /// Asks the virtual machine to look at its next safe point.
 pub fn request() {
     flag().store(true, Ordering::SeqCst);
+}
+
+/// Where the parts of the frames lie, for the pulse, which reads them without us.
+pub fn frames() -> Frames {
+    Frames {
+        // SAFETY: the address of a field, which is not read here.
+        current: unsafe { (&raw const (*globals()).current_execute_data).expose_provenance() },
+        function: offset_of!(ffi::zend_execute_data, func),
+        instruction: offset_of!(ffi::zend_execute_data, opline),
+        previous: offset_of!(ffi::zend_execute_data, prev_execute_data),
+        kind: offset_of!(ffi::zend_function, common.type_),
+        native: u8::try_from(ffi::ZEND_INTERNAL_FUNCTION).unwrap_or(1),
+        name: offset_of!(ffi::zend_function, common.function_name),
+        class: offset_of!(ffi::zend_function, common.scope),
+        class_name: offset_of!(ClassEntry, name),
+        file: offset_of!(ffi::zend_function, op_array.filename),
+        line: offset_of!(ffi::zend_op, lineno),
+        length: offset_of!(ZendStr, len),
+        bytes: offset_of!(ZendStr, val),
+    }
+}
+
+/// Calls PHP: the hooks, as at an interrupt. Look at [`super::pending`] afterwards.
+pub fn call_hooks() {
+    // SAFETY: as `run` does.
+    unsafe {
+        if let Some(hook) = ffi::zend_interrupt_function {
+            hook((*globals()).current_execute_data);
+        }
+    }
+}
+
+/// The file whose hook the virtual machine calls first.
+pub fn hook_owner() -> Option<String> {
+    // SAFETY: a plain global; dladdr fills the struct and returns non-zero when the address belongs to a loaded object,
+    // whose name is a C string that lives as long as the object.
+    unsafe {
+        let hook = ffi::zend_interrupt_function?;
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        let found = libc::dladdr(hook as *const c_void, &raw mut info);
+        let name = (found != 0 && !info.dli_fname.is_null()).then(|| CStr::from_ptr(info.dli_fname))?;
+        Some(name.to_string_lossy().into_owned())
+    }
 }
 
 /// Calls PHP: does what the virtual machine does between two opcodes when an interrupt is pending: signal handlers, ours

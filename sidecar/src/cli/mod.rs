@@ -4,6 +4,9 @@
 //! system, or nobody listens (starting again may help).
 
 mod call;
+mod control;
+mod flags;
+mod logs;
 mod methods;
 mod ping;
 mod run;
@@ -42,6 +45,18 @@ enum Verb {
     Call(call::Call),
     Status(status::ShowStatus),
     Methods(methods::ShowMethods),
+    /// End workers and start them anew.
+    Restart(control::Workers),
+    /// Start stopped or parked workers.
+    Start(control::Workers),
+    Stop(control::Stop),
+    /// Let workers finish what they have and serve nothing more.
+    Pause(control::Workers),
+    /// Let paused workers go on.
+    Resume(control::Workers),
+    Signal(control::SendSignal),
+    Reload(control::Reload),
+    Logs(logs::ShowLogs),
 }
 
 /// Why a command ends with another code than 0: the code and one sentence for stderr.
@@ -78,6 +93,14 @@ pub fn main() -> u8 {
         Verb::Call(command) => command.run(),
         Verb::Status(command) => command.run(),
         Verb::Methods(command) => command.run(),
+        Verb::Restart(workers) => workers.ask("worker.restart"),
+        Verb::Start(workers) => workers.ask("worker.start"),
+        Verb::Stop(command) => command.run(),
+        Verb::Pause(workers) => workers.ask("worker.pause"),
+        Verb::Resume(workers) => workers.ask("worker.resume"),
+        Verb::Signal(command) => command.run(),
+        Verb::Reload(command) => command.run(),
+        Verb::Logs(command) => command.run(),
     };
     outcome.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "rustdaemon: {}", failure.sentence);
@@ -87,11 +110,15 @@ pub fn main() -> u8 {
 
 /// Prints lines; a closed stdout ends a command quietly.
 fn print(text: &str) -> Outcome {
-    match std::io::stdout().write_all(format!("{}\n", text.trim_end()).as_bytes()) {
-        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(SYSTEM, format!("cannot write to stdout: {failed}")))
-        }
-        _ => Ok(DONE),
+    write(&format!("{}\n", text.trim_end())).map(|_| DONE)
+}
+
+/// Writes text to stdout as it is; whether stdout is still open.
+fn write(text: &str) -> Result<bool, Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(failed) if failed.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(failed) => Err(Failure::new(SYSTEM, format!("cannot write to stdout: {failed}"))),
     }
 }
 

@@ -3,81 +3,63 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use clap::Args;
+use log::{Level, LevelFilter};
 use rustdaemon_core::{settings, sys};
 
-use super::{DONE, Failure, Outcome, SYSTEM, USAGE};
-use crate::config::{self, Config, PoolConfig};
+use super::flags::Flags;
+use super::{Failure, Outcome, SYSTEM, USAGE, print};
+use crate::config::{self, Config, LogFormat, PoolConfig};
 use crate::event_loop::EventLoop;
 use crate::listener::Listener;
+use crate::logs::{self, Logs};
 use crate::process;
+use crate::sink::SharedSink;
+use crate::{identity, setup};
 
 /// Bind the socket, start the workers and keep them alive.
+///
+/// One pool from the flags below and a command, or any number from --config FILE. Commands that are run at events
+/// (on_ready, on_exit, on_parked) are arrays and stand in a file only.
 ///
 /// Stays in the foreground. TERM, INT, QUIT and HUP drain and stop within --stop-timeout; a second INT ends
 /// everything at once.
 #[derive(Args)]
 pub struct Run {
-    /// Path of the socket, at most 107 bytes.
-    #[arg(long, value_name = "PATH", value_parser = config::socket_path)]
-    socket: PathBuf,
-    /// Permission bits of the socket, in octal.
-    #[arg(long, value_name = "OCTAL", default_value = "0600", value_parser = config::socket_mode)]
-    socket_mode: u32,
-    /// Name of the pool; a worker is NAME#SLOT.
-    #[arg(long, value_name = "NAME", default_value = settings::DEFAULT_NAME, value_parser = config::pool_name)]
-    name: String,
-    /// Number of workers.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(settings::MAX_WORKERS)))]
-    workers: u32,
-    /// For a command that never calls RustDaemon\Worker::install(): keep it alive, route no request to it.
+    /// Configuration, .toml or .json; relative paths in it are relative to its directory.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Check the configuration, print one line for each pool, and end.
     #[arg(long)]
-    no_link: bool,
-    /// The whole budget of a stop: TERM at 75 %, KILL at 95 %.
-    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = config::duration)]
-    stop_timeout: Duration,
-    /// How long a client waits for its answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
-    request_timeout: Duration,
-    /// A worker that is not ready after this long is reported.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration)]
-    ready_timeout: Duration,
-    /// Runs shorter than this wait longer and longer before the next start; 0s: no start ever waits.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = config::duration)]
-    short_run: Duration,
-    /// Longest such wait.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = config::duration)]
-    backoff_max: Duration,
-    /// Requests that may wait for a worker.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    queue: u32,
+    check: bool,
+    /// Print a configuration file with every key, its default and its meaning, and end.
+    #[arg(long, exclusive = true)]
+    defaults: bool,
+    /// Name of the pool; a worker is NAME#SLOT [default: main].
+    #[arg(long, value_name = "NAME", value_parser = config::pool_name)]
+    name: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
     /// The command and its arguments; no shell.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present_any = ["config", "defaults"], value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
 impl Run {
     /// Runs until everything has ended.
     pub fn run(self) -> Outcome {
-        start_log();
-        let usage = |sentence: String| Failure::new(USAGE, sentence);
+        if self.defaults {
+            return print(&config::defaults_as_toml());
+        }
+        let check = self.check;
+        let config = self.config()?;
+        if check {
+            return print(&config.pools.iter().map(summary).collect::<String>());
+        }
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
-        let pool = PoolConfig {
-            workers: self.workers,
-            link: !self.no_link,
-            short_run: self.short_run,
-            backoff_max: self.backoff_max,
-            stop_timeout: self.stop_timeout,
-            ready_timeout: self.ready_timeout,
-            request_timeout: self.request_timeout,
-            queue: self.queue as usize,
-            ..PoolConfig::new(&self.name, self.command)
-        };
-        let config = Config { socket: self.socket, socket_mode: self.socket_mode, pool };
-        let program = config.pool.command.first().map(OsString::as_os_str).unwrap_or_default();
-        process::find_program(program, std::env::var_os("PATH").as_deref()).map_err(usage)?;
+        let logs = start_log(config.log_format).map_err(|failed| system("stdout and stderr", failed))?;
         // What whoever started us left open is ours alone, not the workers'.
         if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
             log::warn!("inherited descriptors could not be looked at and reach the workers: {failed}");
@@ -86,25 +68,92 @@ impl Run {
             let sentence = format!("this kernel has no pidfd ({failed}); Linux 5.4 or newer is needed");
             return Err(Failure::new(SYSTEM, sentence));
         }
+        if let Err(failed) = process::capture_origin(std::env::var_os("PWD").as_deref()) {
+            log::warn!("the limit of open files stays as it was: {failed}");
+        }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
-        let listener = Listener::bind(&config.socket, config.socket_mode, &run)
+        let group = config.socket_group.as_deref().map(identity::find_group).transpose();
+        let listener = group
+            .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, listener, run, random)
+        let event_loop = EventLoop::new(config, listener, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
-        event_loop.run();
-        Ok(DONE)
+        Ok(event_loop.run())
+    }
+
+    fn config(self) -> Result<Config, Failure> {
+        let usage = |sentence: String| Failure::new(USAGE, sentence);
+        let Some(file) = &self.config else {
+            let name = self.name.as_deref().unwrap_or(settings::DEFAULT_NAME);
+            let flags = [self.flags.top, self.flags.pool].concat();
+            let draft = setup::from_flags(name, self.command, &flags).map_err(usage)?;
+            return draft.finish().map_err(|problems| usage(problems.join("\nrustdaemon: ")));
+        };
+        if !self.command.is_empty() {
+            return Err(usage(
+                "--config and a command do not go together; the commands stand in the file".into(),
+            ));
+        }
+        if let Some(flag) = self.flags.pool_flag().or(self.name.map(|_| "--name".into())) {
+            let sentence =
+                format!("{flag} does not say which pool it is for; with --config it stands in the file");
+            return Err(usage(sentence));
+        }
+        let draft = setup::from_file(file, &self.flags.top).map_err(usage)?;
+        draft.finish().map_err(|problems| {
+            // As a compiler's: an editor finds the place.
+            let _ = writeln!(std::io::stderr(), "{}", problems.join("\n"));
+            let plural = if problems.len() == 1 { "problem" } else { "problems" };
+            usage(format!("{} {plural} in the configuration {}", problems.len(), file.display()))
+        })
     }
 }
 
-/// Lines on stderr: time, level, text. `RUSTDAEMON_LOG` sets the level (error warn info debug trace).
-fn start_log() {
-    let filter = env_logger::Env::new().filter_or("RUSTDAEMON_LOG", "info");
-    let mut builder = env_logger::Builder::from_env(filter);
-    builder.format(|out, record| {
-        writeln!(out, "{} {:5} rustdaemon: {}", out.timestamp_millis(), record.level(), record.args())
+/// `opcua: 2 workers: php artisan opcua:session`
+fn summary(pool: &PoolConfig) -> String {
+    let plural = if pool.workers == 1 { "" } else { "s" };
+    let words: Vec<_> = pool.command.iter().map(|word| word.to_string_lossy()).collect();
+    format!("{}: {} worker{plural}: {}\n", pool.name, pool.workers, words.join(" "))
+}
+
+/// Our own lines on stderr: time, level, text. `RUSTDAEMON_LOG` sets the level.
+fn start_log(format: LogFormat) -> std::io::Result<Logs> {
+    let note = match format {
+        LogFormat::Text => |lost| format!("{}\n", text(Level::Warn, &lost_lines(lost))),
+        LogFormat::Json => |lost| format!("{}\n", json(Level::Warn, &lost_lines(lost))),
+    };
+    let [stdout, stderr] = SharedSink::standard(note)?;
+    let word = std::env::var("RUSTDAEMON_LOG").unwrap_or_default();
+    let level = word.parse::<LevelFilter>().ok();
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level.unwrap_or(LevelFilter::Info));
+    builder.target(env_logger::Target::Pipe(Box::new(stderr.clone())));
+    builder.format(move |out, record| {
+        let (level, message) = (record.level(), record.args().to_string());
+        match format {
+            LogFormat::Text => writeln!(out, "{}", text(level, &message)),
+            LogFormat::Json => writeln!(out, "{}", json(level, &message)),
+        }
     });
     builder.init();
+    if level.is_none() && !word.is_empty() {
+        log::warn!("RUSTDAEMON_LOG={word} is none of off, error, warn, info, debug, trace: info is taken");
+    }
+    Ok(Logs::new(stdout, stderr, format))
+}
+
+fn lost_lines(lost: u64) -> String {
+    format!("{lost} lines are missing here: there was no room for them")
+}
+
+fn text(level: Level, message: &str) -> String {
+    format!("{} {level:5} rustdaemon: {message}", logs::timestamp(SystemTime::now()))
+}
+
+fn json(level: Level, message: &str) -> String {
+    let time = logs::timestamp(SystemTime::now());
+    serde_json::json!({"time": time, "level": level.as_str(), "message": message}).to_string()
 }
 
 fn random() -> std::io::Result<u64> {

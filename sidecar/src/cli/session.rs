@@ -12,15 +12,18 @@ use serde_json::value::RawValue;
 use super::{BAD_NEWS, Failure, SYSTEM, USAGE};
 use crate::config;
 
+/// A little longer than a request may take.
+const PATIENCE: Duration = Duration::from_secs(35);
+
 /// Where to ask, and for how long.
 #[derive(Args)]
 pub struct Session {
     /// Path of the sidecar's socket; else $RUSTDAEMON_SOCKET.
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
-    /// How long to wait for the answer.
-    #[arg(long, value_name = "TIME", default_value = "35s", value_parser = config::duration)]
-    timeout: Duration,
+    /// How long to wait for the answer [default: 35s; 2m for what changes something].
+    #[arg(long, value_name = "TIME", value_parser = config::duration)]
+    timeout: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +41,32 @@ impl Session {
     /// # Errors
     /// [`BAD_NEWS`]: the answer is a fault; [`SYSTEM`]: nobody listens, or no answer came; [`USAGE`]: no socket was named.
     pub fn ask(&self, method: &str, args: &str) -> Result<Box<RawValue>, Failure> {
+        self.open(method, args).map(|(data, _)| data)
+    }
+
+    /// As [`Session::ask`], for what takes its time: as long as `patience` without a --timeout.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn order(&self, method: &str, args: &str, patience: Duration) -> Result<Box<RawValue>, Failure> {
+        self.begin(method, args, patience).map(|(data, _)| data)
+    }
+
+    /// As [`Session::ask`]; also the connection, for what comes after the answer, however long that takes.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn open(&self, method: &str, args: &str) -> Result<(Box<RawValue>, BufReader<UnixStream>), Failure> {
+        self.begin(method, args, PATIENCE)
+    }
+
+    fn begin(
+        &self,
+        method: &str,
+        args: &str,
+        patience: Duration,
+    ) -> Result<(Box<RawValue>, BufReader<UnixStream>), Failure> {
+        let timeout = self.timeout.unwrap_or(patience);
         let named = self.socket.clone().or_else(|| std::env::var(SOCKET_VARIABLE).ok());
         let socket = named.ok_or_else(|| {
             Failure::new(USAGE, format!("which sidecar? Give --socket PATH, or set {SOCKET_VARIABLE}"))
@@ -58,24 +87,28 @@ impl Session {
         })?;
         let broke = |failed: std::io::Error| match failed.kind() {
             ErrorKind::WouldBlock => {
-                system(format!("no answer from {socket} within {} s", self.timeout.as_secs_f64()))
+                system(format!("no answer from {socket} within {} s", timeout.as_secs_f64()))
             }
             _ => system(format!("the connection to {socket} broke: {failed}")),
         };
-        let limit = Some(self.timeout.max(Duration::from_millis(1)));
+        let limit = Some(timeout.max(Duration::from_millis(1)));
         stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)).map_err(broke)?;
         let method = serde_json::Value::from(method);
         let request = format!("{{\"id\":1,\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
         (&stream).write_all(request.as_bytes()).map_err(broke)?;
         let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line).map_err(broke)?;
+        let mut stream = BufReader::new(stream);
+        stream.read_line(&mut line).map_err(broke)?;
+        stream.get_ref().set_read_timeout(None).map_err(broke)?;
         let strange = || system(format!("{socket} answered something that is not rustdaemon's: {line:?}"));
         if line.is_empty() {
             return Err(system(format!("{socket} closed the connection without an answer")));
         }
         let response: Response<'_> = serde_json::from_str(&line).map_err(|_| strange())?;
         match response {
-            Response { ok: true, data, .. } => Ok(data.map_or_else(Box::default, ToOwned::to_owned)),
+            Response { ok: true, data, .. } => {
+                Ok((data.map_or_else(Box::default, ToOwned::to_owned), stream))
+            }
             Response { error: Some(fault), .. } => {
                 Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message)))
             }

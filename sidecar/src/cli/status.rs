@@ -52,12 +52,13 @@ fn text(status: &Status) -> String {
             pool.waiting
         ));
     }
-    let mut rows = table(&["WORKER", "STATE", "FOR", "PID", "SERVED", "RESTARTS", "LAST EXIT"]);
+    let mut rows = table(&["WORKER", "STATE", "FOR", "DOING", "PID", "SERVED", "RESTARTS", "LAST EXIT"]);
     for worker in &status.workers {
         rows.add_row([
             worker.name.clone(),
             worker.state.clone(),
             duration(worker),
+            doing(worker),
             worker.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
             worker.served.to_string(),
             worker.restarts.to_string(),
@@ -70,6 +71,13 @@ fn text(status: &Status) -> String {
         notes += &format!("\n{name}: its script has {signals}: what stops it is the sidecar's order alone");
     }
     format!("{}\n\n{}{notes}", lines.join("\n"), rows.trim_fmt())
+}
+
+fn doing(worker: &WorkerStatus) -> String {
+    let Some(word) = &worker.doing else { return "-".to_owned() };
+    let lasts = worker.doing_for.map(|lasts| format!(" {}", ago(lasts)));
+    let what = worker.doing_what.as_ref().map(|what| format!(": {what}"));
+    format!("{word}{}{}", lasts.unwrap_or_default(), what.unwrap_or_default())
 }
 
 fn duration(worker: &WorkerStatus) -> String {
@@ -105,9 +113,19 @@ mod tests {
         assert!(noted.ends_with(
             "\nopcua#2: its script has SIGTERM, SIGINT: what stops it is the sidecar's order alone"
         ));
+        let blocked = WorkerStatus {
+            doing: Some("blocked".into()),
+            doing_what: Some("plc.read, in file_get_contents() at /app/x.php:12".into()),
+            doing_for: Some(9.0),
+            ..worker("opcua#3", "busy")
+        };
+        let stuck = text(&Status { workers: vec![blocked], ..Status::default() });
+        let words = stuck.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = "blocked 9 s: plc.read, in file_get_contents() at /app/x.php:12 812";
+        assert!(words.contains(expected), "{words}");
         let text = text(&Status { workers, ..Status::default() });
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[rows.len() - 2].join(" "), "opcua#0 idle 2 h 1 min 812 42 0 killed by SIGKILL");
+        assert_eq!(rows[rows.len() - 2].join(" "), "opcua#0 idle 2 h 1 min - 812 42 0 killed by SIGKILL");
         assert!(text.contains("next start in 3 s"), "{text}");
     }
 }

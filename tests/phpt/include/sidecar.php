@@ -13,6 +13,10 @@ final class Sidecar
     public const REQUEST = 5;
     public const REPLY = 6;
     public const DRAIN = 7;
+    public const PAUSE = 10;
+    public const RESUME = 11;
+    public const PAUSED = 12;
+    public const RESUMED = 13;
 
     public const FLAT = 1;
     public const TYPED = 2;
@@ -269,8 +273,13 @@ final class Sidecar
         while (($frame = $this->receive()) !== null) {
             echo "unexpected frame of kind $frame[0]\n";
         }
-        eventually('the worker ends', fn () => !$this->isRunning(), $this->errors(...));
-        $status = proc_get_status($this->process);
+        // Not by /proc: of a process with threads the first one is a zombie before the others have ended.
+        $status = [];
+        $ended = function () use (&$status): bool {
+            $status = proc_get_status($this->process);
+            return !$status['running'];
+        };
+        eventually('the worker ends', $ended, $this->errors(...));
         $this->pid = null;
         return $status;
     }

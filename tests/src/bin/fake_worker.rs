@@ -14,16 +14,19 @@
 //! | `garbage` | writes what is no frame |
 //! | `newline` | answers with two lines |
 //! | `twice` | answers twice |
+//! | `start [SHELL]` | starts a shell with this script, answers with its pid, and forgets it |
 //! | `ready` | announces its methods again, then answers |
 //! | `hello` | says hello again, then answers |
+//! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
-//! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything.
+//! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything. It
+//! acknowledges every Pause and Resume.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
@@ -33,12 +36,12 @@ use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Go, Hello, Kind, LINK_VARIABLE, Method, RUN_VARIABLE, Ready, SOCKET_VARIABLE,
 };
 use rustdaemon_core::signal::{self, Capture, Meaning};
-use rustdaemon_core::slot::SlotPage;
+use rustdaemon_core::slot::{Phase, SlotPage};
 use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 16] = [
     "echo",
     "info",
     "pid",
@@ -53,6 +56,8 @@ const METHODS: [&str; 14] = [
     "twice",
     "ready",
     "hello",
+    "start",
+    "say",
 ];
 
 #[derive(Parser)]
@@ -75,6 +80,9 @@ struct Arguments {
     /// Read this FIFO to its end before saying ready
     #[arg(long)]
     hold_before_ready: Option<String>,
+    /// Say that it runs a loop of its own
+    #[arg(long)]
+    own_loop: bool,
     /// Offer only these methods
     #[arg(long, value_delimiter = ',')]
     offer: Option<Vec<String>>,
@@ -87,6 +95,9 @@ struct Arguments {
     /// Ignore TERM and INT
     #[arg(long)]
     ignore_term: bool,
+    /// Live on when the sidecar has died, until this FIFO is read to its end
+    #[arg(long)]
+    outlive: Option<String>,
     /// install()'s name:
     #[arg(long)]
     name: Option<String>,
@@ -172,10 +183,15 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
             unsafe { nix::sys::signal::signal(number, SigHandler::SigIgn) }?;
         }
     }
+    if arguments.outlive.is_some() {
+        nix::sys::prctl::set_pdeathsig(None)?; // as a change of user does
+    }
     let variable = std::env::var(LINK_VARIABLE).map_err(io::Error::other)?;
     // SAFETY: called once; nothing else in this process knows these descriptors.
-    let Ends { input, output, slot } = unsafe { Ends::from_variable(&variable) }.map_err(io::Error::other)?;
-    let link = [&input, &output, &slot].map(AsRawFd::as_raw_fd);
+    let Ends { input, output, slot, life } =
+        unsafe { Ends::from_variable(&variable) }.map_err(io::Error::other)?;
+    let life = life.ok_or_else(|| io::Error::other("no life lock"))?;
+    let link = [&input, &output, &slot, &life].map(AsRawFd::as_raw_fd);
     let birth = Birth::look(&[&link[..], &stop.own[..]].concat())?;
     let mut worker = Worker {
         page: SlotPage::attach(slot.as_fd())?,
@@ -184,6 +200,7 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
         decoder: Decoder::default(),
         stop,
         birth: String::from_utf8(link::json(&birth)).map_err(io::Error::other)?,
+        _life: life,
     };
     worker.live(arguments)
 }
@@ -195,6 +212,7 @@ struct Worker {
     decoder: Decoder,
     stop: StopSignals,
     birth: String,
+    _life: OwnedFd,
 }
 
 /// Why a worker stops reading.
@@ -242,7 +260,11 @@ impl Worker {
             }
             let frame = match self.next()? {
                 Next::Frame(frame) => frame,
-                Next::EndOfLink | Next::Stop => return Ok(0),
+                Next::EndOfLink => {
+                    arguments.outlive.as_deref().map_or(Ok(()), hold)?;
+                    return Ok(0);
+                }
+                Next::Stop => return Ok(0),
             };
             match frame.kind {
                 Kind::Go => {
@@ -259,12 +281,24 @@ impl Worker {
                     return Ok(1);
                 }
                 Kind::Request => {
-                    self.page.begin(frame.sequence, sys::monotonic());
+                    let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+                    self.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
                     self.answer(arguments, &frame)?;
                     self.page.end();
                 }
                 Kind::Drain => draining = !arguments.ignore_drain,
-                Kind::Hello | Kind::Ready | Kind::Reply | Kind::Signalled | Kind::Taken => {
+                Kind::Pause | Kind::Resume => {
+                    let paused = frame.kind == Kind::Pause;
+                    self.page.pause(paused);
+                    self.say(if paused { Kind::Paused } else { Kind::Resumed }, &[])?;
+                }
+                Kind::Hello
+                | Kind::Ready
+                | Kind::Reply
+                | Kind::Signalled
+                | Kind::Taken
+                | Kind::Paused
+                | Kind::Resumed => {
                     return Err(io::Error::other("a worker's frame"));
                 }
             }
@@ -276,7 +310,9 @@ impl Worker {
         let method =
             |name: String| Method { description: Some(format!("fake {name}")), name, idempotent: false };
         let methods = names.into_iter().map(method).collect();
-        self.say(Kind::Ready, &link::json(&Ready { methods }))
+        let own_loop = arguments.own_loop;
+        self.page.idle(if own_loop { Phase::OwnIdle } else { Phase::Idle });
+        self.say(Kind::Ready, &link::json(&Ready { methods, own_loop, blind: None }))
     }
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
@@ -307,6 +343,15 @@ impl Worker {
                 Ok(raise(Signal::SIGKILL)?)
             }
             "garbage" => self.output.write_all(&[0xff; link::HEADER_BYTES]),
+            "say" => {
+                let text = first.and_then(Value::as_str).unwrap_or_default();
+                let times = args.get(1).and_then(Value::as_u64).unwrap_or(1);
+                for _ in 0..times {
+                    io::stdout().write_all(text.as_bytes())?;
+                }
+                io::stdout().flush()?;
+                self.reply(sequence, b"null")
+            }
             "newline" => self.reply(sequence, b"[1,\n2]"),
             "twice" => {
                 self.reply(sequence, b"1")?;
@@ -315,6 +360,12 @@ impl Worker {
             "ready" => {
                 self.ready(arguments)?;
                 self.reply(sequence, b"null")
+            }
+            "start" => {
+                // Nobody waits for it: whatever a script leaves behind.
+                let script = first.and_then(Value::as_str).unwrap_or_default();
+                let child = Command::new("sh").args(["-c", script]).spawn()?;
+                self.reply(sequence, child.id().to_string().as_bytes())
             }
             "hello" => {
                 self.say(Kind::Hello, &hello(arguments).payload())?;

@@ -75,6 +75,15 @@ enum Verb {
         #[arg(long)]
         no_install: bool,
     },
+    /// Kill 2 000 sidecars and 20 000 workers, and count who is left; for developers, not for CI
+    Soak {
+        /// Choose as a run with this RUSTDAEMON_SEED did
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
     /// Run tests/phpt on a debug PHP and under valgrind, or on one of them; for developers, not for CI
     Matrix {
         part: Option<Part>,
@@ -145,6 +154,9 @@ fn act(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Fault { filter, no_install } => {
             return counted(|| test::test(&repo, &[Suite::Fault], filter.as_deref(), no_install));
+        }
+        Verb::Soak { seed, no_install } => {
+            return counted(|| test::soak(&repo, seed, no_install));
         }
         Verb::Matrix { part, filter, no_install } => {
             let parts = part.map_or(Part::ALL.to_vec(), |part| vec![part]);

@@ -47,7 +47,7 @@ pub fn test(repo: &Repo, suites: &[Suite], filter: Option<&str>, no_install: boo
                 Setting::of_system(repo, "phpt").and_then(|setting| phpt::phpt(repo, &setting, filter))
             }
             Suite::E2e => e2e(repo, filter),
-            Suite::Fault => fault(repo, filter),
+            Suite::Fault => run_cargo_test(repo, "fault", full_dose(repo), filter),
         };
         (suite.name(), tally)
     }))
@@ -89,11 +89,23 @@ fn e2e(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
     cargo_test(repo, "e2e", &["-p", "rustdaemon-tests", "--test", "*"], filter)
 }
 
-fn fault(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+/// The kills of tests/fault in their full dose, and what was counted.
+pub fn soak(repo: &Repo, seed: Option<u64>, no_install: bool) -> Result<(Tally, bool)> {
+    install::ensure(repo, For::Test, no_install)?;
+    build::build(repo)?;
+    let mut command = full_dose(repo);
+    command.args(["--", "--nocapture"]);
+    if let Some(seed) = seed {
+        command.env("RUSTDAEMON_SEED", seed.to_string());
+    }
+    sum_up(std::iter::once(("soak", run_cargo_test(repo, "soak", command, Some("kills::")))))
+}
+
+fn full_dose(repo: &Repo) -> Command {
     let mut command =
         repo.command("cargo", ["test", "--no-fail-fast", "-p", "rustdaemon-tests", "--test", "fault"]);
     command.env("RUSTDAEMON_DOSE", "full");
-    run_cargo_test(repo, "fault", command, filter)
+    command
 }
 
 fn cargo_test(repo: &Repo, suite: &str, what: &[&str], filter: Option<&str>) -> Result<Tally> {
@@ -104,7 +116,10 @@ fn cargo_test(repo: &Repo, suite: &str, what: &[&str], filter: Option<&str>) -> 
 
 fn run_cargo_test(repo: &Repo, suite: &str, mut command: Command, filter: Option<&str>) -> Result<Tally> {
     if let Some(filter) = filter.filter(|filter| !filter.is_empty()) {
-        command.args(["--", filter]);
+        if command.get_args().all(|word| word != "--") {
+            command.arg("--");
+        }
+        command.arg(filter);
     }
     command.env("RUSTDAEMON_SO", repo.so()).env("RUSTDAEMON_BIN", repo.sidecar());
     let (status, lines) = run::run_collecting(command)?;

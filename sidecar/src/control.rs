@@ -1,0 +1,198 @@
+//! The built-in methods that change something: what was asked for, in checked words.
+//!
+//! # Rules
+//! Pure. An error is one sentence: what was wrong, what is allowed.
+//! Sources: DESIGN §4, §6.
+
+use rustdaemon_core::settings::quoted;
+use rustdaemon_core::signo;
+use serde_json::Value;
+
+/// What an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Something of some slots. `None`: of all.
+    Slots(Command, Option<Target>),
+    /// A new generation, of one pool or of all.
+    Reload(Option<String>),
+    /// The end of the daemon.
+    StopDaemon,
+}
+
+/// What an operator wants of some slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// End it and start it anew.
+    Restart,
+    /// End it, and leave it so.
+    Stop,
+    /// Start it; a parked one too.
+    Start,
+    /// No request until [`Command::Resume`].
+    Pause,
+    /// Go on.
+    Resume,
+    /// This signal.
+    Signal(i32),
+}
+
+/// `pool` or `pool#slot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The pool's name.
+    pub pool: String,
+    /// One of its slots; `None`: all of them.
+    pub slot: Option<usize>,
+}
+
+impl Control {
+    /// The names of the methods, and what they do, for `daemon.methods`.
+    pub const METHODS: [(&str, &str); 8] = [
+        ("daemon.reload", "Starts a new generation of workers and moves the traffic when it is ready"),
+        ("daemon.stop", "Drains and stops the daemon"),
+        ("worker.restart", "Ends workers and starts them anew"),
+        ("worker.stop", "Ends workers and leaves them so"),
+        ("worker.start", "Starts stopped or parked workers"),
+        ("worker.pause", "Lets workers finish what they have and serve nothing more"),
+        ("worker.resume", "Lets paused workers go on"),
+        ("worker.signal", "Sends workers a signal"),
+    ];
+
+    /// Whether the built-in method of that name changes something.
+    #[must_use]
+    pub fn is_one(method: &str) -> bool {
+        Self::METHODS.iter().any(|(name, _)| *name == method)
+    }
+
+    /// Reads a request's arguments: `[name]` or `{"name": name}`; for `worker.signal` the signal besides.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn parse(method: &str, args: &[u8]) -> Result<Self, String> {
+        let mut words: Vec<&str> = vec!["name"];
+        if method == "worker.signal" {
+            words.push("signal");
+        }
+        let mut values = arguments(args, &words)?;
+        let signal = if words.len() > 1 { values.pop().flatten() } else { None };
+        let name = match values.pop().flatten() {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return Err("name: must be a string, such as \"opcua\" or \"opcua#0\"".into()),
+        };
+        let slots = |command| Ok(Self::Slots(command, name.as_deref().map(Target::parse).transpose()?));
+        match method {
+            "daemon.reload" => match &name {
+                Some(name) if name.contains('#') => {
+                    Err("name: a pool is reloaded as a whole; give its name without a slot".into())
+                }
+                _ => Ok(Self::Reload(name)),
+            },
+            "daemon.stop" => Ok(Self::StopDaemon),
+            "worker.restart" => slots(Command::Restart),
+            "worker.stop" => slots(Command::Stop),
+            "worker.start" => slots(Command::Start),
+            "worker.pause" => slots(Command::Pause),
+            "worker.resume" => slots(Command::Resume),
+            _ => slots(Command::Signal(signal_number(signal)?)),
+        }
+    }
+}
+
+impl Target {
+    /// Reads `pool` or `pool#slot`.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let (pool, slot) = match name.split_once('#') {
+            None => (name, None),
+            Some((pool, slot)) => match slot.parse::<usize>() {
+                Ok(number) if number.to_string() == slot => (pool, Some(number)),
+                _ => {
+                    let name = quoted(name.as_bytes());
+                    return Err(format!(
+                        "name: {name} is not a worker; a worker is POOL#SLOT, such as opcua#0"
+                    ));
+                }
+            },
+        };
+        Ok(Self { pool: pool.to_owned(), slot })
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.slot {
+            Some(slot) => write!(f, "{}#{slot}", self.pool),
+            None => f.write_str(&self.pool),
+        }
+    }
+}
+
+/// The values of these parameters, given by position or by name; others are refused.
+fn arguments(args: &[u8], words: &[&str]) -> Result<Vec<Option<Value>>, String> {
+    let allowed = words.join(", ");
+    match serde_json::from_slice(args) {
+        Ok(Value::Array(list)) if list.len() > words.len() => {
+            Err(format!("{} arguments, but there are only: {allowed}", list.len()))
+        }
+        Ok(Value::Array(list)) => {
+            Ok(list.into_iter().map(Some).chain(std::iter::repeat(None)).take(words.len()).collect())
+        }
+        Ok(Value::Object(mut members)) => {
+            let values = words.iter().map(|word| members.remove(*word)).collect();
+            match members.keys().next() {
+                Some(unknown) => {
+                    Err(format!("{} is not an argument; there are: {allowed}", quoted(unknown.as_bytes())))
+                }
+                None => Ok(values),
+            }
+        }
+        _ => Err("the arguments are neither an array nor an object".into()),
+    }
+}
+
+fn signal_number(value: Option<Value>) -> Result<i32, String> {
+    let number = match value {
+        Some(Value::Number(number)) => signo::check(number.as_i64().unwrap_or(i64::MAX)),
+        Some(Value::String(name)) => signo::parse(name.as_bytes()),
+        _ => Err("is missing; give a name such as \"USR1\", or a number".into()),
+    };
+    number.map_err(|sentence| format!("signal: {sentence}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read_by_position_and_by_name() {
+        let target = |pool: &str, slot| Some(Target { pool: pool.into(), slot });
+        for (method, args, expected) in [
+            ("worker.pause", "[]", Control::Slots(Command::Pause, None)),
+            ("worker.pause", "{}", Control::Slots(Command::Pause, None)),
+            ("worker.stop", r#"["a"]"#, Control::Slots(Command::Stop, target("a", None))),
+            ("worker.start", r#"{"name":"a#3"}"#, Control::Slots(Command::Start, target("a", Some(3)))),
+            ("worker.signal", r#"["a","USR1"]"#, Control::Slots(Command::Signal(10), target("a", None))),
+            ("worker.signal", r#"{"signal":15}"#, Control::Slots(Command::Signal(15), None)),
+            ("daemon.reload", r#"["a"]"#, Control::Reload(Some("a".into()))),
+            ("daemon.stop", "[]", Control::StopDaemon),
+        ] {
+            assert_eq!(Control::parse(method, args.as_bytes()), Ok(expected), "{method} {args}");
+        }
+        for (method, args, told) in [
+            ("worker.pause", r#"["a","b"]"#, "2 arguments"),
+            ("worker.pause", r#"{"nam":"a"}"#, "\"nam\" is not an argument; there are: name"),
+            ("worker.pause", r#"[7]"#, "must be a string"),
+            ("worker.pause", r#"["a#x"]"#, "POOL#SLOT"),
+            ("worker.signal", "[]", "signal: is missing"),
+            ("worker.signal", r#"["a","NOSUCH"]"#, "\"NOSUCH\" is not a signal"),
+            ("worker.signal", r#"["a",99]"#, "99"),
+            ("daemon.reload", r#"["a#0"]"#, "as a whole"),
+        ] {
+            let error = Control::parse(method, args.as_bytes()).unwrap_err();
+            assert!(error.contains(told), "{method} {args}: {error}");
+        }
+    }
+}

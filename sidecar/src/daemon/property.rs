@@ -1,0 +1,401 @@
+//! Whatever happens, in whatever order: no orphan, no duplicate, no lost exit, stop always wins, one request has one
+//! answer.
+//!
+//! # How it works
+//! A [`World`] plays the processes, the clients and the clock: it does what the daemon says, and lets happen what the
+//! random numbers say. After each step it looks whether the promises hold. A failing seed is in the message; run
+//! it alone, with its trace, by `RUSTDAEMON_SEED=n`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rustdaemon_core::link::Method;
+use rustdaemon_core::sys::ExitStatus;
+
+use super::*;
+use crate::backoff::Jitter;
+use crate::config::{HangAction, PoolConfig};
+
+const CLIENT: ClientId = ClientId(7);
+/// One seed, to be run alone and with its trace.
+const SEED: &str = "RUSTDAEMON_SEED";
+
+/// A process of the world.
+#[derive(Debug, Default)]
+struct Process {
+    slot: u32,
+    said_hello: bool,
+    is_in: bool,
+    ready: bool,
+    /// Told to end, by whichever means.
+    told: bool,
+    killed: bool,
+    /// KILL does nothing.
+    frozen: bool,
+    requests: Vec<u64>,
+    begun: u64,
+}
+
+struct World {
+    daemon: Daemon,
+    now: Instant,
+    random: Jitter,
+    alive: BTreeMap<WorkerId, Process>,
+    /// Answers by request id.
+    answers: HashMap<u64, u32>,
+    asked: u64,
+    stopped_at: Option<Instant>,
+    ended: bool,
+    next_spawn_fails: bool,
+    is_traced: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Jitter::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d);
+        let pools = (0..=pick(&mut random, 2)).map(|number| {
+            let mut pool = PoolConfig::new(&format!("p{number}"), vec!["php".into()]);
+            pool.workers = 1 + u32::try_from(pick(&mut random, 3)).unwrap();
+            pool.overlap = pick(&mut random, 3) == 0;
+            pool.link = pick(&mut random, 4) > 0;
+            pool.forever = pick(&mut random, 8) > 0;
+            pool.max_requests = (pick(&mut random, 3) == 0).then_some(3);
+            pool.max_lifetime = (pick(&mut random, 3) == 0).then_some(Duration::from_secs(20));
+            pool.memory_soft = (pick(&mut random, 3) == 0).then_some(100);
+            pool.memory_hard = (pick(&mut random, 3) == 0).then_some(1000);
+            pool.hang_timeout = (pick(&mut random, 2) == 0).then_some(Duration::from_secs(3));
+            pool.hang_action = [HangAction::Report, HangAction::Restart][pick(&mut random, 2)];
+            pool.short_run = Duration::from_secs([0, 5][pick(&mut random, 2)]);
+            pool.start_limit = 3;
+            pool.queue = 5;
+            pool
+        });
+        let config = Config {
+            socket: "/run/x.sock".into(),
+            pools: pools.collect(),
+            exit_when_parked: pick(&mut random, 8) == 0,
+            ..Config::default()
+        };
+        let now = Instant::now();
+        let mut world = Self {
+            daemon: Daemon::new(now, config, seed),
+            now,
+            random,
+            alive: BTreeMap::new(),
+            answers: HashMap::new(),
+            asked: 0,
+            stopped_at: None,
+            ended: false,
+            next_spawn_fails: false,
+            is_traced: std::env::var_os(SEED).is_some(),
+        };
+        world.happens(Event::Start);
+        world
+    }
+
+    fn pick(&mut self, below: usize) -> usize {
+        pick(&mut self.random, below)
+    }
+
+    fn one(&mut self, wanted: impl Fn(&Process) -> bool) -> Option<WorkerId> {
+        let fitting: Vec<WorkerId> =
+            self.alive.iter().filter(|(_, process)| wanted(process)).map(|(id, _)| *id).collect();
+        (!fitting.is_empty()).then(|| fitting[self.pick(fitting.len())])
+    }
+
+    fn happens(&mut self, event: Event) {
+        let mut events = vec![event];
+        while !events.is_empty() {
+            let event = events.remove(0);
+            if self.is_traced {
+                println!("{event:?}");
+            }
+            for action in self.daemon.on(self.now, event) {
+                if self.is_traced {
+                    println!("    {action:?}");
+                }
+                events.extend(self.act(action));
+            }
+            self.check();
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Option<Event> {
+        match action {
+            Action::Worker(order) => return self.obey(order),
+            Action::Send { worker, frame } => {
+                let mut decoder = link::Decoder::default();
+                decoder.push(&frame);
+                let sequence = decoder.next_frame().unwrap().unwrap().sequence;
+                let process = self.alive.get_mut(&worker).expect("a request for the dead");
+                assert!(process.is_in && process.ready, "a request for who is not ready: {worker:?}");
+                process.requests.push(sequence);
+            }
+            Action::Answer { line, .. } => {
+                let answer: serde_json::Value = serde_json::from_slice(&line).unwrap();
+                let count = self.answers.entry(answer["id"].as_u64().unwrap()).or_default();
+                *count += 1;
+                assert_eq!(*count, 1, "a second answer: {answer}");
+            }
+            Action::Report { address, .. } => {
+                self.answers.insert(address.id.parse().unwrap(), 1);
+            }
+            Action::Logs { .. } => {}
+            Action::Exit(_) => self.ended = true,
+        }
+        None
+    }
+
+    fn obey(&mut self, order: Order) -> Option<Event> {
+        let process = |world: &mut Self, worker, change: &dyn Fn(&mut Process)| {
+            if let Some(process) = world.alive.get_mut(&worker) {
+                change(process);
+            }
+        };
+        match order {
+            Order::Spawn { worker, slot } => {
+                assert!(!self.daemon.is_stopping(), "a start while stopping");
+                if std::mem::take(&mut self.next_spawn_fails) {
+                    return Some(Event::SpawnFailed { worker, why: "EAGAIN".into() });
+                }
+                let is_in = !self.daemon.pools[worker.pool()].config().link;
+                let frozen = self.pick(60) == 0;
+                let process = Process { slot, is_in, ready: is_in, frozen, ..Process::default() };
+                assert!(self.alive.insert(worker, process).is_none(), "one number, two processes");
+                return Some(Event::Spawned { worker, pid: 100 });
+            }
+            Order::Go(worker, _) => process(self, worker, &|process| process.is_in = true),
+            Order::Drain(worker) | Order::Terminate(worker) | Order::Refuse(worker, _) => {
+                process(self, worker, &|process| process.told = true);
+            }
+            Order::Kill(worker) => process(self, worker, &|process| process.killed = true),
+            Order::Pause(worker) | Order::Resume(worker) if self.alive.contains_key(&worker) => {
+                let paused = matches!(order, Order::Pause(_));
+                return (self.pick(4) > 0).then_some(Event::Paused { worker, paused });
+            }
+            Order::Sample(worker) if self.alive.contains_key(&worker) => {
+                let bytes = [50, 500, 5000][self.pick(3)];
+                return Some(Event::Sampled { worker, bytes });
+            }
+            Order::Observe(worker) if self.alive.contains_key(&worker) => {
+                let quiet = (self.pick(2) == 0).then(|| Duration::from_secs(self.pick(6) as u64));
+                let (overdue, spared) = (self.pick(9) == 0, self.pick(4) == 0);
+                let look = Look { quiet, overdue, doing: "blocked".into(), spared };
+                return Some(Event::Observed { worker, look });
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The promises that hold at any moment.
+    fn check(&self) {
+        for worker in self.alive.keys() {
+            let known = self.daemon.pools[worker.pool()].life(*worker).is_some();
+            assert!(known || self.ended, "an orphan: {worker:?}");
+        }
+        for (number, pool) in self.daemon.pools.iter().enumerate() {
+            let own = || self.alive.iter().filter(move |(worker, _)| worker.pool() == number);
+            let config = pool.config();
+            let inside = own().filter(|(_, process)| process.is_in).count();
+            if config.workers == 1 && !config.overlap {
+                assert!(inside <= 1, "two singletons: {:?}", own().collect::<Vec<_>>());
+            }
+            for slot in 0..config.workers {
+                let serving =
+                    own().filter(|(_, process)| process.slot == slot && !process.told && !process.killed);
+                let current = serving.filter(|(worker, _)| Some(**worker) == current(pool, slot)).count();
+                assert!(current <= 1, "two in one slot");
+            }
+        }
+    }
+
+    fn exits(&mut self, worker: WorkerId, status: ExitStatus) {
+        if let Some(process) = self.alive.remove(&worker) {
+            let exit = Exit { begun: process.begun, ..Exit::of(status) };
+            self.happens(Event::Exited { worker, exit: Box::new(exit) });
+            assert!(self.daemon.pools[worker.pool()].life(worker).is_none(), "a lost exit: {worker:?}");
+        }
+    }
+
+    fn ask(&mut self, method: &str, args: &str) {
+        self.asked += 1;
+        let line = format!(r#"{{"id":{},"t":"req","method":"{method}","args":{args}}}"#, self.asked);
+        let request = dialect::parse(line.as_bytes()).unwrap();
+        let may_control = self.pick(20) > 0;
+        self.happens(Event::Request { client: CLIENT, request, may_control, unix_time: 0.0 });
+    }
+
+    fn reply(&mut self, worker: WorkerId) {
+        let process = self.alive.get_mut(&worker).unwrap();
+        let sequence = process.requests.remove(0);
+        process.begun = sequence;
+        self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.daemon.next_deadline().filter(|at| *at <= until && !self.ended) {
+            self.now = self.now.max(at);
+            self.happens(Event::Deadline);
+            self.bury();
+        }
+        self.now = until;
+    }
+
+    /// Who was killed dies at once, unless it is frozen.
+    fn bury(&mut self) {
+        let dead = self.alive.iter().filter(|(_, process)| process.killed && !process.frozen);
+        for worker in dead.map(|(worker, _)| *worker).collect::<Vec<_>>() {
+            self.exits(worker, ExitStatus::Signal { number: 9, core: false });
+        }
+    }
+
+    /// One random thing happens.
+    fn step(&mut self) {
+        match self.pick(34) {
+            0..4 => {
+                if let Some(worker) = self.one(|process| !process.said_hello && !process.is_in) {
+                    self.alive.get_mut(&worker).unwrap().said_hello = true;
+                    let highest = if self.pick(30) == 0 { 99 } else { 3 };
+                    let lowest = if highest == 99 { 98 } else { 1 };
+                    self.happens(Event::Hello {
+                        worker,
+                        hello: Hello { lowest, highest, ..Hello::default() },
+                    });
+                }
+            }
+            4..8 => {
+                if let Some(worker) = self.one(|process| process.is_in && process.said_hello) {
+                    self.alive.get_mut(&worker).unwrap().ready = true;
+                    let method =
+                        |name: &str| Method { name: name.into(), description: None, idempotent: false };
+                    let methods = vec![method("m"), method(&format!("m{}", worker.pool()))];
+                    let own_loop = self.pick(8) == 0;
+                    self.happens(Event::Ready { worker, ready: Ready { methods, own_loop, blind: None } });
+                }
+            }
+            8..13 => {
+                if let Some(worker) = self.one(|process| !process.requests.is_empty()) {
+                    self.reply(worker);
+                }
+            }
+            13..19 => {
+                let method = ["m", "m0", "m1", "nobody", "ping", "daemon.status"][self.pick(6)];
+                self.ask(method, "[]");
+            }
+            19..23 => {
+                let ms = [1, 100, 1000, 6000, 31_000, 400_000][self.pick(6)];
+                self.pass(Duration::from_millis(ms));
+            }
+            23 => {
+                self.now += Duration::from_secs(3600); // the machine was suspended
+                self.happens(Event::Deadline);
+            }
+            24..27 => {
+                if let Some(worker) = self.one(|process| process.told || process.killed && !process.frozen) {
+                    self.exits(worker, ExitStatus::Code(0));
+                }
+            }
+            27 | 28 => {
+                if let Some(worker) = self.one(|_| true) {
+                    if let Some(process) = self.alive.get_mut(&worker)
+                        && let Some(first) = process.requests.first()
+                    {
+                        process.begun = *first;
+                    }
+                    let status =
+                        [ExitStatus::Code(1), ExitStatus::Signal { number: 9, core: false }][self.pick(2)];
+                    self.exits(worker, status);
+                }
+            }
+            29 => self.next_spawn_fails = true,
+            30 | 31 => {
+                let verb = ["restart", "stop", "start", "pause", "resume"][self.pick(5)];
+                let name = ["null", r#""p0""#, r#""p0#0""#, r#""p1""#, r#""p1#1""#][self.pick(5)];
+                self.ask(&format!("worker.{verb}"), &format!("[{name}]"));
+            }
+            32 => match self.pick(2) {
+                0 => self.ask("daemon.reload", "[]"),
+                _ => self.happens(Event::Reload),
+            },
+            _ => {
+                if let Some(worker) = self.one(|process| process.is_in && process.ready) {
+                    match self.pick(3) {
+                        0 => self.happens(Event::LinkBroken { worker, why: "garbage".into() }),
+                        1 => {
+                            let signalled = Signalled { signal: "SIGTERM".into(), ..Signalled::default() };
+                            self.happens(Event::Signalled { worker, signalled });
+                        }
+                        _ => self.happens(Event::Reply {
+                            worker,
+                            sequence: 999_999,
+                            outcome: Ok(b"1".to_vec()),
+                        }),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops everything; whoever is killed dies, whoever is frozen does not.
+    fn stop(&mut self) {
+        self.bury();
+        let event = if self.pick(4) == 0 { Event::StopNow } else { Event::Stop };
+        self.happens(event);
+        let stopped_at = *self.stopped_at.insert(self.now);
+        while !self.ended {
+            self.bury();
+            if let Some(worker) = self.one(|process| process.told && !process.frozen)
+                && self.pick(3) == 0
+            {
+                self.exits(worker, ExitStatus::Code(0));
+            }
+            if self.ended {
+                break;
+            }
+            let at = self.daemon.next_deadline().expect("nothing is awaited, and it has not ended");
+            self.now = self.now.max(at);
+            self.happens(Event::Deadline);
+            let budget = Duration::from_millis(8_500);
+            assert!(self.now <= stopped_at + budget, "the stop takes longer than its budget");
+        }
+        assert!(
+            self.alive.values().all(|process| process.frozen && process.killed),
+            "left behind: {:?}",
+            self.alive
+        );
+        for id in 1..=self.asked {
+            assert!(self.answers.get(&id) == Some(&1), "request {id} has no answer");
+        }
+    }
+}
+
+fn pick(random: &mut Jitter, below: usize) -> usize {
+    ((random.next_fraction() * below as f64) as usize).min(below - 1)
+}
+
+fn current(pool: &Pool, slot: u32) -> Option<WorkerId> {
+    pool.views().nth(slot as usize).and_then(|view| view.slot.current)
+}
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        for _ in 0..50 + world.pick(150) {
+            if world.ended {
+                break;
+            }
+            world.step();
+        }
+        world.stop();
+    }));
+    assert!(outcome.is_ok(), "run it alone with its trace: {SEED}={seed}");
+}
+
+#[test]
+fn whatever_happens_the_promises_hold() {
+    match std::env::var(SEED) {
+        Ok(seed) => run(seed.parse().expect("a number")),
+        Err(_) => (0..300).for_each(run),
+    }
+}

@@ -1,0 +1,135 @@
+//! Hooks: commands of the operator's, run at a moment of a worker's life and never waited for.
+//!
+//! # How it works
+//! A hook is a child as a worker without a link is: born with the pool's settings, watched by its pidfd, its output kept
+//! and forwarded under `POOL on_ready`, `POOL on_exit` or `POOL on_parked`. Past `hook_timeout` it is killed.
+//!
+//! # What may be lost
+//! A hook that still runs when the sidecar has stopped its workers is ended with everything else.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use log::{error, info, warn};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use rustdaemon_core::sys::ExitStatus;
+
+use super::{EventLoop, Source, place};
+use crate::ids::WorkerId;
+use crate::pool::{Hook, Moment};
+use crate::process::Start;
+use crate::worker::Worker;
+
+/// The number that stands for no pool, but for hooks.
+const HOOKS: usize = 0xfff;
+
+/// A hook that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    name: String,
+    pub(super) worker: Worker,
+    kill_at: Option<Instant>,
+}
+
+impl EventLoop {
+    /// Starts a hook.
+    pub(super) fn run_hook(&mut self, hook: &Hook) {
+        self.next_hook += 1;
+        let id = WorkerId::new(HOOKS, self.next_hook);
+        let name = format!("{} {}", hook.pool, key(hook.moment));
+        match self.start_hook(id, &name, hook) {
+            Ok((worker, limit)) => {
+                let kill_at = Some(Instant::now() + limit);
+                self.hooks.insert(id, Running { name, worker, kill_at });
+            }
+            Err(failed) => error!("{name} could not be run: {failed}"),
+        }
+    }
+
+    fn start_hook(
+        &mut self,
+        id: WorkerId,
+        name: &str,
+        hook: &Hook,
+    ) -> io::Result<(Worker, std::time::Duration)> {
+        let mut pools = self.config.pools.iter().enumerate();
+        let found = pools.find(|(_, pool)| pool.name == hook.pool);
+        let (number, pool) = found.ok_or(io::ErrorKind::NotFound)?;
+        let command = match hook.moment {
+            Moment::Ready => &pool.on_ready,
+            Moment::Exit => &pool.on_exit,
+            Moment::Parked => &pool.on_parked,
+        };
+        let mut variables = super::variables(pool)?;
+        let told = [
+            ("RUSTDAEMON_POOL", pool.name.clone()),
+            ("RUSTDAEMON_WORKER", format!("{}#{}", pool.name, hook.slot)),
+            ("RUSTDAEMON_SLOT", hook.slot.to_string()),
+            ("RUSTDAEMON_GENERATION", hook.generation.to_string()),
+            ("RUSTDAEMON_REASON", hook.reason.clone()),
+        ];
+        variables.extend(told.map(|(name, value)| (name.into(), value.into())));
+        let slot = place(WorkerId::new(number, 0), u32::try_from(hook.slot).unwrap_or_default());
+        let [stdout, stderr] = self.logs.open(id, name, pool)?;
+        let start = Start {
+            command,
+            birth: &pool.birth,
+            variables: &variables,
+            run: &format!("{}/{slot}", self.run),
+            socket: &self.config.socket,
+            output: [stdout.into(), stderr.into()],
+            ends: None,
+        };
+        let worker = Worker::start(start, false, None)?;
+        let pidfd = worker.process.pidfd().as_raw_fd();
+        let token: Token = Source::WorkerEnd(id).token();
+        self.poll.registry().register(&mut SourceFd(&pidfd), token, Interest::READABLE)?;
+        Ok((worker, pool.hook_timeout))
+    }
+
+    /// A hook has ended.
+    pub(super) fn reap_hook(&mut self, id: WorkerId) {
+        let Some(running) = self.hooks.get(&id) else { return };
+        let status = match running.worker.process.reap() {
+            Ok(Some(status)) => status,
+            Ok(None) => return,
+            Err(failed) => return error!("waitid: {failed}"),
+        };
+        self.logs.ended(id);
+        self.tell_followers();
+        if let Some(Running { name, worker, kill_at }) = self.hooks.remove(&id) {
+            self.forget(worker.process.pidfd().as_raw_fd());
+            match (status, kill_at) {
+                (ExitStatus::Code(0), _) => info!("{name} is done"),
+                (status, None) => warn!("{name}: {status}, past hook_timeout"),
+                (status, _) => warn!("{name}: {status}"),
+            }
+        }
+    }
+
+    /// When a hook is to be killed.
+    pub(super) fn hook_deadline(&self) -> Option<Instant> {
+        self.hooks.values().filter_map(|running| running.kill_at).min()
+    }
+
+    /// Kills the hooks that have run for too long.
+    pub(super) fn end_late_hooks(&mut self, now: Instant) {
+        for running in self.hooks.values_mut() {
+            if running.kill_at.take_if(|at| *at <= now).is_some()
+                && let Err(failed) = running.worker.process.signal(libc::SIGKILL)
+            {
+                warn!("SIGKILL to {}: {failed}", running.name);
+            }
+        }
+    }
+}
+
+fn key(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Ready => "on_ready",
+        Moment::Exit => "on_exit",
+        Moment::Parked => "on_parked",
+    }
+}

@@ -1,0 +1,331 @@
+//! One worker's life, from its spawn to its end: what is known of it, and the steps by which it is ended.
+//!
+//! # How it works
+//! The facts are fields; [`Life::settle`] derives the state from them, so that no two of them can disagree.
+//! An [`Ending`] has a budget. What may finish its request first keeps its budget until then.
+//!
+//! ```text
+//! Finishing --request done, or its deadline--> Draining --75 %--> Terminated --95 %--> Killed --100 % + 0.5 s--> Unkillable
+//! ```
+//!
+//! # Rules
+//! Pure. Which life is replaced, and by what, the pool decides.
+//! Sources: DESIGN §3.
+
+use std::time::{Duration, Instant};
+
+use rustdaemon_core::link::{Method, Signalled};
+
+use crate::ids::WorkerId;
+use crate::reason::Why;
+
+/// KILL needs a moment to be seen even where the whole budget is tiny.
+const KILL_GRACE: Duration = Duration::from_millis(500);
+
+/// Where a slot or its worker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Spawned; has not called `install()`, or is not yet `ready_after` old.
+    Starting,
+    /// Called `install()`; has not called `run()`, `tick()` or `ready()`.
+    Booted,
+    /// Waits for a request.
+    Idle,
+    /// Has a request in hand.
+    Busy,
+    /// Gets no request until it is resumed.
+    Paused,
+    /// Told to end.
+    Draining,
+    /// Ended, and will not be started again.
+    Stopped,
+    /// Waits before its next start.
+    Backoff,
+    /// Starting again would not help; tried every five minutes.
+    Parked,
+    /// Has survived KILL: frozen, or in an uninterruptible wait. No second copy is started.
+    Unkillable,
+}
+
+impl State {
+    /// The word in `workers[].state`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Booted => "booted",
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+            Self::Backoff => "backoff",
+            Self::Parked => "parked",
+            Self::Unkillable => "unkillable",
+        }
+    }
+}
+
+/// Where a linked worker stands towards the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// It has not said hello.
+    Away,
+    /// It has, and waits for its predecessor's end. Since when.
+    Held(Instant),
+    /// It has been let in, or has no link and so no gate.
+    Passed,
+    /// It will not be let in.
+    Refused,
+}
+
+/// How far an ending has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It may finish the request in hand.
+    Finishing,
+    /// Its budget runs.
+    Draining,
+    /// It has had TERM.
+    Terminated,
+    /// It has had KILL.
+    Killed,
+    /// It has outlived KILL.
+    Unkillable,
+}
+
+/// A worker on its way out.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Why.
+    pub why: Why,
+    /// How far.
+    pub phase: Phase,
+    /// Since when the budget runs; in [`Phase::Finishing`]: when it begins to run at the latest.
+    since: Instant,
+}
+
+/// A worker's life.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// Its number.
+    pub worker: WorkerId,
+    /// Its slot.
+    pub slot: usize,
+    /// Which release of the code it belongs to.
+    pub generation: u32,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    pub since: Instant,
+    /// Its process.
+    pub pid: Option<i32>,
+    /// When it was started.
+    pub spawned_at: Instant,
+    /// Where it stands towards the gate.
+    pub gate: Gate,
+    /// Whether it speaks over a link.
+    pub linked: bool,
+    /// Whether it has been ready.
+    pub ready: bool,
+    /// The link version that it speaks.
+    pub version: u16,
+    /// It has said ready, and has a loop of its own: no request is sent to it, TERM decides.
+    pub own_loop: bool,
+    /// What it offers.
+    pub methods: Vec<Method>,
+    /// Stop signals that its script has given to somebody else.
+    pub signals_taken: Vec<String>,
+    /// Why its hangs cannot be seen.
+    pub blind: Option<String>,
+    /// The deadline of the request in hand.
+    pub in_hand: Option<Instant>,
+    /// Requests answered.
+    pub served: u64,
+    /// It has acknowledged a pause.
+    pub paused: bool,
+    /// It is on its way out.
+    pub ending: Option<Ending>,
+    /// A limit that it has reached; its ending waits for its turn.
+    pub due: Option<Why>,
+    /// The last stop signal that it told of.
+    pub last_signal: Option<Signalled>,
+    /// After so many requests it is replaced.
+    pub max_requests: Option<u64>,
+    /// When it is replaced.
+    pub ends_at: Option<Instant>,
+    /// When it is ready by age alone, without a link.
+    pub ready_at: Option<Instant>,
+    /// When it has taken too long to become ready.
+    pub unready_at: Option<Instant>,
+    /// When it is looked at for a hang.
+    pub hang_at: Option<Instant>,
+    /// When its memory is looked at.
+    pub sample_at: Option<Instant>,
+}
+
+impl Life {
+    /// A life that has just begun.
+    #[must_use]
+    pub fn new(now: Instant, worker: WorkerId, slot: usize, generation: u32, linked: bool) -> Self {
+        Self {
+            worker,
+            slot,
+            generation,
+            state: State::Starting,
+            since: now,
+            pid: None,
+            spawned_at: now,
+            gate: if linked { Gate::Away } else { Gate::Passed },
+            linked,
+            ready: false,
+            version: 0,
+            own_loop: false,
+            methods: Vec::new(),
+            signals_taken: Vec::new(),
+            blind: None,
+            in_hand: None,
+            served: 0,
+            paused: false,
+            ending: None,
+            due: None,
+            last_signal: None,
+            max_requests: None,
+            ends_at: None,
+            ready_at: None,
+            unready_at: None,
+            hang_at: None,
+            sample_at: None,
+        }
+    }
+
+    /// Derives the state from the facts.
+    pub fn settle(&mut self, now: Instant) {
+        let state = match &self.ending {
+            Some(ending) if ending.phase == Phase::Unkillable => State::Unkillable,
+            Some(_) => State::Draining,
+            None if self.gate == Gate::Away => State::Starting,
+            None if !self.ready && self.linked => State::Booted,
+            None if !self.ready => State::Starting,
+            None if self.in_hand.is_some() => State::Busy,
+            None if self.paused => State::Paused,
+            None => State::Idle,
+        };
+        if state != self.state {
+            self.state = state;
+            self.since = now;
+        }
+    }
+
+    /// Whether a request may be sent to it now.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.state == State::Idle && self.linked && !self.own_loop
+    }
+
+    /// Whether an order to drain would be heard.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.linked && self.ready
+    }
+
+    /// Whether it is on its way out, or not ready yet though within its time.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        let ends = self.ending.is_some() && self.state != State::Unkillable;
+        ends || self.unready_at.or(self.ready_at).is_some()
+    }
+
+    /// Begins to end it, or hastens its end: an ending never slows down, and a stop's reason wins. `finish`: it may
+    /// finish the request in hand first. Whether the ending is a new one.
+    pub fn end(&mut self, now: Instant, why: Why, finish: bool) -> bool {
+        let finish_by = self.in_hand.filter(|_| finish);
+        let (phase, since) = match finish_by {
+            Some(deadline) => (Phase::Finishing, deadline.max(now)),
+            None => (Phase::Draining, now),
+        };
+        let is_new = self.ending.is_none();
+        match &mut self.ending {
+            None => self.ending = Some(Ending { why, phase, since }),
+            Some(ending) => {
+                if ending.phase == Phase::Finishing && phase > Phase::Finishing {
+                    (ending.phase, ending.since) = (phase, now);
+                }
+                if !finish {
+                    ending.why = why;
+                }
+            }
+        }
+        self.due = None;
+        self.settle(now);
+        is_new
+    }
+
+    /// KILL has been ordered.
+    pub fn killed(&mut self, now: Instant, budget: Duration, why: Why) {
+        let since = now.checked_sub(budget).unwrap_or(now);
+        match &mut self.ending {
+            Some(ending) if ending.phase >= Phase::Killed => {}
+            Some(ending) => {
+                (ending.phase, ending.since) = (Phase::Killed, since);
+                if ending.why != Why::Stop {
+                    ending.why = why;
+                }
+            }
+            None => self.ending = Some(Ending { why, phase: Phase::Killed, since }),
+        }
+        self.settle(now);
+    }
+
+    /// The request in hand is done.
+    pub fn finished(&mut self, now: Instant) {
+        self.in_hand = None;
+        if let Some(ending) = self.ending.as_mut().filter(|ending| ending.phase == Phase::Finishing) {
+            (ending.phase, ending.since) = (Phase::Draining, now);
+        }
+        self.settle(now);
+    }
+
+    /// The next phase of the ending, where its time has come; ask again until there is none.
+    pub fn step(&mut self, now: Instant, budget: Duration) -> Option<Phase> {
+        let ending = self.ending.as_mut()?;
+        if ending.step_at(budget).is_none_or(|at| at > now) {
+            return None;
+        }
+        let next = match ending.phase {
+            Phase::Finishing => Phase::Draining,
+            Phase::Draining => Phase::Terminated,
+            Phase::Terminated => Phase::Killed,
+            Phase::Killed | Phase::Unkillable => Phase::Unkillable,
+        };
+        ending.phase = next;
+        self.settle(now);
+        Some(next)
+    }
+
+    /// When [`Life::step`], or one of the looks, has something to do.
+    #[must_use]
+    pub fn next_deadline(&self, budget: Duration) -> Option<Instant> {
+        let looks = [self.ends_at, self.ready_at, self.unready_at, self.hang_at, self.sample_at];
+        let step = self.ending.as_ref().and_then(|ending| ending.step_at(budget));
+        looks.into_iter().flatten().chain(step).min()
+    }
+}
+
+impl Ending {
+    /// How long its budget has been running.
+    #[must_use]
+    pub fn spent(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
+    fn step_at(&self, budget: Duration) -> Option<Instant> {
+        Some(match self.phase {
+            Phase::Finishing => self.since,
+            Phase::Draining => self.since + budget.mul_f64(0.75),
+            Phase::Terminated => self.since + budget.mul_f64(0.95),
+            Phase::Killed => self.since + budget + KILL_GRACE,
+            Phase::Unkillable => return None,
+        })
+    }
+}

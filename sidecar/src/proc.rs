@@ -1,0 +1,103 @@
+//! Facts about a process from /proc and its control group.
+//!
+//! # Rules
+//! Reads files, decides nothing. What cannot be read is `None`: the process has ended, or the kernel keeps it to itself.
+//! Sources: proc_pid_stat(5), proc_pid_status(5), cgroups(7), Linux Documentation/admin-guide/cgroup-v2.rst.
+
+use std::path::{Path, PathBuf};
+
+/// What can be told of a process without asking it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The state letter of its first thread: `R` running, `S` sleeping, `D` in the kernel, `T` stopped, `t` traced, `Z`
+    /// ended.
+    pub state: Option<char>,
+    /// Who traces it, 0: nobody.
+    pub tracer: i32,
+    /// Memory that is its own: resident anonymous pages and what of it is swapped out, in bytes.
+    pub own_memory: Option<u64>,
+    /// Its control group is frozen (cgroup v2).
+    pub is_frozen: bool,
+}
+
+impl Facts {
+    /// Reads them.
+    #[must_use]
+    pub fn of(pid: i32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let events = cgroup(pid).and_then(|group| std::fs::read_to_string(group.join("cgroup.events")).ok());
+        Self {
+            is_frozen: events.as_deref().and_then(|events| number(events, "frozen")) == Some(1),
+            ..parse(&status)
+        }
+    }
+
+    /// Whether something outside has stopped it: a signal, a debugger, the freezer.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.is_frozen || matches!(self.state, Some('T' | 't'))
+    }
+}
+
+fn parse(status: &str) -> Facts {
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.map(str::trim)
+    };
+    let kib = |name: &str| field(name).and_then(|text| text.strip_suffix(" kB")?.parse::<u64>().ok());
+    Facts {
+        state: field("State").and_then(|text| text.chars().next()),
+        tracer: field("TracerPid").and_then(|text| text.parse().ok()).unwrap_or_default(),
+        own_memory: kib("RssAnon").map(|anonymous| (anonymous + kib("VmSwap").unwrap_or(0)) * 1024),
+        is_frozen: false,
+    }
+}
+
+/// How often the kernel has killed something in the process's control group for want of memory; without cgroup v2: on the
+/// whole machine. Read before and after an end by SIGKILL.
+#[must_use]
+pub fn oom_kills(pid: i32) -> Option<u64> {
+    let events = cgroup(pid).and_then(|group| std::fs::read_to_string(group.join("memory.events")).ok());
+    let own = events.as_deref().and_then(|events| number(events, "oom_kill"));
+    own.or_else(|| number(&std::fs::read_to_string("/proc/vmstat").ok()?, "oom_kill"))
+}
+
+/// The directory of the process's control group, cgroup v2.
+fn cgroup(pid: i32) -> Option<PathBuf> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .into_iter()
+        .map(|mounted| Path::new(mounted).join(own))
+        .find(|group| group.join("cgroup.events").exists())
+}
+
+/// The value of `key` in a file of lines `key value`.
+fn number(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_tells_its_state_and_memory() {
+        let own = Facts::of(i32::try_from(std::process::id()).unwrap());
+        assert!(matches!(own.state, Some('R' | 'S')), "{own:?}");
+        assert!(own.own_memory > Some(100_000) && !own.is_stopped(), "{own:?}");
+        assert_eq!(Facts::of(-1), Facts::default());
+    }
+
+    #[test]
+    fn what_the_kernel_writes_is_read() {
+        let status =
+            "Name:\tphp\nState:\tt (tracing stop)\nTracerPid:\t77\nRssAnon:\t    2048 kB\nVmSwap:\t 16 kB\n";
+        let facts = parse(status);
+        assert_eq!((facts.state, facts.tracer, facts.own_memory), (Some('t'), 77, Some(2064 * 1024)));
+        assert!(facts.is_stopped());
+        assert_eq!(number("low 0\noom 3\noom_kill 2\noom_group_kill 9\n", "oom_kill"), Some(2));
+        assert_eq!(number("populated 1\nfrozen 1\n", "frozen"), Some(1));
+        assert_eq!(number("", "frozen"), None);
+    }
+}

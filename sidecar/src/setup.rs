@@ -1,0 +1,188 @@
+//! Reads the configuration, and checks what the machine must have for it: users, directories, files, programs.
+//!
+//! # What may be lost
+//! What is there at the check may be gone at a start: starting checks again, by doing it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::unistd::{Gid, getegid, geteuid, getgroups};
+
+use crate::config::{Document, Draft, Flags, Format, LogTarget, PoolConfig};
+use crate::identity::{Identity, find_group};
+use crate::{env_file, process};
+
+/// The draft of one pool that the command line describes, checked.
+///
+/// # Errors
+/// One sentence.
+pub fn from_flags(name: &str, command: Vec<OsString>, flags: &Flags) -> Result<Draft, String> {
+    Ok(checked(Draft::from_flags(name, command, flags, &working_directory()?)))
+}
+
+/// The draft that a file describes, checked. Its relative paths are relative to its directory; flags of keys above
+/// all pools win over it.
+///
+/// # Errors
+/// One sentence: it cannot be read.
+pub fn from_file(file: &Path, flags: &Flags) -> Result<Draft, String> {
+    let shown = file.display();
+    let format = match file.extension().and_then(OsStr::to_str) {
+        Some("toml") => Format::Toml,
+        Some("json") => Format::Json,
+        _ => return Err(format!("--config: {shown} ends neither with .toml nor with .json")),
+    };
+    let text = std::fs::read(file).map_err(|failed| format!("--config: {shown}: {failed}"))?;
+    let text = String::from_utf8(text).map_err(|error| {
+        let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        format!("{shown}:{line}: is not UTF-8")
+    })?;
+    let here = working_directory()?;
+    let base = here.join(file.parent().unwrap_or(Path::new(""))).components().collect::<PathBuf>();
+    let document = Document { file: &shown.to_string(), format, text: &text, base: &base };
+    Ok(checked(Draft::from_document(document, flags, &here)))
+}
+
+fn checked(mut draft: Draft) -> Draft {
+    let config = draft.config().clone();
+    if let Some(group) = &config.socket_group
+        && let Err(what) = find_group(group).and_then(may_give_to)
+    {
+        draft.refuse(None, "socket_group", &what);
+    }
+    for pool in &config.pools {
+        for (key, what) in problems(pool) {
+            draft.refuse(Some(&pool.name), key, &what);
+        }
+    }
+    draft
+}
+
+/// What the machine does not have for a pool: the key and a sentence.
+fn problems(pool: &PoolConfig) -> Vec<(&'static str, String)> {
+    let birth = &pool.birth;
+    let mut found = Vec::new();
+    let mut note = |key: &'static str, result: Result<(), String>| {
+        found.extend(result.err().map(|what| (key, what)));
+    };
+    if let Some(name) = &birth.user {
+        note("user", may_become(name, birth.group.is_some()));
+    }
+    if let Some(name) = &birth.group {
+        note("group", may_have_group(name));
+    }
+    if let Some(limit) = birth.limit_nofile {
+        note("limit_nofile", may_raise(limit));
+    }
+    if let Some(cwd) = &birth.cwd {
+        note("cwd", is_directory(cwd));
+    }
+    if let LogTarget::File(file) = &pool.log {
+        note("log", is_directory(file.parent().unwrap_or(Path::new("/"))));
+    }
+    let mut variables = Vec::new();
+    if let Some(file) = &birth.env_file {
+        note("env_file", env_file::read(file).map(|read| variables = read));
+    }
+    variables.extend(birth.env.iter().cloned());
+    let own = std::env::var_os("PATH");
+    let path = variables.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    for (key, command) in hooks_and_command(pool) {
+        note(key, find_program(command, birth.cwd.as_deref(), path.or(own.as_ref())));
+    }
+    found
+}
+
+fn hooks_and_command(pool: &PoolConfig) -> impl Iterator<Item = (&'static str, &OsString)> {
+    let all = [
+        ("command", &pool.command),
+        ("on_ready", &pool.on_ready),
+        ("on_exit", &pool.on_exit),
+        ("on_parked", &pool.on_parked),
+    ];
+    all.into_iter().filter_map(|(key, argv)| argv.first().map(|program| (key, program)))
+}
+
+fn find_program(program: &OsString, cwd: Option<&Path>, path: Option<&OsString>) -> Result<(), String> {
+    // A program named with a slash is looked for from the worker's own directory.
+    let has_slash = program.as_encoded_bytes().contains(&b'/');
+    let program = match cwd {
+        Some(cwd) if has_slash => cwd.join(program).into_os_string(),
+        _ => program.clone(),
+    };
+    process::find_program(&program, path.map(OsString::as_os_str)).map(drop)
+}
+
+fn is_directory(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(format!("{} is not a directory", path.display())),
+        Err(failed) if failed.kind() == io::ErrorKind::NotFound => {
+            Err(format!("the directory {} does not exist", path.display()))
+        }
+        Err(failed) => Err(format!("{}: {failed}", path.display())),
+    }
+}
+
+fn may_become(user: &str, has_group: bool) -> Result<(), String> {
+    // Which group it is, is the group's own affair.
+    let identity = Identity::of(Some(user), has_group.then_some("0")).map_err(without_key)?;
+    let own = geteuid();
+    if own.is_root() || identity.uid.is_none_or(|uid| uid == own) {
+        return Ok(());
+    }
+    Err(format!("to become \"{user}\" needs root, and the sidecar runs as uid {own}"))
+}
+
+/// setresgid(2) without privileges knows the own group only.
+fn may_have_group(group: &str) -> Result<(), String> {
+    match Identity::of(None, Some(group)).map_err(without_key)?.gid {
+        Some(gid) if !geteuid().is_root() => {
+            Err(format!("to change to gid {gid} needs root, and the sidecar runs as uid {}", geteuid()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `user: there is no ...`: the place has the key already.
+fn without_key(what: String) -> String {
+    what.split_once(": ").map_or(what.clone(), |(_, what)| what.to_owned())
+}
+
+/// chown(2) without privileges knows the groups that one is in.
+fn may_give_to(group: Gid) -> Result<(), String> {
+    if geteuid().is_root() || getegid() == group || getgroups().is_ok_and(|own| own.contains(&group)) {
+        return Ok(());
+    }
+    Err(format!("to give it to gid {group} needs root, and the sidecar runs as uid {}", geteuid()))
+}
+
+fn may_raise(limit: u64) -> Result<(), String> {
+    let hard = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard);
+    if limit > hard && !geteuid().is_root() {
+        return Err(format!("is {limit}, and more than the sidecar's own hard limit of {hard} needs root"));
+    }
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
+    match most {
+        Some(most) if limit > most => {
+            Err(format!("is {limit}, and the kernel allows {most} (/proc/sys/fs/nr_open)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where we are, as the shell has named it: a symlink on the way, such as `current`, stays one.
+fn working_directory() -> Result<PathBuf, String> {
+    let here = std::env::current_dir();
+    let same = |named: &PathBuf| -> io::Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let (named, here) = (std::fs::metadata(named)?, std::fs::metadata(".")?);
+        Ok((named.dev(), named.ino()) == (here.dev(), here.ino()))
+    };
+    let named = std::env::var_os("PWD").map(PathBuf::from);
+    let named = named.filter(|named| named.is_absolute() && same(named).is_ok_and(|same| same));
+    named.map_or(here, Ok).map_err(|failed| format!("the working directory is gone ({failed})"))
+}

@@ -1,0 +1,88 @@
+//! PHP workers and what they have started, when something above them is killed.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustdaemon_tests::{Sidecar, eventually};
+use serde_json::json;
+
+use crate::{script, worker};
+
+/// It has ended; where nobody reaps, a zombie is as dead.
+#[track_caller]
+fn wait_dead(pid: i32) {
+    eventually(&format!("pid {pid} has ended"), || match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) if !stat.contains(") Z ") => Err(stat),
+        _ => Ok(()),
+    });
+}
+
+/// Under a shell that stays: the shell is what the sidecar has started.
+#[track_caller]
+fn wrapped() -> Sidecar {
+    let words = script("worker", &json!({})).words();
+    let wrapper = ["sh", "-c", "\"$@\"; exit $?", "sh"].map(str::to_owned);
+    let sidecar = Sidecar::builder().flags("--short-run 0s").command(wrapper).command(words).start();
+    sidecar.wait_state(0, "idle");
+    sidecar
+}
+
+fn pid(sidecar: &Sidecar) -> i32 {
+    sidecar.call("pid", json!([])).unwrap().as_i64().unwrap().try_into().unwrap()
+}
+
+#[test]
+fn a_worker_inside_a_native_call_dies_with_a_killed_sidecar_also_behind_a_wrapper() {
+    for sidecar in [worker(""), wrapped()] {
+        let pid = pid(&sidecar);
+        let gate = sidecar.gate("gate");
+        let mut client = sidecar.client();
+        client.send("hold", json!([gate.path()]));
+        let _held = gate.arrived();
+        let _killed = sidecar.killed();
+        wait_dead(pid);
+    }
+}
+
+#[test]
+fn a_worker_dies_with_its_wrapper_and_another_takes_its_place() {
+    let sidecar = wrapped();
+    let (php, wrapper) = (pid(&sidecar), sidecar.worker_pid(0));
+    assert_ne!(php, wrapper);
+    let gate = sidecar.gate("gate");
+    let mut client = sidecar.client();
+    client.send("hold", json!([gate.path()]));
+    let _held = gate.arrived();
+    kill(Pid::from_raw(wrapper), Signal::SIGKILL).unwrap();
+    wait_dead(php);
+    eventually("another one serves", || match sidecar.worker(0) {
+        worker if worker["restarts"] == 1 && worker["state"] == "idle" => Ok(()),
+        worker => Err(worker.to_string()),
+    });
+}
+
+#[test]
+fn what_a_worker_forks_or_starts_does_not_hold_its_slot_and_is_ended_by_the_next_sidecar() {
+    let sidecar = worker("");
+    let fork = "(function () { $pid = pcntl_fork(); if ($pid === 0) { while (true) { sleep(600); } } return $pid; })()";
+    let start = "proc_get_status($GLOBALS['p'] = proc_open(['sleep', '600'], [], $pipes))['pid']";
+    let children = [fork, start].map(|php| {
+        let pid = sidecar.call("value", json!([php])).unwrap();
+        i32::try_from(pid.as_i64().unwrap()).unwrap()
+    });
+    let life = sidecar.directory().join("s.life");
+    let holds = |pid: i32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|what| what == life)
+    };
+    assert!(holds(sidecar.worker_pid(0)));
+    for child in children {
+        eventually("it has given the lock up", || if holds(child) { Err(String::new()) } else { Ok(()) });
+    }
+    let mut killed = sidecar.killed();
+    let again = killed.start_again();
+    again.wait_state(0, "idle");
+    children.into_iter().for_each(wait_dead);
+    assert!(!again.log().contains("still holds"), "{}", again.log());
+}
