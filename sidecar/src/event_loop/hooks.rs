@@ -16,7 +16,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use rustdaemon_core::sys::ExitStatus;
 
-use super::{EventLoop, Source, place};
+use super::workers::{place, variables};
+use super::{EventLoop, Source};
 use crate::ids::WorkerId;
 use crate::pool::{Hook, Moment};
 use crate::process::Start;
@@ -62,7 +63,7 @@ impl EventLoop {
             Moment::Exit => &pool.on_exit,
             Moment::Parked => &pool.on_parked,
         };
-        let mut variables = super::variables(pool)?;
+        let mut all = variables(pool)?;
         let told = [
             ("RUSTDAEMON_POOL", pool.name.clone()),
             ("RUSTDAEMON_WORKER", format!("{}#{}", pool.name, hook.slot)),
@@ -70,13 +71,13 @@ impl EventLoop {
             ("RUSTDAEMON_GENERATION", hook.generation.to_string()),
             ("RUSTDAEMON_REASON", hook.reason.clone()),
         ];
-        variables.extend(told.map(|(name, value)| (name.into(), value.into())));
+        all.extend(told.map(|(name, value)| (name.into(), value.into())));
         let slot = place(WorkerId::new(number, 0), u32::try_from(hook.slot).unwrap_or_default());
         let [stdout, stderr] = self.logs.open(id, name, pool)?;
         let start = Start {
             command,
             birth: &pool.birth,
-            variables: &variables,
+            variables: &all,
             run: &format!("{}/{slot}", self.run),
             socket: &self.config.socket,
             output: [stdout.into(), stderr.into()],
