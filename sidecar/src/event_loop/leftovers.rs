@@ -18,7 +18,7 @@ const KILL_AFTER: f64 = 0.95;
 
 impl EventLoop {
     /// After the workers' end: TERM for whatever has become our child, KILL when the budget is spent, until there is
-    /// none left.
+    /// none left; nor anything of a killed sidecar's.
     pub(super) fn end_children(&mut self) {
         let budget = self.config.pools.iter().map(|pool| pool.stop_timeout).max().unwrap_or_default();
         let kill_at = self.stop_began.unwrap_or_else(Instant::now) + budget.mul_f64(KILL_AFTER);
@@ -28,10 +28,13 @@ impl EventLoop {
             self.reap_children();
             let left = strays::children();
             let now = Instant::now();
-            if left.is_empty() {
+            if left.is_empty() && !self.takeover.is_waiting() {
                 return;
             }
             let killing = now >= kill_at || self.in_a_hurry;
+            if killing {
+                self.takeover.kill_all();
+            }
             let give_up_at = *give_up_at.get_or_insert(now.max(kill_at) + FAREWELL);
             if now >= give_up_at {
                 return error!("pids {left:?} have not ended after KILL: left behind");
