@@ -323,19 +323,7 @@ impl EventLoop {
                     Action::Send { worker, frame } => self.tell(worker, |worker| worker.send(&frame)),
                     Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
                     Action::Report { client, address, mut status } => {
-                        status.pid = std::process::id();
-                        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
-                            let worker = worker.and_then(|worker| self.workers.get(&worker));
-                            entry.request_age =
-                                worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
-                            let alive =
-                                self.workers.values().find(|worker| Some(worker.process.pid) == entry.pid);
-                            if let Some((doing, line)) = alive.and_then(Worker::doing) {
-                                entry.doing = Some(doing.word.name().to_owned());
-                                entry.doing_what = line;
-                                entry.doing_for = doing.lasts.map(|lasts| lasts.as_secs_f64());
-                            }
-                        }
+                        self.complete(&mut status);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
                         answered.extend(self.answer(client, &line));

@@ -19,9 +19,12 @@ use rustdaemon_core::{settings, signo, sys};
 use super::{EventLoop, Source, unix_time};
 use crate::config::PoolConfig;
 use crate::daemon::Event;
+use crate::doing::Word;
 use crate::ids::WorkerId;
+use crate::life::State;
 use crate::process::Start;
 use crate::reason::Exit;
+use crate::verbs::Status;
 use crate::worker::{Message, Worker};
 use crate::{env_file, proc};
 
@@ -135,6 +138,24 @@ impl EventLoop {
         }
         if let Some(why) = broken {
             self.feed(Event::LinkBroken { worker: id, why: why.to_string() });
+        }
+    }
+
+    /// What only the workers' pages and /proc know.
+    pub(super) fn complete(&self, status: &mut Status) {
+        status.pid = std::process::id();
+        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
+            let Some(worker) = worker.and_then(|worker| self.workers.get(&worker)) else { continue };
+            entry.request_age = worker.request_age().map(|age| age.as_secs_f64());
+            let Some((doing, line)) = worker.doing() else { continue };
+            // In a loop of its own only its page knows when it is busy.
+            let works = matches!(doing.word, Word::Busy | Word::Blocked | Word::Looping | Word::Waiting);
+            if works && entry.state == State::Idle.word() {
+                entry.state = State::Busy.word().to_owned();
+            }
+            entry.doing = Some(doing.word.name().to_owned());
+            entry.doing_what = line;
+            entry.doing_for = doing.lasts.map(|lasts| lasts.as_secs_f64());
         }
     }
 
