@@ -15,7 +15,8 @@ function end_of(string $code, array $options = []): void
     echo preg_replace('/^(out|err).*\n/m', '', ob_get_clean());
     foreach (['fatal', 'thrown'] as $what) {
         $parts = explode("\0", $sidecar->life()[$what], 4);
-        $parts = preg_replace(['/\d{8,}/', '/\0.*\$0/'], ['N', ''], $parts); // an anonymous class has a NUL in its name
+        // An anonymous class has a NUL in its name; a debug PHP says where the memory was asked for.
+        $parts = preg_replace(['/\d{8,}/', '/\0.*\$0/', '/ at \S+:\d+ \(/'], ['N', '', ' ('], $parts);
         echo "  $what: ", count($parts) === 4 ? strtok(str_replace($sidecar->script(), 'SCRIPT', implode(' | ', $parts)), "\n") : 'none', "\n";
     }
 }
