@@ -312,7 +312,9 @@ impl Pool {
     }
 
     fn free(&self) -> impl Iterator<Item = &Life> {
-        let current = self.slots.iter().filter_map(|slot| self.lives.get(&slot.current?));
+        // A pause that is not acknowledged yet holds all the same: behind it a request would wait in the worker.
+        let current = self.slots.iter().filter(|slot| !slot.pause);
+        let current = current.filter_map(|slot| self.lives.get(&slot.current?));
         current.filter(|life| life.is_free())
     }
 
