@@ -12,12 +12,10 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use log::{error, info, warn};
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
 use rustdaemon_core::sys::ExitStatus;
 
+use super::EventLoop;
 use super::workers::{place, variables};
-use super::{EventLoop, Source};
 use crate::ids::WorkerId;
 use crate::pool::{Hook, Moment};
 use crate::process::Start;
@@ -45,7 +43,10 @@ impl EventLoop {
                 let kill_at = Some(Instant::now() + limit);
                 self.hooks.insert(id, Running { name, worker, kill_at });
             }
-            Err(failed) => error!("{name} could not be run: {failed}"),
+            Err(failed) => {
+                self.logs.discard(id);
+                error!("{name} could not be run: {failed}");
+            }
         }
     }
 
@@ -84,9 +85,10 @@ impl EventLoop {
             ends: None,
         };
         let worker = Worker::start(start, false, None)?;
-        let pidfd = worker.process.pidfd().as_raw_fd();
-        let token: Token = Source::WorkerEnd(id).token();
-        self.poll.registry().register(&mut SourceFd(&pidfd), token, Interest::READABLE)?;
+        if let Err(failed) = self.watch(id, &worker) {
+            let _ = worker.process.signal(libc::SIGKILL); // nobody would see it end
+            return Err(failed);
+        }
         Ok((worker, pool.hook_timeout))
     }
 
