@@ -392,6 +392,7 @@ impl Pool {
         if singleton && self.somebody_is_in(worker) {
             if let Some(life) = self.lives.get_mut(&worker) {
                 life.gate = Gate::Held(now);
+                life.unready_at = None; // waiting there is not its fault
                 life.settle(now);
             }
             orders.push(Order::Say(Level::Info, format!("{name}: the next worker stands at the gate")));
@@ -408,9 +409,11 @@ impl Pool {
 
     fn let_in(&mut self, now: Instant, worker: WorkerId) -> Option<Order> {
         let name = self.config.name.clone();
+        let ready_timeout = self.config.ready_timeout;
         let life = self.lives.get_mut(&worker)?;
-        if let (Gate::Held(since), Some(at)) = (life.gate, &mut life.unready_at) {
-            *at += now.saturating_duration_since(since); // waiting there is not its fault
+        if let Gate::Held(since) = life.gate {
+            let spent = since.saturating_duration_since(life.spawned_at);
+            life.unready_at = Some(now + ready_timeout.saturating_sub(spent));
         }
         life.gate = Gate::Passed;
         life.settle(now);

@@ -78,7 +78,6 @@ impl Pool {
             return Vec::new();
         };
         let what = match life.gate {
-            Gate::Held(_) => return Vec::new(), // it waits for its predecessor's end
             Gate::Away => format!(
                 "{name} has not called RustDaemon\\Worker::install() for {seconds} s; \
                  a command that never calls it needs --no-link"
