@@ -815,6 +815,10 @@ impl Pool {
             orders.extend(self.fail_deploy(now, told, log, None));
             return orders;
         }
+        if life.ending.as_ref().is_some_and(|ending| ending.why == Why::NotDeployed) {
+            orders.push(Order::Say(Level::Info, told));
+            return orders; // it never had the slot
+        }
         slot.last_exit = Some(Box::new(reason.clone()));
         slot.last_worker = Some(worker);
         if !was.0 {
