@@ -468,14 +468,15 @@ impl Pool {
         life.ready_at = None;
         let ms = now.saturating_duration_since(life.spawned_at).as_millis();
         let (pid, slot, generation) = (life.pid.unwrap_or_default(), life.slot, life.generation);
+        let ending = life.ending.is_some();
         let word = if life.linked { "ready" } else { "up" };
         let mut orders =
             vec![Order::Say(Level::Info, format!("{name} is {word} (pid {pid}, after {ms} ms)"))];
-        if life.linked && life.ending.is_none() && self.slots.get(slot).is_some_and(|slot| slot.pause) {
+        if life.linked && !ending && self.slots.get(slot).is_some_and(|slot| slot.pause) {
             orders.push(Order::Pause(worker));
         }
         orders.extend(self.hook(Moment::Ready, slot, generation, ""));
-        if let Some(deploy) = &mut self.deploy {
+        if !ending && let Some(deploy) = &mut self.deploy {
             deploy.awaited.remove(&worker);
         }
         orders.extend(self.finish_deploy(now));
@@ -705,6 +706,11 @@ impl Pool {
                     );
                 }
             }
+        }
+        if life.state == State::Unkillable && self.slots.iter().any(|slot| slot.next == Some(worker)) {
+            let why = format!("{name} could not be ended even by KILL");
+            orders.extend(self.fail_deploy(now, why, Vec::new(), None));
+            return orders;
         }
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
         if due(&mut life.hang_at) && life.ending.is_none() {

@@ -713,7 +713,16 @@ fn a_generation_that_is_not_ready_in_time_is_refused() {
     let spawns = starts(&scene.pool.reload(scene.now).unwrap());
     let orders = Scene::deeds(scene.tick_at(scene.now + 30 * SECOND));
     assert_eq!(orders.iter().filter(|order| matches!(order, Order::Terminate(_))).count(), 2, "{orders:?}");
-    assert!(orders.iter().any(|order| matches!(order, Order::Reloaded(Err(_)))));
+    let mut exit = Exit::of(ExitStatus::Signal { number: 15, core: false });
+    exit.log = vec!["still connecting".into()];
+    let orders = scene.pool.exited(scene.now, spawns[0], exit);
+    let told = orders.iter().find_map(|order| match order {
+        Order::Reloaded(Err((why, log))) => Some((why.as_str(), log.join(" "))),
+        _ => None,
+    });
+    let (why, log) = told.unwrap();
+    assert!(why.contains("has not called RustDaemon\\Worker::install() for 30 s"), "{why}");
+    assert_eq!(log, "still connecting");
     assert_eq!((scene.pool.idle_workers(), spawns.len()), (vec![first, second], 2));
 }
 

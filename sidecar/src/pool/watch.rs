@@ -79,17 +79,20 @@ impl Pool {
         };
         let what = match life.gate {
             Gate::Away => format!(
-                "{name} has not called RustDaemon\\Worker::install() for {seconds} s; \
+                "has not called RustDaemon\\Worker::install() for {seconds} s; \
                  a command that never calls it needs --no-link"
             ),
             _ => format!(
-                "{name} has called RustDaemon\\Worker::install(), but neither run() nor tick() nor ready() \
+                "has called RustDaemon\\Worker::install(), but neither run() nor tick() nor ready() \
                  for {seconds} s: it gets no request"
             ),
         };
-        let mut orders = vec![Order::Say(Level::Warn, what.clone())];
-        if self.deploy.as_ref().is_some_and(|deploy| deploy.awaited.contains(&worker)) {
-            orders.extend(self.fail_deploy(now, what, Vec::new(), None));
+        let mut orders = vec![Order::Say(Level::Warn, format!("{name} {what}"))];
+        if self.slots.iter().any(|slot| slot.next == Some(worker)) {
+            // With its end come its last lines, and the reload's.
+            orders.extend(self.end(now, worker, Why::Hang(format!("it {what}")), false));
+        } else if self.deploy.as_ref().is_some_and(|deploy| deploy.awaited.contains(&worker)) {
+            orders.extend(self.fail_deploy(now, format!("{name} {what}"), Vec::new(), None));
         } else if self.config.hang_action == HangAction::Restart {
             orders.extend(self.end(now, worker, Why::Hang(format!("not ready after {seconds} s")), false));
         }
