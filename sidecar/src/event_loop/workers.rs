@@ -182,7 +182,7 @@ impl EventLoop {
         let mut exit = Exit::of(status);
         exit.unix_time = unix_time();
         exit.out_of_memory = self.is_out_of_memory(status);
-        exit.log = self.logs.tail(&self.daemon.name_of(id), LAST_LINES);
+        exit.log = self.logs.last_words(id, &self.daemon.name_of(id), LAST_LINES);
         if let Some(worker) = self.workers.remove(&id) {
             exit.begun = worker.begun();
             [exit.error, exit.exception] = worker.remains();
