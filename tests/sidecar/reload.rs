@@ -128,7 +128,7 @@ fn switch(root: &Path, name: &str) {
 fn deployed(keys: &str) -> Builder {
     let text = format!("socket = 's'\n[pool.app]\ncwd = 'current'\ncommand = ['./worker']\n{keys}");
     let builder = with_file(&text);
-    release(builder.directory(), "one", "exec FAKE --offer echo,info,hold,one");
+    release(builder.directory(), "one", "exec FAKE --offer echo,info,hold,say,one");
     switch(builder.directory(), "one");
     builder
 }
@@ -206,7 +206,7 @@ fn a_release_that_does_not_parse_is_refused_with_its_last_lines() {
 #[test]
 fn a_release_that_is_never_ready_is_refused_with_its_last_lines() {
     for (keys, script, why) in [
-        ("workers = 2", "exec FAKE --no-ready", "app#"),
+        ("workers = 2", "exec FAKE --no-ready", "but neither run() nor tick() nor ready() for 0.5 s"),
         ("", "exec sleep 600", "has not called RustDaemon\\Worker::install() for 0.5 s"),
     ] {
         let sidecar = up(deployed(&format!("ready_timeout = '500ms'\n{keys}")));
@@ -337,4 +337,16 @@ fn a_reload_in_the_middle_of_a_stop_is_answered() {
     drop(held);
     assert_eq!(sidecar.wait().code(), 0);
     assert_eq!(sidecar.descendants(), [0; 0]);
+}
+
+#[test]
+fn a_refused_releases_last_lines_are_not_the_old_workers() {
+    let sidecar = up(deployed(""));
+    sidecar.call("say", json!(["I serve\n", 50])).unwrap();
+    release(sidecar.directory(), "broken", "echo last words >&2; exit 255");
+    switch(sidecar.directory(), "broken");
+    let ended = sidecar.cli(&["reload"]);
+    assert_eq!(ended.code(), 1);
+    assert!(ended.stderr.ends_with("\n  last words\n"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("I serve"), "{}", ended.stderr);
 }
