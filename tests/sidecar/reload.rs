@@ -350,3 +350,63 @@ fn a_refused_releases_last_lines_are_not_the_old_workers() {
     assert!(ended.stderr.ends_with("\n  last words\n"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("I serve"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_successor_that_is_ready_too_late_serves_what_it_offers() {
+    let sidecar = up(deployed("ready_timeout = '300ms'"));
+    let gate = sidecar.gate("gate");
+    let script = format!("exec FAKE --offer echo,info,two --hold-before-ready {}", gate.path());
+    release(sidecar.directory(), "slow", &script);
+    switch(sidecar.directory(), "slow");
+    let (class_of, message) = refused(sidecar.call("daemon.reload", json!([])));
+    assert_eq!(class_of, "reload_refused");
+    assert!(message.starts_with("the old generation has ended: app#0 has called"), "{message}");
+    drop(gate.arrived());
+    sidecar.wait_state(0, "idle");
+    assert_eq!(class(sidecar.call("two", json!([]))), "Boom", "the new one's method");
+    assert_eq!((&sidecar.pool()["generation"], &sidecar.worker(0)["generation"]), (&json!(2), &json!(2)));
+}
+
+#[test]
+fn without_a_link_a_release_that_is_not_there_is_tried_until_it_is() {
+    let builder = with_file(
+        "socket = 's'\n[pool.app]\nlink = false\nready_after = '0s'\nbackoff_max = '20ms'\nstart_limit = 1000\ncwd = 'current'\ncommand = ['./worker']",
+    );
+    release(builder.directory(), "one", "exec sleep 600");
+    switch(builder.directory(), "one");
+    let sidecar = up(builder);
+    let pid = sidecar.worker_pid(0);
+    switch(sidecar.directory(), "missing");
+    let (class, message) = refused(sidecar.call("daemon.reload", json!([])));
+    assert_eq!(class, "reload_refused");
+    assert!(message.starts_with("the old generation has ended: ") && message.contains("not started"), "{message}");
+    switch(sidecar.directory(), "one");
+    let worker = sidecar.wait_state(0, "idle");
+    assert_ne!(worker["pid"], pid);
+    assert_eq!(sidecar.call("daemon.reload", json!([])).unwrap()["pools"][0]["generation"], 3);
+}
+
+#[test]
+fn a_stop_of_one_worker_ends_a_reload() {
+    let sidecar = up(deployed("workers = 2"));
+    let gate = sidecar.gate("gate");
+    release(sidecar.directory(), "slow", &format!("exec FAKE --hold-before-ready {}", gate.path()));
+    switch(sidecar.directory(), "slow");
+    let mut operator = sidecar.client();
+    operator.send("daemon.reload", json!([]));
+    let held = gate.arrived();
+    let mut other = sidecar.client();
+    other.send("worker.stop", json!(["app#0"]));
+    sidecar.wait_logged("app#0 ended (exit 0; stopped by an operator", 1);
+    drop(held);
+    eventually("the reload has ended", || {
+        drop(gate.try_arrived());
+        match sidecar.pool() {
+            pool if pool["reloading"] == false => Ok(()),
+            pool => Err(pool.to_string()),
+        }
+    });
+    assert_eq!(class(operator.receive().1), "reload_refused");
+    assert_eq!(other.receive().1.unwrap()["workers"][0]["state"], "stopped");
+    assert_eq!((serving(&sidecar), sidecar.pool()["generation"].clone()), ("one".into(), json!(1)));
+}

@@ -200,7 +200,7 @@ impl Daemon {
                 }
                 Err((why, log)) => {
                     let lines: String = log.iter().map(|line| format!("\n  {line}")).collect();
-                    let message = format!("the old generation stays: {why}{lines}");
+                    let message = format!("{why}{lines}");
                     let said = Fault { class: "reload_refused".into(), message };
                     fault(out, task.client, &task.address, &Cause::Said(said));
                 }

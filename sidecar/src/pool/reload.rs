@@ -17,6 +17,7 @@ use rustdaemon_core::link::Method;
 use super::{Order, Pool};
 use crate::backoff::Backoff;
 use crate::ids::WorkerId;
+use crate::life::{Gate, Life};
 use crate::reason::Why;
 
 /// A reload under way.
@@ -127,6 +128,12 @@ impl Pool {
     ) -> Vec<Order> {
         let Some(deploy) = self.deploy.take() else { return Vec::new() };
         let generation = deploy.generation;
+        let new = |life: &Life| life.generation == generation && life.gate == Gate::Passed;
+        let mut current = self.slots.iter().filter_map(|slot| self.lives.get(&slot.current?));
+        let is_in = but.is_some() || current.any(new);
+        if is_in {
+            self.generation = generation; // a singleton's: what is started from here on is of the new one
+        }
         let mut orders = Vec::new();
         let mut vacant = Vec::new();
         for number in 0..self.slots.len() {
@@ -145,7 +152,8 @@ impl Pool {
         let name = &self.config.name;
         let line = format!("{name}: reload: generation {generation} is refused: {why}");
         orders.insert(0, Order::Say(Level::Error, line));
-        orders.push(Order::Reloaded(Err((why, log))));
+        let old = if is_in { "has ended" } else { "stays" };
+        orders.push(Order::Reloaded(Err((format!("the old generation {old}: {why}"), log))));
         orders
     }
 
