@@ -45,10 +45,7 @@ fn a_restart_is_answered_when_the_next_one_is_ready() {
     let sidecar = two();
     let [zero, one] = pids(&sidecar);
     let told = sidecar.call("worker.restart", json!(["plc#1"])).unwrap();
-    assert_eq!(
-        told,
-        json!({"workers": [{"name": "plc#1", "state": "idle", "pid": sidecar.worker_pid(1)}]})
-    );
+    assert_eq!(told, json!({"workers": [{"name": "plc#1", "state": "idle", "pid": sidecar.worker_pid(1)}]}));
     assert_eq!(sidecar.worker_pid(0), zero);
     assert_ne!(sidecar.worker_pid(1), one);
     let worker = sidecar.worker(1);
@@ -255,10 +252,7 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
     assert_eq!(pids(&sidecar), before);
     sidecar.call("worker.stop", json!([])).unwrap();
     let (class, message) = refused(sidecar.call("worker.signal", json!(["plc", "USR1"])));
-    assert_eq!(
-        (class.as_str(), message.as_str()),
-        ("refused", "no worker is there to be sent SIGUSR1")
-    );
+    assert_eq!((class.as_str(), message.as_str()), ("refused", "no worker is there to be sent SIGUSR1"));
 }
 
 #[test]

@@ -157,7 +157,12 @@ fn a_symlink_is_followed_anew_by_each_generation() {
         switch(sidecar.directory(), "two");
         assert_eq!(serving(&sidecar), "one", "a switch alone changes nothing");
         let ended = sidecar.cli(&["reload", "app"]);
-        assert_eq!((ended.code(), ended.stdout.as_str()), (0, "app: generation 2 serves\n"), "{}", ended.stderr);
+        assert_eq!(
+            (ended.code(), ended.stdout.as_str()),
+            (0, "app: generation 2 serves\n"),
+            "{}",
+            ended.stderr
+        );
         assert_eq!(serving(&sidecar), "two");
         assert_eq!(class(sidecar.call("two", json!([]))), "Boom", "what the new one offers");
         assert_eq!(class(sidecar.call("one", json!([]))), "unknown_method", "what only the old one offered");
@@ -241,6 +246,8 @@ fn a_second_reload_during_one_is_refused() {
         (class.as_str(), message.as_str()),
         ("refused", "a reload of app is under way; wait for its end")
     );
+    let status = sidecar.cli(&["status"]).stdout;
+    assert!(status.contains("\napp: generation 1 (the next one is being started), "), "{status}");
     sidecar.signal(Signal::SIGHUP);
     sidecar.wait_logged("no reload: a reload of app is under way", 1);
     assert_eq!(serving(&sidecar), "one", "until all of the new ones are ready");
@@ -379,7 +386,10 @@ fn without_a_link_a_release_that_is_not_there_is_tried_until_it_is() {
     switch(sidecar.directory(), "missing");
     let (class, message) = refused(sidecar.call("daemon.reload", json!([])));
     assert_eq!(class, "reload_refused");
-    assert!(message.starts_with("the old generation has ended: ") && message.contains("not started"), "{message}");
+    assert!(
+        message.starts_with("the old generation has ended: ") && message.contains("not started"),
+        "{message}"
+    );
     switch(sidecar.directory(), "one");
     let worker = sidecar.wait_state(0, "idle");
     assert_ne!(worker["pid"], pid);

@@ -106,7 +106,7 @@ impl EventLoop {
         Worker::start(start, pool.link, life)
     }
 
-    fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
+    pub(super) fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
         let registry = self.poll.registry();
         let pidfd = worker.process.pidfd().as_raw_fd();
         registry.register(&mut SourceFd(&pidfd), Source::WorkerEnd(id).token(), Interest::READABLE)?;
