@@ -122,6 +122,34 @@ fn a_hook_that_still_runs_does_not_outlive_a_stop() {
 }
 
 #[test]
+fn on_exit_is_not_cut_short_by_the_stop_that_it_tells_of() {
+    let builder =
+        pool("on_exit = ['sh', '-c', 'echo begun; cat HERE/gate; echo told of $RUSTDAEMON_REASON']");
+    let gate = rustdaemon_tests::Gate::new(builder.directory(), "gate");
+    let mut sidecar = start(builder, &[]);
+    sidecar.wait_state(0, "idle");
+    sidecar.signal(Signal::SIGTERM);
+    let held = gate.arrived();
+    sidecar.wait_logged("app on_exit | begun", 1);
+    drop(held);
+    assert_eq!(sidecar.wait().code(), 0);
+    assert_eq!(sidecar.logged("app on_exit | told of stop").len(), 1, "{}", sidecar.log());
+    assert_eq!(sidecar.logged("app on_exit is done").len(), 1);
+    assert_eq!(sidecar.logged("WARN"), [""; 0]);
+}
+
+#[test]
+fn an_on_exit_that_hangs_is_killed_within_the_stops_budget() {
+    let keys =
+        "on_exit = ['sh', '-c', 'echo begun; exec sleep 600']\nhook_timeout = '1h'\nstop_timeout = '500ms'";
+    let mut sidecar = start(pool(keys), &[]);
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.stop().code(), 0);
+    assert_eq!(sidecar.descendants(), [0; 0]);
+    assert_eq!(sidecar.logged("app on_exit: killed by SIGKILL").len(), 1, "{}", sidecar.log());
+}
+
+#[test]
 fn a_hook_does_not_survive_a_killed_sidecar() {
     let keys = "on_ready = ['sh', '-c', 'echo I wait; exec sleep 600']\nhook_timeout = '1h'";
     let sidecar = start(pool(keys), &[]);

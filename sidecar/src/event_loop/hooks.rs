@@ -5,7 +5,8 @@
 //! and forwarded under `POOL on_ready`, `POOL on_exit` or `POOL on_parked`. Past `hook_timeout` it is killed.
 //!
 //! # What may be lost
-//! A hook that still runs when the sidecar has stopped its workers is ended with everything else.
+//! A hook that still runs when the sidecar has stopped its workers is ended with everything else; an `on_exit`, which
+//! may have begun at the stop itself, has until the KILL at the end of the stop's budget.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -28,6 +29,7 @@ const HOOKS: usize = 0xfff;
 #[derive(Debug)]
 pub(super) struct Running {
     name: String,
+    moment: Moment,
     pub(super) worker: Worker,
     kill_at: Option<Instant>,
 }
@@ -41,7 +43,7 @@ impl EventLoop {
         match self.start_hook(id, &name, hook) {
             Ok((worker, limit)) => {
                 let kill_at = Some(Instant::now() + limit);
-                self.hooks.insert(id, Running { name, worker, kill_at });
+                self.hooks.insert(id, Running { name, moment: hook.moment, worker, kill_at });
             }
             Err(failed) => {
                 self.logs.discard(id);
@@ -102,7 +104,7 @@ impl EventLoop {
         };
         self.logs.ended(id);
         self.tell_followers();
-        if let Some(Running { name, worker, kill_at }) = self.hooks.remove(&id) {
+        if let Some(Running { name, worker, kill_at, .. }) = self.hooks.remove(&id) {
             self.forget(worker.process.pidfd().as_raw_fd());
             match (status, kill_at) {
                 (ExitStatus::Code(0), _) => info!("{name} is done"),
@@ -110,6 +112,12 @@ impl EventLoop {
                 (status, _) => warn!("{name}: {status}"),
             }
         }
+    }
+
+    /// Whether that process is a hook that a stop leaves its time.
+    pub(super) fn is_farewell(&self, pid: i32) -> bool {
+        let mut farewells = self.hooks.values().filter(|running| running.moment == Moment::Exit);
+        farewells.any(|running| running.worker.process.pid == pid)
     }
 
     /// When a hook is to be killed.

@@ -29,7 +29,7 @@ impl EventLoop {
             let left = strays::children();
             let now = Instant::now();
             if left.is_empty() && !self.takeover.is_waiting() {
-                return;
+                return self.reap_children(); // those that have ended since
             }
             let killing = now >= kill_at || self.in_a_hurry;
             if killing {
@@ -40,10 +40,13 @@ impl EventLoop {
                 return error!("pids {left:?} have not ended after KILL: left behind");
             }
             for pid in left {
+                if !killing && self.is_farewell(pid) {
+                    continue;
+                }
                 // Our child, and only we reap: the number cannot mean another process.
                 let signal = if killing { Signal::SIGKILL } else { Signal::SIGTERM };
                 if told.insert((pid, killing)) {
-                    info!("pid {pid} was started by a worker and is still there: {signal}");
+                    info!("pid {pid} was started by a worker or a hook and is still there: {signal}");
                     let sent = sys::pidfd_open(pid)
                         .and_then(|pidfd| sys::pidfd_send_signal(pidfd.as_fd(), signal as i32));
                     if let Err(failed) = sent {
