@@ -263,6 +263,10 @@ impl State {
 
     /// Tells the sidecar what this worker offers, and whose loop it runs, when it does not know yet.
     pub fn announce(&mut self) {
+        if self.link.is_some() && self.announced.is_none() {
+            // Again: a script that has changed its user since install() has lost it (prctl(2)).
+            let _ = sys::die_with_parent();
+        }
         let known = (self.methods.len(), !self.in_loop);
         let Some(link) = self.link.as_ref().filter(|_| self.announced != Some(known)) else { return };
         self.announced = Some(known);

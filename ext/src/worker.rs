@@ -573,7 +573,8 @@ fn call_all(moment: Moment) -> bool {
             break;
         }
     }
-    if let Some((page, before)) = page.zip(before) {
+    // Asked for again: a child that a callback has forked off has no page.
+    if let Some((page, before)) = supervision::with(|state| state.page()).zip(before) {
         page.idle(before);
     }
     engine::pending() == Pending::Nothing

@@ -19,14 +19,17 @@ use rustdaemon_core::link::{self, Fault, Hello, Ready, Signalled};
 use rustdaemon_core::settings;
 
 use crate::config::Config;
-use crate::control::{Command, Control, Target};
+use crate::control::Control;
 use crate::dialect::{self, Address, Cause, Request};
 use crate::ids::{ClientId, WorkerId};
-use crate::life::State;
 use crate::pool::{Offer, Order, Pool};
 use crate::reason::{Exit, Look};
 use crate::router::{Entry, Limits, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
+
+mod tasks;
+
+use self::tasks::Task;
 
 /// A timer later than this is no load, but a machine or a sidecar that stood still.
 const GAP: Duration = Duration::from_secs(1);
@@ -184,31 +187,6 @@ pub enum Action {
     },
     /// Everything has ended: this is the exit code.
     Exit(u8),
-}
-
-/// A request that is answered when what it asked for has come true.
-#[derive(Debug)]
-struct Task {
-    client: ClientId,
-    address: Address,
-    goal: Goal,
-    /// Pool, slot, and the worker that was there.
-    places: Vec<(usize, usize, Option<WorkerId>)>,
-}
-
-/// What a task waits for, in every of its places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
-    /// A worker that is ready; another one than before.
-    Anew,
-    /// A worker that is ready.
-    Up,
-    /// No worker.
-    Down,
-    /// A worker that has acknowledged.
-    Paused(bool),
-    /// The pool's reload has come to its end.
-    Reloaded,
 }
 
 /// Pools, router and built-in methods.
@@ -463,8 +441,8 @@ impl Daemon {
                     self.control(out, now, client, &address, control).map_err(|why| ("refused", why))
                 });
                 if let Err((class, message)) = done {
-                    let fault = Fault { class: class.into(), message };
-                    self::fault(out, client, &address, &Cause::Said(fault));
+                    let said = Fault { class: class.into(), message };
+                    fault(out, client, &address, &Cause::Said(said));
                 }
             }
             None => {
@@ -588,256 +566,6 @@ impl Daemon {
             }
         }
     }
-
-    fn logs_query(&self, args: &[u8]) -> Result<LogsQuery, Fault> {
-        let fault = |class: &str, message: String| Fault { class: class.into(), message };
-        let query = serde_json::from_slice::<LogsQuery>(args)
-            .map_err(|failed| fault("invalid_request", format!("daemon.logs: {failed}")))?;
-        let target = query.name.as_deref().map(Target::parse).transpose();
-        let places = target.and_then(|target| self.places(target.as_ref()));
-        places.map(|_| query).map_err(|sentence| fault("unknown_worker", sentence))
-    }
-
-    // ---- what changes something
-
-    /// Begins what an operator has asked for; answers when it has come true.
-    fn control(
-        &mut self,
-        out: &mut Vec<Action>,
-        now: Instant,
-        client: ClientId,
-        address: &Address,
-        control: Control,
-    ) -> Result<(), String> {
-        if self.is_stopping() && control != Control::StopDaemon {
-            return Err("the daemon is stopping".into());
-        }
-        let mut task = Task { client, address: address.clone(), goal: Goal::Reloaded, places: Vec::new() };
-        match control {
-            Control::StopDaemon => {
-                answer(out, client, address, br#"{"stopping":true}"#);
-                self.every_pool(out, now, |pool| pool.stop(now));
-                return Ok(());
-            }
-            Control::Reload(name) => {
-                let target = name.map(|pool| Target { pool, slot: None });
-                let chosen = self.places(target.as_ref())?;
-                let mut pools: Vec<usize> = chosen.into_iter().map(|(pool, ..)| pool).collect();
-                pools.dedup();
-                if let Some(pool) =
-                    pools.iter().filter_map(|pool| self.pools.get(*pool)).find(|pool| pool.is_reloading())
-                {
-                    return Err(format!("a reload of {} is under way; wait for its end", pool.config().name));
-                }
-                task.places = pools.iter().map(|pool| (*pool, 0, None)).collect();
-                self.tasks.push(task);
-                for pool in pools {
-                    self.reload(out, now, pool)?;
-                }
-                return Ok(());
-            }
-            Control::Slots(command, target) => {
-                let mut places = self.places(target.as_ref())?;
-                if matches!(command, Command::Pause | Command::Resume) {
-                    match target {
-                        None => places.retain(|(pool, ..)| self.can_pause(*pool).is_ok()),
-                        Some(_) => places.iter().try_for_each(|(pool, ..)| self.can_pause(*pool))?,
-                    }
-                }
-                task.goal = match command {
-                    Command::Restart => Goal::Anew,
-                    Command::Start => Goal::Up,
-                    Command::Stop => Goal::Down,
-                    Command::Pause => Goal::Paused(true),
-                    Command::Resume => Goal::Paused(false),
-                    Command::Signal(number) => {
-                        if places.iter().all(|(.., worker)| worker.is_none()) {
-                            return Err(format!(
-                                "no worker is there to be sent {}",
-                                rustdaemon_core::signo::name(number)
-                            ));
-                        }
-                        Goal::Up
-                    }
-                };
-                task.places = places;
-                let mut slots: HashMap<usize, Vec<usize>> = HashMap::new();
-                for (pool, slot, _) in &task.places {
-                    slots.entry(*pool).or_default().push(*slot);
-                }
-                for (number, slots) in slots {
-                    let pool = self.pools.get_mut(number);
-                    let orders = pool.map(|pool| pool.command(now, &slots, command)).unwrap_or_default();
-                    self.obey(out, now, number, orders);
-                }
-                match command {
-                    Command::Signal(_) => {
-                        let told = self.told(&task);
-                        answer(out, client, address, &link::json(&told));
-                    }
-                    _ => self.tasks.push(task),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn can_pause(&self, pool: usize) -> Result<(), String> {
-        match self.pools.get(pool).map(Pool::config) {
-            Some(config) if !config.link => Err(format!(
-                "{} has no link (--no-link): nobody there would hear a pause; stop it instead",
-                config.name
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// The places that a target means.
-    fn places(&self, target: Option<&Target>) -> Result<Vec<(usize, usize, Option<WorkerId>)>, String> {
-        let mut places = Vec::new();
-        for (number, pool) in self.pools.iter().enumerate() {
-            if target.is_some_and(|target| target.pool != pool.config().name) {
-                continue;
-            }
-            let slots = pool.views().enumerate();
-            let slots = slots.filter(|(slot, _)| {
-                target.and_then(|target| target.slot).is_none_or(|wanted| wanted == *slot)
-            });
-            places.extend(slots.map(|(slot, view)| (number, slot, view.slot.current)));
-        }
-        match target.filter(|_| places.is_empty()) {
-            None => Ok(places),
-            Some(target) => {
-                let name = |pool: &Pool| match pool.config().workers {
-                    1 => pool.config().name.clone(),
-                    workers => {
-                        format!("{name}, {name}#0 to {name}#{}", workers - 1, name = pool.config().name)
-                    }
-                };
-                let there: Vec<String> = self.pools.iter().map(name).collect();
-                Err(format!("there is no worker {target}; there are: {}", there.join(", ")))
-            }
-        }
-    }
-
-    fn reload(&mut self, out: &mut Vec<Action>, now: Instant, number: usize) -> Result<(), String> {
-        let Some(pool) = self.pools.get_mut(number) else { return Ok(()) };
-        let orders = pool.reload(now)?;
-        self.obey(out, now, number, orders);
-        Ok(())
-    }
-
-    /// A pool's reload has come to its end.
-    fn reloaded(&mut self, out: &mut Vec<Action>, pool: usize, result: Result<u32, (String, Vec<String>)>) {
-        let is_its =
-            |task: &Task| task.goal == Goal::Reloaded && task.places.iter().any(|(place, ..)| *place == pool);
-        for mut task in self.tasks.extract_if(.., |task| is_its(task)).collect::<Vec<_>>() {
-            match &result {
-                Ok(_) => {
-                    task.places.retain(|(place, ..)| *place != pool);
-                    match task.places.is_empty() {
-                        true => {
-                            let generations = verbs::generations(
-                                self.pools
-                                    .iter()
-                                    .map(|pool| (pool.config().name.as_str(), pool.generation())),
-                            );
-                            answer(out, task.client, &task.address, &link::json(&generations));
-                        }
-                        false => self.tasks.push(task),
-                    }
-                }
-                Err((why, log)) => {
-                    let lines: String = log.iter().map(|line| format!("\n  {line}")).collect();
-                    let message = format!("the old generation stays: {why}{lines}");
-                    let fault = Fault { class: "reload_refused".into(), message };
-                    self::fault(out, task.client, &task.address, &Cause::Said(fault));
-                }
-            }
-        }
-    }
-
-    /// Answers the tasks that have come true, and those that cannot any more.
-    fn settle_tasks(&mut self, out: &mut Vec<Action>) {
-        let stopping = self.is_stopping();
-        for task in std::mem::take(&mut self.tasks) {
-            let outcome = task.places.iter().try_fold(true, |all, (pool, slot, before)| {
-                Ok::<_, String>(all & self.has_come_true(task.goal, *pool, *slot, *before)?)
-            });
-            match outcome {
-                _ if stopping => fault(out, task.client, &task.address, &Cause::ShuttingDown),
-                Ok(true) if task.goal != Goal::Reloaded => {
-                    let told = self.told(&task);
-                    answer(out, task.client, &task.address, &link::json(&told));
-                }
-                Ok(_) => self.tasks.push(task),
-                Err(message) => {
-                    let fault = Fault { class: "failed".into(), message };
-                    self::fault(out, task.client, &task.address, &Cause::Said(fault));
-                }
-            }
-        }
-    }
-
-    /// Whether a task's goal is reached in one place.
-    fn has_come_true(
-        &self,
-        goal: Goal,
-        pool: usize,
-        slot: usize,
-        before: Option<WorkerId>,
-    ) -> Result<bool, String> {
-        let Some(pool) = self.pools.get(pool) else { return Ok(true) };
-        let Some(view) = pool.views().nth(slot) else { return Ok(true) };
-        let name = format!("{}#{slot}", pool.config().name);
-        let why = || view.slot.last_exit.as_ref().map(|exit| exit.message.clone()).unwrap_or_default();
-        match goal {
-            Goal::Reloaded => Ok(false),
-            Goal::Up | Goal::Anew => match view.life {
-                Some(life) if life.state == State::Unkillable => {
-                    Err(format!("{name} could not be ended: pid {}", life.pid.unwrap_or_default()))
-                }
-                Some(life) => Ok(life.ready
-                    && life.ending.is_none()
-                    && (goal == Goal::Up || Some(life.worker) != before)),
-                None if view.state == State::Stopped && view.slot.wanted => Ok(false), // a reload fills it
-                None => Err(format!("{name} is {}: {}", view.state.word(), why())),
-            },
-            Goal::Down => match view.life {
-                Some(life) if life.state == State::Unkillable => {
-                    Err(format!("{name} could not be ended: pid {}", life.pid.unwrap_or_default()))
-                }
-                Some(_) if view.slot.wanted => Err(format!("{name} was started again meanwhile")),
-                life => Ok(life.is_none()),
-            },
-            // Who is not ready yet is told when it is.
-            Goal::Paused(paused) => match view.life {
-                Some(life) if life.version >= link::PAUSE_VERSION || !life.ready => {
-                    Ok(life.paused == paused || !life.listens() || life.ending.is_some())
-                }
-                Some(_) => Err(format!(
-                    "{name} runs an extension that is too old to be paused: install this release's"
-                )),
-                None => Ok(true),
-            },
-        }
-    }
-
-    /// What a task's places have come to.
-    fn told(&self, task: &Task) -> verbs::Told {
-        let worker = |(pool, slot, _): &(usize, usize, Option<WorkerId>)| {
-            let pool = self.pools.get(*pool)?;
-            let view = pool.views().nth(*slot)?;
-            Some(verbs::ToldWorker {
-                name: format!("{}#{slot}", pool.config().name),
-                state: view.state.word().to_owned(),
-                pid: view.life.and_then(|life| life.pid),
-            })
-        };
-        verbs::Told { workers: task.places.iter().filter_map(worker).collect() }
-    }
-
-    // ---- what is told
 
     /// Everything that is known without the workers' pages.
     #[must_use]

@@ -4,9 +4,6 @@
 //! # How it works
 //! A token holds the kind of its source and the number of its client or worker. Numbers are never used again, so an
 //! event that outlived its source misses. mio reports edges: every source is read until it would block.
-//! A worker's end: its pidfd is readable; its link is read to the end, so that replies survive their writer; then its
-//! status is taken, its sources are removed from epoll and closed. Its output is read as far as it goes before its end is
-//! told; what others hold of it stays.
 //! Whatever else becomes our child (we are a subreaper, or PID 1) is reaped at SIGCHLD; at the stop it is ended too,
 //! when the workers have ended, within their budget.
 //!
@@ -15,25 +12,22 @@
 //! Sources: epoll(7), signalfd(2), pidfd_open(2).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use log::{Level, debug, error, info, log, warn};
+use log::{error, info, log, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustdaemon_core::sys::ExitStatus;
-use rustdaemon_core::{link, settings, signo, sys};
+use rustdaemon_core::{link, sys};
 
-use crate::client::{Client, Fate, Input};
-use crate::config::{Config, PoolConfig};
+use crate::client::Client;
+use crate::config::Config;
 use crate::daemon::{Action, Daemon, Event};
 use crate::dialect;
-use crate::env_file;
 use crate::ids::{ClientId, WorkerId};
 use crate::life_lock::LifeLock;
 use crate::lines::Stream;
@@ -41,26 +35,17 @@ use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
 use crate::pool::Order;
 use crate::proc;
-use crate::process::Start;
-use crate::reason::Exit;
-use crate::strays;
 use crate::takeover::Takeover;
 use crate::verbs::Lines;
-use crate::worker::{Message, Worker};
+use crate::worker::Worker;
 
+mod clients;
 mod hooks;
+mod leftovers;
+mod workers;
 
-/// Waited before the next accept when no descriptor was left.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// A follower of the logs that leaves more bytes than this unread is dropped.
-const FOLLOWER_BYTES: usize = 1024 * 1024;
-/// How many log lines go with the reason of an end.
-const LAST_LINES: usize = 20;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// The part of the stop's budget after which what workers have started is killed, as the workers themselves are.
-const KILL_AFTER: f64 = 0.95;
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,23 +235,6 @@ impl EventLoop {
         self.ended.unwrap_or(0)
     }
 
-    /// Who has asked, or is just asking, is still answered; then every connection is closed without a reset.
-    fn say_farewell(&mut self) {
-        self.accept();
-        self.listener = None; // unlinks the socket: who comes now is told so by connect(2)
-        for id in self.clients.keys().copied().collect::<Vec<_>>() {
-            self.read_client(id);
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.finish();
-            }
-            self.settle(id);
-        }
-        let farewell = Instant::now() + FAREWELL;
-        while !self.clients.is_empty() && Instant::now() < farewell {
-            self.turn(Some(farewell));
-        }
-    }
-
     fn next_deadline(&self) -> Option<Instant> {
         let lingering = self.lingering.first().map(|(until, _)| *until);
         self.daemon
@@ -344,30 +312,6 @@ impl EventLoop {
         self.logs.flush(now);
     }
 
-    /// Passes lines on to who follows them; who has not taken the lines of earlier turns is dropped.
-    fn tell_followers(&mut self) {
-        let events = self.logs.take_events();
-        let followers: BTreeSet<ClientId> = events.iter().map(|(id, _)| *id).collect();
-        for id in &followers {
-            self.settle(*id);
-            let waiting = self.clients.get(id).map_or(0, Client::waiting_bytes);
-            if waiting > FOLLOWER_BYTES {
-                warn!(
-                    "a follower of the logs has left {waiting} bytes unread, the limit is {FOLLOWER_BYTES}: dropped"
-                );
-                self.drop_client(*id);
-            }
-        }
-        for (id, event) in events {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.tell(&event);
-            }
-        }
-        for id in followers {
-            self.settle(id);
-        }
-    }
-
     /// Tells the daemon what happened and does what it says, until nothing follows any more.
     fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
@@ -379,19 +323,7 @@ impl EventLoop {
                     Action::Send { worker, frame } => self.tell(worker, |worker| worker.send(&frame)),
                     Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
                     Action::Report { client, address, mut status } => {
-                        status.pid = std::process::id();
-                        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
-                            let worker = worker.and_then(|worker| self.workers.get(&worker));
-                            entry.request_age =
-                                worker.and_then(Worker::request_age).map(|age| age.as_secs_f64());
-                            let alive =
-                                self.workers.values().find(|worker| Some(worker.process.pid) == entry.pid);
-                            if let Some((doing, line)) = alive.and_then(Worker::doing) {
-                                entry.doing = Some(doing.word.name().to_owned());
-                                entry.doing_what = line;
-                                entry.doing_for = doing.lasts.map(|lasts| lasts.as_secs_f64());
-                            }
-                        }
+                        self.complete(&mut status);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
                         answered.extend(self.answer(client, &line));
@@ -415,19 +347,6 @@ impl EventLoop {
         }
         if self.daemon.is_stopping() {
             self.stop_began.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// The client, if it is still there to be answered.
-    fn answer(&mut self, id: ClientId, line: &[u8]) -> Option<ClientId> {
-        self.clients.get_mut(&id)?.answer(line);
-        Some(id)
-    }
-
-    /// Does something with a worker, if it still lives.
-    fn tell(&mut self, id: WorkerId, what: impl FnOnce(&mut Worker)) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            what(worker);
         }
     }
 
@@ -455,243 +374,6 @@ impl EventLoop {
             Order::Reloaded(_) | Order::EndDaemon(_) => {} // the daemon's own
         }
         None
-    }
-
-    fn signal(&self, worker: WorkerId, number: i32) {
-        let Some(found) = self.workers.get(&worker) else { return };
-        if let Err(failed) = found.process.signal(number) {
-            warn!("{} to pid {}: {failed}", signo::name(number), found.process.pid);
-        }
-    }
-
-    /// Ends a worker, or its start where that still waits.
-    fn end(&mut self, worker: WorkerId, number: i32) -> Option<Event> {
-        let Some(at) = self.deferred.iter().position(|(deferred, _)| *deferred == worker) else {
-            self.signal(worker, number);
-            return None;
-        };
-        self.deferred.swap_remove(at);
-        let why = "a worker of a killed sidecar still holds its slot".into();
-        Some(Event::SpawnFailed { worker, why })
-    }
-
-    /// Starts it, or keeps it for later where its slot is held.
-    fn spawn(&mut self, worker: WorkerId, slot: u32) -> Option<Event> {
-        if self.takeover.may_start(place(worker, slot), Instant::now()) {
-            return Some(self.spawn_now(worker, slot));
-        }
-        self.deferred.push((worker, slot));
-        None
-    }
-
-    fn spawn_now(&mut self, id: WorkerId, slot: u32) -> Event {
-        let started = self.start(id, slot);
-        let registered = started.and_then(|worker| match self.watch(id, &worker) {
-            Ok(()) => Ok(worker),
-            Err(failed) => {
-                // Nobody would see it end: it must not live.
-                let _ = worker.process.signal(Signal::SIGKILL as i32);
-                Err(failed)
-            }
-        });
-        match registered {
-            Ok(worker) => {
-                let pid = worker.process.pid;
-                self.workers.insert(id, worker);
-                Event::Spawned { worker: id, pid }
-            }
-            Err(failed) => {
-                self.logs.discard(id);
-                Event::SpawnFailed { worker: id, why: failed.to_string() }
-            }
-        }
-    }
-
-    fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
-        let pool = self.config.pools.get(id.pool()).ok_or(io::ErrorKind::NotFound)?;
-        let variables = variables(pool)?;
-        let [stdout, stderr] = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
-        let start = Start {
-            command: &pool.command,
-            birth: &pool.birth,
-            variables: &variables,
-            run: &format!("{}/{}", self.run, place(id, slot)),
-            socket: &self.config.socket,
-            output: [stdout.into(), stderr.into()],
-            ends: None,
-        };
-        let life = pool.link.then(|| self.life.hold(place(id, slot))).transpose()?;
-        Worker::start(start, pool.link, life)
-    }
-
-    fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
-        let registry = self.poll.registry();
-        let pidfd = worker.process.pidfd().as_raw_fd();
-        registry.register(&mut SourceFd(&pidfd), Source::WorkerEnd(id).token(), Interest::READABLE)?;
-        if let Some((input, output)) = worker.link_fds() {
-            let token = Source::WorkerLink(id).token();
-            registry.register(&mut SourceFd(&input), token, Interest::READABLE)?;
-            registry.register(&mut SourceFd(&output), token, Interest::WRITABLE)?;
-        }
-        for (stream, fd) in self.logs.fds(id) {
-            let token = Source::WorkerOutput(id, stream).token();
-            registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
-        }
-        Ok(())
-    }
-
-    fn read_worker(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let (messages, broken) = worker.read();
-        for message in messages {
-            self.feed(match message {
-                Message::Hello(hello) => Event::Hello { worker: id, hello },
-                Message::Ready(ready) => Event::Ready { worker: id, ready },
-                Message::Reply { sequence, outcome } => Event::Reply { worker: id, sequence, outcome },
-                Message::Signalled(signalled) => Event::Signalled { worker: id, signalled },
-                Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
-                Message::Paused => Event::Paused { worker: id, paused: true },
-                Message::Resumed => Event::Paused { worker: id, paused: false },
-            });
-        }
-        if let Some(why) = broken {
-            self.feed(Event::LinkBroken { worker: id, why: why.to_string() });
-        }
-    }
-
-    /// A worker's or a hook's end.
-    fn reap_any(&mut self, id: WorkerId) {
-        match self.hooks.contains_key(&id) {
-            true => self.reap_hook(id),
-            false => self.reap(id),
-        }
-    }
-
-    fn reap(&mut self, id: WorkerId) {
-        let status = match self.workers.get(&id).map(|worker| worker.process.reap()) {
-            Some(Ok(Some(status))) => status,
-            Some(Err(failed)) => {
-                error!("waitid: {failed}");
-                return;
-            }
-            Some(Ok(None)) | None => return,
-        };
-        self.read_worker(id);
-        self.logs.ended(id);
-        self.tell_followers();
-        let mut exit = Exit::of(status);
-        exit.unix_time = unix_time();
-        exit.out_of_memory = self.is_out_of_memory(status);
-        exit.log = self.logs.tail(&self.daemon.name_of(id), LAST_LINES);
-        if let Some(worker) = self.workers.remove(&id) {
-            exit.begun = worker.begun();
-            [exit.error, exit.exception] = worker.remains();
-            let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
-            for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
-                self.forget(fd);
-            }
-        }
-        self.feed(Event::Exited { worker: id, exit: Box::new(exit) });
-    }
-
-    /// Whether the kernel has counted an out-of-memory kill that nobody has died of yet.
-    fn is_out_of_memory(&mut self, status: ExitStatus) -> bool {
-        let counted = proc::oom_kills(self.own_pid);
-        let more = counted.zip(self.oom_kills).is_some_and(|(counted, known)| counted > known);
-        let killed = matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. });
-        match (more && killed, &mut self.oom_kills) {
-            (true, Some(kills)) => *kills += 1,
-            (_, kills) => *kills = counted,
-        }
-        more && killed
-    }
-
-    /// Reaps whatever has ended: workers as ever, all others quietly.
-    fn reap_children(&mut self) {
-        while let Some(pid) = sys::ended_child() {
-            match self.worker_of(pid) {
-                None => sys::bury(pid),
-                Some(worker) => {
-                    self.reap_any(worker);
-                    if self.worker_of(pid).is_some() {
-                        return; // it could not be, and would be found again
-                    }
-                }
-            }
-        }
-    }
-
-    fn worker_of(&self, pid: i32) -> Option<WorkerId> {
-        let hooks = self.hooks.iter().map(|(id, running)| (id, &running.worker));
-        self.workers.iter().chain(hooks).find(|(_, worker)| worker.process.pid == pid).map(|(id, _)| *id)
-    }
-
-    /// After the workers' end: TERM for whatever has become our child, KILL when the budget is spent, until there is
-    /// none left.
-    fn end_children(&mut self) {
-        let budget = self.config.pools.iter().map(|pool| pool.stop_timeout).max().unwrap_or_default();
-        let kill_at = self.stop_began.unwrap_or_else(Instant::now) + budget.mul_f64(KILL_AFTER);
-        let mut give_up_at = None;
-        let mut told = BTreeSet::new();
-        loop {
-            self.reap_children();
-            let left = strays::children();
-            let now = Instant::now();
-            if left.is_empty() {
-                return;
-            }
-            let killing = now >= kill_at || self.in_a_hurry;
-            let give_up_at = *give_up_at.get_or_insert(now.max(kill_at) + FAREWELL);
-            if now >= give_up_at {
-                return error!("pids {left:?} have not ended after KILL: left behind");
-            }
-            for pid in left {
-                // Our child, and only we reap: the number cannot mean another process.
-                let signal = if killing { Signal::SIGKILL } else { Signal::SIGTERM };
-                if told.insert((pid, killing)) {
-                    info!("pid {pid} was started by a worker and is still there: {signal}");
-                    let sent = sys::pidfd_open(pid)
-                        .and_then(|pidfd| sys::pidfd_send_signal(pidfd.as_fd(), signal as i32));
-                    if let Err(failed) = sent {
-                        debug!("{signal} to pid {pid}: {failed}");
-                    }
-                }
-            }
-            self.turn(Some(if killing { give_up_at } else { kill_at }));
-        }
-    }
-
-    fn watch_leftovers(&self, found: &[(u64, i32)]) {
-        for (number, pidfd) in found {
-            let token = Source::Leftover(*number).token();
-            if let Err(failed) =
-                self.poll.registry().register(&mut SourceFd(pidfd), token, Interest::READABLE)
-            {
-                error!("epoll_ctl: {failed}"); // the takeover's deadline looks at it again
-            }
-        }
-    }
-
-    /// Starts what may be started now.
-    fn go_on_after_leftovers(&mut self) {
-        for (worker, slot) in std::mem::take(&mut self.deferred) {
-            if let Some(event) = self.spawn(worker, slot) {
-                self.feed(event);
-            }
-        }
-        if let Some(listener) = &mut self.listener
-            && self.takeover.is_over()
-            && !listener.dead_runs().is_empty()
-            && let Err(failed) = listener.forget_dead_runs()
-        {
-            warn!("the socket's lock file cannot be written: {failed}");
-        }
-    }
-
-    fn forget(&self, fd: i32) {
-        if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
-            debug!("deregister: {failed}");
-        }
     }
 
     fn take_signals(&mut self) {
@@ -744,121 +426,6 @@ impl EventLoop {
             info!("{name} is {state} for {since:.1} s{pid}, served {}{last}", worker.served);
         }
     }
-
-    fn accept(&mut self) {
-        self.accept_at = None;
-        loop {
-            let accepted = match self.listener.as_ref().map(Listener::accept) {
-                Some(Ok(Some(stream))) => self.welcome(Client::new(stream)),
-                Some(Ok(None)) | None => {
-                    self.accept_failed = false;
-                    return;
-                }
-                Some(Err(failed)) => Err(failed),
-            };
-            if let Err(failed) = accepted {
-                // The edge is spent: without a retry nobody would look again.
-                let level = if self.accept_failed { Level::Debug } else { Level::Warn };
-                log!(level, "accept: {failed}; tried again every {} ms", ACCEPT_RETRY.as_millis());
-                self.accept_failed = true;
-                self.accept_at = Some(Instant::now() + ACCEPT_RETRY);
-                return;
-            }
-        }
-    }
-
-    fn welcome(&mut self, client: Client) -> io::Result<()> {
-        self.next_client += 1;
-        let id = ClientId(self.next_client);
-        let fd = client.raw_fd();
-        self.poll.registry().register(&mut SourceFd(&fd), Source::Client(id).token(), Interest::READABLE)?;
-        self.clients.insert(id, client);
-        Ok(())
-    }
-
-    fn read_client(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let may_control = client.may_control();
-        let Input { requests, broken } = client.read();
-        for request in requests {
-            let unix_time = unix_time();
-            self.feed(Event::Request { client: id, request, may_control, unix_time });
-        }
-        match broken {
-            None => self.settle(id),
-            Some(failed) => {
-                debug!("a client's connection broke: {failed}");
-                self.drop_client(id);
-            }
-        }
-    }
-
-    /// Writes what a client waits for; closes, lingers, or waits for room.
-    fn settle(&mut self, id: ClientId) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let before = client.deadline();
-        let fate = client.advance(Instant::now());
-        let (after, is_blocked, fd) = (client.deadline(), client.is_blocked(), client.raw_fd());
-        match fate {
-            Ok(Fate::Open) => {}
-            Ok(Fate::Closed) => return self.drop_client(id),
-            Err(failed) => {
-                debug!("a client's connection broke: {failed}");
-                return self.drop_client(id);
-            }
-        }
-        if client.is_readable() {
-            self.readable.insert(id);
-        }
-        if before != after {
-            self.lingering.extend(after.map(|until| (until, id)));
-        }
-        if is_blocked != self.blocked.contains(&id) {
-            let interest = match is_blocked {
-                true => Interest::READABLE | Interest::WRITABLE,
-                false => Interest::READABLE,
-            };
-            match is_blocked {
-                true => self.blocked.insert(id),
-                false => self.blocked.remove(&id),
-            };
-            let token = Source::Client(id).token();
-            if let Err(failed) = self.poll.registry().reregister(&mut SourceFd(&fd), token, interest) {
-                warn!("epoll_ctl: {failed}");
-                self.drop_client(id);
-            }
-        }
-    }
-
-    fn drop_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.remove(&id) {
-            self.logs.unfollow(id);
-            let fd = client.raw_fd();
-            if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
-                debug!("deregister: {failed}");
-            }
-            self.blocked.remove(&id);
-            self.readable.remove(&id);
-            if let Some(until) = client.deadline() {
-                self.lingering.remove(&(until, id));
-            }
-        }
-    }
-}
-
-/// What a pool's processes have in their environment besides ours.
-fn variables(pool: &PoolConfig) -> io::Result<Vec<(OsString, OsString)>> {
-    let mut variables = match &pool.birth.env_file {
-        Some(file) => env_file::read(file).map_err(io::Error::other)?,
-        None => Vec::new(),
-    };
-    variables.extend_from_slice(&pool.birth.env);
-    Ok(variables)
-}
-
-/// The number of a slot among those of all pools.
-fn place(worker: WorkerId, slot: u32) -> u32 {
-    u32::try_from(worker.pool()).unwrap_or(0) * settings::MAX_WORKERS + slot
 }
 
 /// As PHP's `microtime(true)`.

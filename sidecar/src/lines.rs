@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::WorkerId;
+
 /// Longest line in bytes; what is longer is cut.
 pub const LINE_BYTES: usize = 64 * 1024;
 /// Lines that a [`Tail`] keeps.
@@ -125,6 +127,8 @@ pub fn is_continuation(line: &[u8]) -> bool {
 pub struct Kept {
     /// Its place among all lines of all workers.
     pub sequence: u64,
+    /// Which of the slot's workers wrote it.
+    pub writer: WorkerId,
     /// Where it was written.
     pub stream: Stream,
     /// When it was read.
@@ -142,10 +146,10 @@ pub struct Tail {
 
 impl Tail {
     /// Keeps a line, and gives up older ones for it.
-    pub fn push(&mut self, sequence: u64, stream: Stream, at: SystemTime, line: &[u8]) {
+    pub fn push(&mut self, sequence: u64, (writer, stream): (WorkerId, Stream), at: SystemTime, line: &[u8]) {
         let line: Box<[u8]> = line.get(..TAIL_LINE_BYTES).unwrap_or(line).into();
         self.bytes += line.len();
-        self.lines.push_back(Kept { sequence, stream, at, line });
+        self.lines.push_back(Kept { sequence, writer, stream, at, line });
         while self.lines.len() > TAIL_LINES || self.bytes > TAIL_BYTES {
             let Some(oldest) = self.lines.pop_front() else { break };
             self.bytes -= oldest.line.len();
@@ -215,7 +219,7 @@ mod tests {
     fn a_tail_keeps_the_newest_within_its_limits() {
         let mut tail = Tail::default();
         let push = |tail: &mut Tail, number: u64, line: &[u8]| {
-            tail.push(number, Stream::Stdout, UNIX_EPOCH, line);
+            tail.push(number, (WorkerId(1), Stream::Stdout), UNIX_EPOCH, line);
         };
         for number in 0..150 {
             push(&mut tail, number, format!("line {number}").as_bytes());

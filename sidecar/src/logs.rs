@@ -212,13 +212,13 @@ impl Logs {
         self.settle(Instant::now());
     }
 
-    /// The newest lines of a slot, oldest first: `stdout` and `stderr` as they came.
+    /// The newest lines of one of a slot's workers, oldest first: `stdout` and `stderr` as they came.
     #[must_use]
-    #[allow(dead_code, reason = "for the reason of an exit, which is told by the pool's events")]
-    pub fn tail(&self, name: &str, lines: usize) -> Vec<String> {
-        let tail = self.outlets.tails.get(name);
-        let kept = tail.into_iter().flat_map(|tail| tail.last(lines));
-        kept.map(|kept| String::from_utf8_lossy(&kept.line).into_owned()).collect()
+    pub fn last_words(&self, worker: WorkerId, name: &str, lines: usize) -> Vec<String> {
+        let tail = self.outlets.tails.get(name).into_iter().flat_map(|tail| tail.last(TAIL_LINES));
+        let its: Vec<_> = tail.filter(|kept| kept.writer == worker).collect();
+        let newest = its.get(its.len().saturating_sub(lines)..).unwrap_or_default();
+        newest.iter().map(|kept| String::from_utf8_lossy(&kept.line).into_owned()).collect()
     }
 
     /// The newest lines of all slots that `name` means (a pool, `pool#slot`, none: all), oldest first.
@@ -368,7 +368,7 @@ impl Outlets {
     fn take(&mut self, origin: &Origin, at: SystemTime, line: &[u8]) {
         self.sequence += 1;
         if let Some(tail) = self.tails.get_mut(&origin.name) {
-            tail.push(self.sequence, origin.key.1, at, line);
+            tail.push(self.sequence, origin.key, at, line);
         }
         match &origin.target {
             LogTarget::Forward => self.forward(origin, at, line),
@@ -551,8 +551,9 @@ mod tests {
         assert_eq!(scene.logs.read(WorkerId(1), Stream::Stdout), Flow::Ended);
         let [mut next, _] = scene.open(2, "x#0", LogPrefix::Auto);
         scene.write(2, &mut next, "born again\n");
-        assert_eq!(scene.logs.tail("x#0", 2), ["last words", "born again"]);
-        assert_eq!(scene.logs.tail("x#1", 2), [""; 0]);
+        assert_eq!(scene.logs.last_words(WorkerId(1), "x#0", 1), ["last words"]);
+        assert_eq!(scene.logs.last_words(WorkerId(2), "x#0", 2), ["born again"]);
+        assert_eq!(scene.logs.last_words(WorkerId(2), "x#1", 2), [""; 0]);
     }
 
     #[test]

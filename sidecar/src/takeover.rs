@@ -121,6 +121,17 @@ impl Takeover {
         self.leftovers.is_empty() && self.closed.is_empty()
     }
 
+    /// Whether anybody is waited for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.leftovers.is_empty()
+    }
+
+    /// The sidecar stops, and its budget is spent: KILL for whoever is left.
+    pub fn kill_all(&mut self) {
+        self.leftovers.values_mut().filter(|leftover| !leftover.killed).for_each(kill);
+    }
+
     /// Whether the slot may be used; asked before each start.
     pub fn may_start(&mut self, slot: u32, now: Instant) -> bool {
         if self.ours.contains(&slot) {
@@ -289,6 +300,10 @@ mod tests {
                 command.stdin(Stdio::from(self.lock().hold(slot).unwrap()));
             }
             self.children.push(command.spawn().unwrap());
+            // In the middle of its execve it has no environment yet.
+            while strays::of_run(&self.run).len() < self.children.len() {
+                std::thread::yield_now();
+            }
         }
 
         fn begin(&self, now: Instant) -> (Takeover, Vec<Found>) {

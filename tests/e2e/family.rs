@@ -46,6 +46,28 @@ fn a_worker_inside_a_native_call_dies_with_a_killed_sidecar_also_behind_a_wrappe
 }
 
 #[test]
+fn a_worker_that_has_changed_its_user_dies_too() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not root: not tried");
+        return;
+    }
+    let mut words = script("worker", &json!({})).words();
+    words.splice(2..2, ["-d", "extension=posix"].map(str::to_owned)); // a second `extension`
+    let sidecar = Sidecar::builder().variable("DROP", "1").command(words).start();
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.call("value", json!(["posix_getuid()"])), Ok(json!(1)));
+    let pid = pid(&sidecar);
+    let gate = sidecar.gate("gate");
+    fs::set_permissions(gate.path(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    fs::set_permissions(sidecar.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut client = sidecar.client();
+    client.send("hold", json!([gate.path()]));
+    let _held = gate.arrived();
+    let _killed = sidecar.killed();
+    wait_dead(pid);
+}
+
+#[test]
 fn a_worker_dies_with_its_wrapper_and_another_takes_its_place() {
     let sidecar = wrapped();
     let (php, wrapper) = (pid(&sidecar), sidecar.worker_pid(0));

@@ -10,6 +10,8 @@
 
 // PHP under something that is killed.
 mod family;
+// A worker's life as PHP sees it: its predecessor, hangs, pauses, deploys.
+mod supervision;
 // What a worker is doing, and where.
 mod doing;
 // `install()` in scripts that something else started: a worker, a wrapper, nobody.

@@ -14,6 +14,8 @@
 mod kills;
 // Signals by the ten thousand.
 mod storm;
+// What workers leave behind, by the hundred.
+mod strangers;
 
 /// How much of a fault: `full` for `cargo xtask fault`, else `short`.
 fn dose(short: i32, full: i32) -> i32 {

@@ -11,7 +11,7 @@ use rustdaemon_tests::{Builder, Ended, Process, Sidecar, sidecar_binary};
 use serde_json::json;
 
 /// uid of nobody, gid of nogroup.
-const NOBODY: u32 = 65_534;
+pub const NOBODY: u32 = 65_534;
 
 /// `rustdaemon run` with these words, in a directory.
 fn command(directory: &Path, words: &[&str]) -> Command {
@@ -32,7 +32,7 @@ fn assert_refused(ended: &Ended, says: &str) {
 }
 
 /// A directory with `c.toml`.
-fn with_file(text: &str) -> Builder {
+pub fn with_file(text: &str) -> Builder {
     let builder = Sidecar::builder();
     fs::write(builder.directory().join("c.toml"), text.replace("FAKE", env!("CARGO_BIN_EXE_fake_worker")))
         .unwrap();
@@ -41,7 +41,7 @@ fn with_file(text: &str) -> Builder {
 
 /// The sidecar of a directory's `c.toml`.
 #[track_caller]
-fn start(builder: Builder, flags: &[&str]) -> Sidecar {
+pub fn start(builder: Builder, flags: &[&str]) -> Sidecar {
     let words = [&["--config", "c.toml"], flags].concat();
     Sidecar::adopt(Process::start(command(builder.directory(), &words)), builder)
 }

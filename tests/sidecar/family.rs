@@ -200,20 +200,20 @@ fn nothing_is_started_in_the_slot_of_a_worker_that_still_lives() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_a_slot_that_is_held() {
+fn a_stop_ends_a_worker_of_a_killed_sidecar_too() {
     let builder = fake("--outlive");
     let fifo = builder.directory().join("outlive");
-    let sidecar = builder.command([fifo]).start();
+    let sidecar = builder.command([fifo]).flags("--stop-timeout 400ms").start();
     let gate = sidecar.gate("outlive");
     sidecar.wait_state(0, "idle");
+    let old = sidecar.worker_pid(0);
     let mut killed = sidecar.killed();
     let _held = gate.arrived();
-    let again = killed.start_again();
-    again.signal(Signal::SIGTERM);
-    eventually("it has ended", || match again.logged("stopped").as_slice() {
-        [] => Err(again.log()),
-        _ => Ok(()),
-    });
+    killed.start_again();
+    let ended = killed.stop();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    wait_dead(old);
+    assert!(!ended.stderr.contains("after 10 s"), "the stop's budget counts: {}", ended.stderr);
 }
 
 #[test]

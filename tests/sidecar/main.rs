@@ -15,10 +15,18 @@ mod bad_input;
 mod cli;
 // The configuration file: what it says, and how it is refused.
 mod config;
+// The verbs that change something.
+mod control;
 // What becomes of everybody when a sidecar dies, stops or is PID 1.
 mod family;
+// Commands that run at moments of a worker's life; parked workers.
+mod hooks;
+// After so many requests, so much time or memory; hangs; `forever = false`.
+mod limits;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
+// New generations.
+mod reload;
 // Deaths, restarts, backoff.
 mod restart;
 // What workers write, and where it goes.
@@ -46,6 +54,15 @@ fn idle() -> Sidecar {
     let sidecar = fake("").start();
     sidecar.wait_state(0, "idle");
     sidecar
+}
+
+/// The fault of a refused request.
+#[track_caller]
+fn refused(reply: Reply) -> (String, String) {
+    match reply {
+        Err(fault) => (fault.class, fault.message),
+        Ok(data) => panic!("data instead of a fault: {data}"),
+    }
 }
 
 /// The class of a fault.

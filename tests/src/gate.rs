@@ -34,11 +34,17 @@ impl Gate {
     #[must_use = "dropping it lets the worker go on"]
     #[track_caller]
     pub fn arrived(&self) -> File {
-        // fifo(7): opening for writing without waiting fails with ENXIO until a reader is there.
-        let mut options = OpenOptions::new();
-        options.write(true).custom_flags(libc::O_NONBLOCK);
         eventually(&format!("a worker stands at {}", self.path()), || {
-            options.open(&self.path).map_err(|error| error.to_string())
+            self.try_arrived().map_err(|error| error.to_string())
         })
+    }
+
+    /// As [`Gate::arrived`], if one stands there now.
+    ///
+    /// # Errors
+    /// What open(2) says.
+    pub fn try_arrived(&self) -> std::io::Result<File> {
+        // fifo(7): opening for writing without waiting fails with ENXIO until a reader is there.
+        OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path)
     }
 }

@@ -572,6 +572,7 @@ fn failure(text: &[u8], at: Option<Duration>) -> Option<Failure> {
     let mut next = || parts.next().map(|part| String::from_utf8_lossy(part).into_owned());
     let (file, line, class, message) = (next()?, next()?, next()?, next()?);
     let class = Some(class).filter(|class| !class.is_empty());
+    let message = message.replace('\0', " "); // the name of an anonymous class
     Some(Failure { class, message, file, line: line.parse().unwrap_or_default(), at })
 }
 
@@ -641,7 +642,7 @@ mod tests {
         assert_eq!((sidecar.fatal_error(), sidecar.last_exception()), (None, None));
         worker.fatal(b"Allowed memory size\0 exhausted", b"/app/x.php", 4_294_967_295);
         let fatal = sidecar.fatal_error().unwrap();
-        assert_eq!((fatal.message.as_str(), fatal.line), ("Allowed memory size\0 exhausted", u32::MAX));
+        assert_eq!((fatal.message.as_str(), fatal.line), ("Allowed memory size  exhausted", u32::MAX));
         assert_eq!((fatal.file.as_str(), fatal.class), ("/app/x.php", None));
         worker.thrown(b"class@anonymous\0/app/x.php:3", b"m", b"/app/y.php", 0, SECOND);
         let thrown = sidecar.last_exception().unwrap();

@@ -42,11 +42,13 @@ fn text(status: &Status) -> String {
     )];
     for pool in &status.pools {
         lines.push(format!(
-            "{}: {}{}\n{}: {} requests accepted, {} in flight, {} waiting",
+            "{}: {}{}\n{}: generation {}{}, {} requests accepted, {} in flight, {} waiting",
             pool.name,
             pool.command.join(" "),
             if pool.link { "" } else { "  (without a link)" },
             pool.name,
+            pool.generation,
+            if pool.reloading { " (the next one is being started)" } else { "" },
             pool.accepted,
             pool.in_flight,
             pool.waiting

@@ -5,18 +5,18 @@
 //! and forwarded under `POOL on_ready`, `POOL on_exit` or `POOL on_parked`. Past `hook_timeout` it is killed.
 //!
 //! # What may be lost
-//! A hook that still runs when the sidecar has stopped its workers is ended with everything else.
+//! A hook that still runs when the sidecar has stopped its workers is ended with everything else; an `on_exit`, which
+//! may have begun at the stop itself, has until the KILL at the end of the stop's budget.
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use log::{error, info, warn};
-use mio::unix::SourceFd;
-use mio::{Interest, Token};
 use rustdaemon_core::sys::ExitStatus;
 
-use super::{EventLoop, Source, place};
+use super::EventLoop;
+use super::workers::{place, variables};
 use crate::ids::WorkerId;
 use crate::pool::{Hook, Moment};
 use crate::process::Start;
@@ -29,6 +29,7 @@ const HOOKS: usize = 0xfff;
 #[derive(Debug)]
 pub(super) struct Running {
     name: String,
+    moment: Moment,
     pub(super) worker: Worker,
     kill_at: Option<Instant>,
 }
@@ -42,9 +43,12 @@ impl EventLoop {
         match self.start_hook(id, &name, hook) {
             Ok((worker, limit)) => {
                 let kill_at = Some(Instant::now() + limit);
-                self.hooks.insert(id, Running { name, worker, kill_at });
+                self.hooks.insert(id, Running { name, moment: hook.moment, worker, kill_at });
             }
-            Err(failed) => error!("{name} could not be run: {failed}"),
+            Err(failed) => {
+                self.logs.discard(id);
+                error!("{name} could not be run: {failed}");
+            }
         }
     }
 
@@ -62,7 +66,7 @@ impl EventLoop {
             Moment::Exit => &pool.on_exit,
             Moment::Parked => &pool.on_parked,
         };
-        let mut variables = super::variables(pool)?;
+        let mut all = variables(pool)?;
         let told = [
             ("RUSTDAEMON_POOL", pool.name.clone()),
             ("RUSTDAEMON_WORKER", format!("{}#{}", pool.name, hook.slot)),
@@ -70,22 +74,23 @@ impl EventLoop {
             ("RUSTDAEMON_GENERATION", hook.generation.to_string()),
             ("RUSTDAEMON_REASON", hook.reason.clone()),
         ];
-        variables.extend(told.map(|(name, value)| (name.into(), value.into())));
+        all.extend(told.map(|(name, value)| (name.into(), value.into())));
         let slot = place(WorkerId::new(number, 0), u32::try_from(hook.slot).unwrap_or_default());
         let [stdout, stderr] = self.logs.open(id, name, pool)?;
         let start = Start {
             command,
             birth: &pool.birth,
-            variables: &variables,
+            variables: &all,
             run: &format!("{}/{slot}", self.run),
             socket: &self.config.socket,
             output: [stdout.into(), stderr.into()],
             ends: None,
         };
         let worker = Worker::start(start, false, None)?;
-        let pidfd = worker.process.pidfd().as_raw_fd();
-        let token: Token = Source::WorkerEnd(id).token();
-        self.poll.registry().register(&mut SourceFd(&pidfd), token, Interest::READABLE)?;
+        if let Err(failed) = self.watch(id, &worker) {
+            let _ = worker.process.signal(libc::SIGKILL); // nobody would see it end
+            return Err(failed);
+        }
         Ok((worker, pool.hook_timeout))
     }
 
@@ -99,7 +104,7 @@ impl EventLoop {
         };
         self.logs.ended(id);
         self.tell_followers();
-        if let Some(Running { name, worker, kill_at }) = self.hooks.remove(&id) {
+        if let Some(Running { name, worker, kill_at, .. }) = self.hooks.remove(&id) {
             self.forget(worker.process.pidfd().as_raw_fd());
             match (status, kill_at) {
                 (ExitStatus::Code(0), _) => info!("{name} is done"),
@@ -107,6 +112,12 @@ impl EventLoop {
                 (status, _) => warn!("{name}: {status}"),
             }
         }
+    }
+
+    /// Whether that process is a hook that a stop leaves its time.
+    pub(super) fn is_farewell(&self, pid: i32) -> bool {
+        let mut farewells = self.hooks.values().filter(|running| running.moment == Moment::Exit);
+        farewells.any(|running| running.worker.process.pid == pid)
     }
 
     /// When a hook is to be killed.

@@ -49,6 +49,9 @@ $worker->expose('variables', fn (): array => [
     'run' => getenv('RUSTDAEMON_RUN'),
 ]);
 
+if (getenv('DROP') !== false) {
+    posix_setuid((int) getenv('DROP'));
+}
 echo "installed\n";
 $code = $worker->run();
 echo "after run\n";

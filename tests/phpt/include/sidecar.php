@@ -101,7 +101,19 @@ final class Sidecar
 
     public function ready(): array
     {
-        return json_decode($this->expect(self::READY)[2], true)['methods'];
+        return $this->readyFrame()['methods'];
+    }
+
+    public function readyFrame(): array
+    {
+        return json_decode($this->expect(self::READY)[2], true);
+    }
+
+    /** Sends Pause or Resume and waits for the acknowledgement. */
+    public function pause(bool $paused = true): void
+    {
+        $this->send($paused ? self::PAUSE : self::RESUME, 0, 0, '');
+        $this->expect($paused ? self::PAUSED : self::RESUMED);
     }
 
     /** Sends a request; returns its number. */
@@ -204,6 +216,20 @@ final class Sidecar
             unpack('Vmagic/Vversion/Pbegun/Pat/Panswered/Pserved', FFI::string($bytes, 40));
         $request = $begun === $answered ? 0 : $begun;
         return ['request' => $request, 'served' => $served];
+    }
+
+    /** What the page says since its version 2; see ext/core/src/slot.rs. */
+    public function life(): array
+    {
+        $bytes = libc()->new('char[4096]');
+        libc()->pread($this->slot, $bytes, 4096, 0);
+        $page = FFI::string($bytes, 4096);
+        $numbers = unpack('Palive/PaliveAt/Pprogress/PprogressAt/Pused/Pover/Vphase/Vwaiting/Vflags/Vzero/PbusySince/PprogressedAt/Pdeadline', $page, 40);
+        foreach (['what' => 144, 'status' => 400, 'place' => 656, 'fatal' => 1040, 'thrown' => 2064] as $name => $at) {
+            ['length' => $length] = unpack('Vsequence/Vlength', $page, $at);
+            $numbers[$name] = substr($page, $at + 8, $length);
+        }
+        return $numbers;
     }
 
     public function drain(): void

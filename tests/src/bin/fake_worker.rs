@@ -17,6 +17,8 @@
 //! | `start [SHELL]` | starts a shell with this script, answers with its pid, and forgets it |
 //! | `ready` | announces its methods again, then answers |
 //! | `hello` | says hello again, then answers |
+//! | `grow [BYTES]` | takes that much memory, touches it and keeps it, then answers |
+//! | `note [FILE, TEXT]` | appends the text as a line to the file, then answers with the text |
 //! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
@@ -41,7 +43,7 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 16] = [
+const METHODS: [&str; 18] = [
     "echo",
     "info",
     "pid",
@@ -58,6 +60,8 @@ const METHODS: [&str; 16] = [
     "hello",
     "start",
     "say",
+    "grow",
+    "note",
 ];
 
 #[derive(Parser)]
@@ -98,6 +102,9 @@ struct Arguments {
     /// Live on when the sidecar has died, until this FIFO is read to its end
     #[arg(long)]
     outlive: Option<String>,
+    /// From the gate to the end of the process, lock this file; append a line to it where another one has the lock
+    #[arg(long)]
+    alone: Option<String>,
     /// install()'s name:
     #[arg(long)]
     name: Option<String>,
@@ -170,8 +177,7 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Arguments) -> io::Result<u8> {
     if let Some(path) = &arguments.starts {
-        let mut file = File::options().append(true).create(true).open(path)?;
-        writeln!(file, "{}", std::process::id())?;
+        append(path, &std::process::id().to_string())?;
     }
     if let Some(code) = arguments.exit_at_once {
         return Ok(code);
@@ -200,6 +206,7 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
         decoder: Decoder::default(),
         stop,
         birth: String::from_utf8(link::json(&birth)).map_err(io::Error::other)?,
+        kept: Vec::new(),
         _life: life,
     };
     worker.live(arguments)
@@ -212,6 +219,8 @@ struct Worker {
     decoder: Decoder,
     stop: StopSignals,
     birth: String,
+    /// What `grow` has taken.
+    kept: Vec<Vec<u8>>,
     _life: OwnedFd,
 }
 
@@ -254,6 +263,7 @@ impl Worker {
             return Ok(0);
         }
         let mut draining = false;
+        let mut alone = None;
         loop {
             if draining {
                 return Ok(0); // frames arrive in order: whatever was sent before Drain is answered
@@ -269,6 +279,7 @@ impl Worker {
             match frame.kind {
                 Kind::Go => {
                     link::from_json::<Go>(&frame.payload).map_err(io::Error::other)?;
+                    alone = alone.or(arguments.alone.as_deref().map(lock).transpose()?);
                     if let Some(fifo) = &arguments.hold_before_ready {
                         hold(fifo)?;
                     }
@@ -351,6 +362,15 @@ impl Worker {
                 }
                 io::stdout().flush()?;
                 self.reply(sequence, b"null")
+            }
+            "grow" => {
+                self.kept.push(vec![1; usize::try_from(number()).unwrap_or(0)]);
+                self.reply(sequence, b"null")
+            }
+            "note" => {
+                let text = args.get(1).and_then(Value::as_str).unwrap_or_default();
+                append(first.and_then(Value::as_str).unwrap_or_default(), text)?;
+                self.reply(sequence, Value::from(text).to_string().as_bytes())
             }
             "newline" => self.reply(sequence, b"[1,\n2]"),
             "twice" => {
@@ -438,4 +458,18 @@ fn hello(arguments: &Arguments) -> Hello {
 fn hold(fifo: &str) -> io::Result<()> {
     File::open(fifo)?.read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+/// One line more, in one write.
+fn append(path: &str, line: &str) -> io::Result<()> {
+    File::options().append(true).create(true).open(path)?.write_all(format!("{line}\n").as_bytes())
+}
+
+/// flock(2): gone with the process, before its pidfd tells of its end.
+fn lock(path: &str) -> io::Result<File> {
+    let file = File::options().append(true).create(true).open(path)?;
+    if file.try_lock().is_err() {
+        append(path, &format!("pid {} is not alone", std::process::id()))?;
+    }
+    Ok(file)
 }

@@ -1,0 +1,249 @@
+//! Workers: started, told, read, signalled, reaped.
+//!
+//! A worker's end: its pidfd is readable; its link is read to the end, so that replies survive their writer; then its
+//! status is taken, its sources are removed from epoll and closed. Its output is read as far as it goes before its end is
+//! told; what others hold of it stays.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use log::{debug, error, warn};
+use mio::Interest;
+use mio::unix::SourceFd;
+use nix::sys::signal::Signal;
+use rustdaemon_core::sys::ExitStatus;
+use rustdaemon_core::{settings, signo, sys};
+
+use super::{EventLoop, Source, unix_time};
+use crate::config::PoolConfig;
+use crate::daemon::Event;
+use crate::doing::Word;
+use crate::ids::WorkerId;
+use crate::life::State;
+use crate::process::Start;
+use crate::reason::Exit;
+use crate::verbs::Status;
+use crate::worker::{Message, Worker};
+use crate::{env_file, proc};
+
+/// How many log lines go with the reason of an end.
+const LAST_LINES: usize = 20;
+
+impl EventLoop {
+    /// Does something with a worker, if it still lives.
+    pub(super) fn tell(&mut self, id: WorkerId, what: impl FnOnce(&mut Worker)) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            what(worker);
+        }
+    }
+
+    pub(super) fn signal(&self, worker: WorkerId, number: i32) {
+        let Some(found) = self.workers.get(&worker) else { return };
+        if let Err(failed) = found.process.signal(number) {
+            warn!("{} to pid {}: {failed}", signo::name(number), found.process.pid);
+        }
+    }
+
+    /// Ends a worker, or its start where that still waits.
+    pub(super) fn end(&mut self, worker: WorkerId, number: i32) -> Option<Event> {
+        let Some(at) = self.deferred.iter().position(|(deferred, _)| *deferred == worker) else {
+            self.signal(worker, number);
+            return None;
+        };
+        self.deferred.swap_remove(at);
+        let why = "a worker of a killed sidecar still holds its slot".into();
+        Some(Event::SpawnFailed { worker, why })
+    }
+
+    /// Starts it, or keeps it for later where its slot is held.
+    pub(super) fn spawn(&mut self, worker: WorkerId, slot: u32) -> Option<Event> {
+        if self.takeover.may_start(place(worker, slot), Instant::now()) {
+            return Some(self.spawn_now(worker, slot));
+        }
+        self.deferred.push((worker, slot));
+        None
+    }
+
+    fn spawn_now(&mut self, id: WorkerId, slot: u32) -> Event {
+        let started = self.start(id, slot);
+        let registered = started.and_then(|worker| match self.watch(id, &worker) {
+            Ok(()) => Ok(worker),
+            Err(failed) => {
+                // Nobody would see it end: it must not live.
+                let _ = worker.process.signal(Signal::SIGKILL as i32);
+                Err(failed)
+            }
+        });
+        match registered {
+            Ok(worker) => {
+                let pid = worker.process.pid;
+                self.workers.insert(id, worker);
+                Event::Spawned { worker: id, pid }
+            }
+            Err(failed) => {
+                self.logs.discard(id);
+                Event::SpawnFailed { worker: id, why: failed.to_string() }
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
+        let pool = self.config.pools.get(id.pool()).ok_or(io::ErrorKind::NotFound)?;
+        let variables = variables(pool)?;
+        let [stdout, stderr] = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
+        let start = Start {
+            command: &pool.command,
+            birth: &pool.birth,
+            variables: &variables,
+            run: &format!("{}/{}", self.run, place(id, slot)),
+            socket: &self.config.socket,
+            output: [stdout.into(), stderr.into()],
+            ends: None,
+        };
+        let life = pool.link.then(|| self.life.hold(place(id, slot))).transpose()?;
+        Worker::start(start, pool.link, life)
+    }
+
+    pub(super) fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
+        let registry = self.poll.registry();
+        let pidfd = worker.process.pidfd().as_raw_fd();
+        registry.register(&mut SourceFd(&pidfd), Source::WorkerEnd(id).token(), Interest::READABLE)?;
+        if let Some((input, output)) = worker.link_fds() {
+            let token = Source::WorkerLink(id).token();
+            registry.register(&mut SourceFd(&input), token, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&output), token, Interest::WRITABLE)?;
+        }
+        for (stream, fd) in self.logs.fds(id) {
+            let token = Source::WorkerOutput(id, stream).token();
+            registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_worker(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let (messages, broken) = worker.read();
+        for message in messages {
+            self.feed(match message {
+                Message::Hello(hello) => Event::Hello { worker: id, hello },
+                Message::Ready(ready) => Event::Ready { worker: id, ready },
+                Message::Reply { sequence, outcome } => Event::Reply { worker: id, sequence, outcome },
+                Message::Signalled(signalled) => Event::Signalled { worker: id, signalled },
+                Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
+                Message::Paused => Event::Paused { worker: id, paused: true },
+                Message::Resumed => Event::Paused { worker: id, paused: false },
+            });
+        }
+        if let Some(why) = broken {
+            self.feed(Event::LinkBroken { worker: id, why: why.to_string() });
+        }
+    }
+
+    /// What only the workers' pages and /proc know.
+    pub(super) fn complete(&self, status: &mut Status) {
+        status.pid = std::process::id();
+        for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
+            let Some(worker) = worker.and_then(|worker| self.workers.get(&worker)) else { continue };
+            entry.request_age = worker.request_age().map(|age| age.as_secs_f64());
+            let Some((doing, line)) = worker.doing() else { continue };
+            // In a loop of its own only its page knows when it is busy.
+            let works = matches!(doing.word, Word::Busy | Word::Blocked | Word::Looping | Word::Waiting);
+            if works && entry.state == State::Idle.word() {
+                entry.state = State::Busy.word().to_owned();
+            }
+            entry.doing = Some(doing.word.name().to_owned());
+            entry.doing_what = line;
+            entry.doing_for = doing.lasts.map(|lasts| lasts.as_secs_f64());
+        }
+    }
+
+    /// A worker's or a hook's end.
+    pub(super) fn reap_any(&mut self, id: WorkerId) {
+        match self.hooks.contains_key(&id) {
+            true => self.reap_hook(id),
+            false => self.reap(id),
+        }
+    }
+
+    pub(super) fn reap(&mut self, id: WorkerId) {
+        let status = match self.workers.get(&id).map(|worker| worker.process.reap()) {
+            Some(Ok(Some(status))) => status,
+            Some(Err(failed)) => {
+                error!("waitid: {failed}");
+                return;
+            }
+            Some(Ok(None)) | None => return,
+        };
+        self.read_worker(id);
+        self.logs.ended(id);
+        self.tell_followers();
+        let mut exit = Exit::of(status);
+        exit.unix_time = unix_time();
+        exit.out_of_memory = self.is_out_of_memory(status);
+        exit.log = self.logs.last_words(id, &self.daemon.name_of(id), LAST_LINES);
+        if let Some(worker) = self.workers.remove(&id) {
+            exit.begun = worker.begun();
+            [exit.error, exit.exception] = worker.remains();
+            let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
+            for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
+                self.forget(fd);
+            }
+        }
+        self.feed(Event::Exited { worker: id, exit: Box::new(exit) });
+    }
+
+    /// Whether the kernel has counted an out-of-memory kill that nobody has died of yet.
+    fn is_out_of_memory(&mut self, status: ExitStatus) -> bool {
+        let counted = proc::oom_kills(self.own_pid);
+        let more = counted.zip(self.oom_kills).is_some_and(|(counted, known)| counted > known);
+        let killed = matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. });
+        match (more && killed, &mut self.oom_kills) {
+            (true, Some(kills)) => *kills += 1,
+            (_, kills) => *kills = counted,
+        }
+        more && killed
+    }
+
+    /// Reaps whatever has ended: workers as ever, all others quietly.
+    pub(super) fn reap_children(&mut self) {
+        while let Some(pid) = sys::ended_child() {
+            match self.worker_of(pid) {
+                None => sys::bury(pid),
+                Some(worker) => {
+                    self.reap_any(worker);
+                    if self.worker_of(pid).is_some() {
+                        return; // it could not be, and would be found again
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn worker_of(&self, pid: i32) -> Option<WorkerId> {
+        let hooks = self.hooks.iter().map(|(id, running)| (id, &running.worker));
+        self.workers.iter().chain(hooks).find(|(_, worker)| worker.process.pid == pid).map(|(id, _)| *id)
+    }
+
+    pub(super) fn forget(&self, fd: i32) {
+        if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
+            debug!("deregister: {failed}");
+        }
+    }
+}
+
+/// What a pool's processes have in their environment besides ours.
+pub(super) fn variables(pool: &PoolConfig) -> io::Result<Vec<(OsString, OsString)>> {
+    let mut variables = match &pool.birth.env_file {
+        Some(file) => env_file::read(file).map_err(io::Error::other)?,
+        None => Vec::new(),
+    };
+    variables.extend_from_slice(&pool.birth.env);
+    Ok(variables)
+}
+
+/// The number of a slot among those of all pools.
+pub(super) fn place(worker: WorkerId, slot: u32) -> u32 {
+    u32::try_from(worker.pool()).unwrap_or(0) * settings::MAX_WORKERS + slot
+}
