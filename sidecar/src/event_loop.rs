@@ -12,6 +12,7 @@
 //! Sources: epoll(7), signalfd(2), pidfd_open(2).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -123,6 +124,8 @@ pub struct EventLoop {
     hooks: BTreeMap<WorkerId, hooks::Running>,
     next_hook: u64,
     own_pid: i32,
+    /// There was a terminal at the start.
+    has_terminal: bool,
     /// Out-of-memory kills that the kernel has counted and that are explained.
     oom_kills: Option<u64>,
     /// The exit code, once everything has ended.
@@ -200,6 +203,7 @@ impl EventLoop {
             hooks: BTreeMap::new(),
             next_hook: 0,
             own_pid,
+            has_terminal: has_terminal(),
             oom_kills: proc::oom_kills(own_pid),
             ended: None,
             life,
@@ -396,8 +400,12 @@ impl EventLoop {
                     info!("{signal} from {sender}: {files} log files are opened again");
                 }
                 Signal::SIGUSR2 => self.log_status(),
-                // From a process it is an order, from the kernel a terminal's end.
-                Signal::SIGHUP if info.ssi_pid != 0 && !self.daemon.is_stopping() => {
+                // An order, unless a terminal has ended: then the kernel sends it, or a shell hands it on.
+                Signal::SIGHUP
+                    if info.ssi_pid != 0
+                        && self.has_terminal == has_terminal()
+                        && !self.daemon.is_stopping() =>
+                {
                     info!("{signal} from {sender}: reload");
                     self.feed(Event::Reload);
                 }
@@ -426,6 +434,11 @@ impl EventLoop {
             info!("{name} is {state} for {since:.1} s{pid}, served {}{last}", worker.served);
         }
     }
+}
+
+/// Whether we have a controlling terminal.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 /// As PHP's `microtime(true)`.

@@ -1,7 +1,11 @@
 //! TERM, INT and what becomes of everybody.
 
+use std::os::fd::AsFd;
+use std::process::Command;
+
 use nix::sys::signal::Signal;
-use rustdaemon_tests::{Client, Sidecar, eventually};
+use rustdaemon_core::sys;
+use rustdaemon_tests::{Client, Process, Sidecar, eventually, sidecar_binary};
 use serde_json::json;
 
 use crate::{class, fake, idle};
@@ -31,6 +35,35 @@ fn term_ends_an_idle_sidecar_with_everything() {
     assert_eq!(sidecar.logged("ended (exit 0").len(), 3, "all were drained, none was killed");
     assert!(ended.stderr.contains("SIGTERM from pid"), "who asked: {}", ended.stderr);
     assert!(ended.stderr.trim_end().ends_with("stopped"), "{}", ended.stderr);
+}
+
+#[test]
+fn hup_from_a_dying_terminal_stops_and_from_anybody_else_reloads() {
+    let directory = tempfile::Builder::new().prefix("rd-").tempdir_in("/tmp").unwrap();
+    let socket = directory.path().join("s");
+    let line = format!(
+        "{} run --socket {} -- {}",
+        sidecar_binary().display(),
+        socket.display(),
+        env!("CARGO_BIN_EXE_fake_worker")
+    );
+    let mut command = Command::new("script");
+    command.args(["-qfec", &format!("exec {line}"), "/dev/null"]);
+    let terminal = Process::start(command);
+    let connect = || Client::try_connect(&socket).map_err(|error| error.to_string());
+    let mut client = eventually("the socket answers", connect);
+    let status = client.typed("daemon.status", json!([])).unwrap();
+    let sidecar = sys::pidfd_open(i32::try_from(status["pid"].as_i64().unwrap()).unwrap()).unwrap();
+    sys::pidfd_send_signal(sidecar.as_fd(), libc::SIGHUP).unwrap();
+    eventually("generation 2 serves", || match client.typed("daemon.status", json!([])).unwrap() {
+        status if status["pools"][0]["generation"] == 2 => Ok(()),
+        status => Err(status.to_string()),
+    });
+    terminal.signal(Signal::SIGKILL);
+    eventually("the sidecar has ended", || match connect() {
+        Ok(_) => Err("it answers".to_owned()),
+        Err(_) => Ok(()),
+    });
 }
 
 #[test]
