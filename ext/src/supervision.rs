@@ -47,6 +47,7 @@ pub const FORCE_STOP_INI: &CStr = c"rustdaemon.force_stop";
 /// Its default.
 const FORCE_STOP: u32 = 3;
 
+static PAGE: OnceLock<SlotPage> = OnceLock::new();
 static ORIGIN: OnceLock<Origin> = OnceLock::new();
 /// What holds this worker's slot: never closed, so that it is held until the process has ended, also without a link.
 static LIFE: OnceLock<(Option<OwnDescriptor>, OwnedFd)> = OnceLock::new();
@@ -186,7 +187,8 @@ impl State {
     pub fn connect(&mut self, ends: Ends, hello: &link::Hello) -> io::Result<()> {
         fork::watch()?;
         self.generation = fork::generation();
-        let page = Box::leak(Box::new(SlotPage::attach(ends.slot.as_fd())?));
+        let page = SlotPage::attach(ends.slot.as_fd())?;
+        let page = PAGE.get_or_init(|| page); // there is one link in the life of a process
         let own = [OwnDescriptor::new(ends.input.as_fd())?, OwnDescriptor::new(ends.output.as_fd())?];
         if let Some(life) = ends.life {
             LIFE.get_or_init(|| (OwnDescriptor::new(life.as_fd()).ok(), life));

@@ -3,6 +3,8 @@ A fatal error and the last exception are noted on the page, with class, message,
 --EXTENSIONS--
 rustdaemon
 ffi
+--ENV--
+USE_TRACKED_ALLOC=1
 --FILE--
 <?php
 require __DIR__ . '/include/sidecar.php';
