@@ -202,6 +202,8 @@ pub struct Daemon {
     exit_code: u8,
     /// How long we have stood still.
     lost: Duration,
+    /// When something happened last, in our own time.
+    heard: Instant,
 }
 
 impl Daemon {
@@ -224,6 +226,7 @@ impl Daemon {
             exit_when_parked: config.exit_when_parked,
             exit_code: 0,
             lost: Duration::ZERO,
+            heard: now,
         }
     }
 
@@ -342,17 +345,19 @@ impl Daemon {
         self.pools.iter().filter_map(Pool::next_deadline).chain(self.router.next_deadline()).min()
     }
 
-    /// Our own time, which stands still while we do.
+    /// Our own time, which stands still while we do. Since when we did is not known: as far back as nothing was heard,
+    /// so that nobody is ended for it.
     fn clock(&mut self, out: &mut Vec<Action>, now: Instant) -> Instant {
-        let ours = |lost| now.checked_sub(lost).unwrap_or(now);
-        if let Some(late) = self.deadline().and_then(|at| ours(self.lost).checked_duration_since(at))
-            && late > GAP
-        {
-            self.lost += late;
-            let seconds = late.as_secs_f64();
+        let mut ours = now.checked_sub(self.lost).unwrap_or(now);
+        if self.deadline().is_some_and(|at| ours.saturating_duration_since(at) > GAP) {
+            let gap = ours.saturating_duration_since(self.heard);
+            self.lost += gap;
+            ours = self.heard;
+            let seconds = gap.as_secs_f64();
             say(out, Level::Warn, format!("stood still for {seconds:.1} s: all deadlines move by that"));
         }
-        ours(self.lost)
+        self.heard = ours;
+        ours
     }
 
     /// Lets a worker's pool do something.
@@ -666,7 +671,7 @@ mod tests {
     use rustdaemon_core::sys::ExitStatus;
 
     use super::*;
-    use crate::config::PoolConfig;
+    use crate::config::{HangAction, PoolConfig};
 
     const CLIENT: ClientId = ClientId(1);
 
@@ -861,6 +866,21 @@ mod tests {
         );
         assert_eq!(scene.call("m"), "", "the worker is still busy");
         assert_eq!(scene.reply(1, 1), "send 1", "the late reply is dropped, the worker is free");
+    }
+
+    #[test]
+    fn a_machine_that_stood_still_ends_nobody() {
+        let mut scene = Scene::ready(|config| config.hang_action = HangAction::Restart);
+        scene.call("m");
+        scene.now += Duration::from_secs(3600);
+        assert_eq!(scene.on(Event::Deadline), "", "neither the request nor the worker");
+        assert_eq!(scene.pass(Duration::from_secs(29)), "", "all deadlines have moved");
+        assert!(scene.pass(Duration::from_secs(1)).contains("deadline_exceeded"));
+        assert_eq!(scene.pass(Duration::from_secs(30)), "observe");
+        scene.on(Event::Stop);
+        scene.now += Duration::from_secs(3600);
+        assert_eq!(scene.on(Event::Deadline), "", "it has its whole budget");
+        assert_eq!(scene.pass(Duration::from_secs(6)), "terminate");
     }
 
     #[test]

@@ -152,6 +152,8 @@ pub struct Life {
     pub last_signal: Option<Signalled>,
     /// After so many requests it is replaced.
     pub max_requests: Option<u64>,
+    /// With more bytes in memory it is replaced.
+    pub memory_soft: Option<u64>,
     /// When it is replaced.
     pub ends_at: Option<Instant>,
     /// When it is ready by age alone, without a link.
@@ -191,6 +193,7 @@ impl Life {
             due: None,
             last_signal: None,
             max_requests: None,
+            memory_soft: None,
             ends_at: None,
             ready_at: None,
             unready_at: None,

@@ -720,10 +720,8 @@ impl Pool {
         if due(&mut life.sample_at) {
             orders.push(Order::Sample(worker));
         }
-        if due(&mut life.ends_at)
-            && let Some(limit) = self.config.max_lifetime
-        {
-            life.due.get_or_insert(Why::MaxLifetime(limit));
+        if due(&mut life.ends_at) {
+            life.due.get_or_insert(Why::MaxLifetime);
         }
         if due(&mut life.ready_at) {
             life.ready = true;
@@ -767,6 +765,7 @@ impl Pool {
         }
         let mut less = || 1.0 - config.jitter * self.jitter.next_fraction();
         life.max_requests = config.max_requests.map(|limit| ((limit as f64 * less()) as u64).max(1));
+        life.memory_soft = config.memory_soft.map(|limit| (limit as f64 * less()) as u64);
         life.ends_at = config.max_lifetime.map(|limit| now + limit.mul_f64(less()));
         self.lives.insert(worker, life);
         self.arm_sample(now, worker);

@@ -29,8 +29,8 @@ pub enum Why {
     NotDeployed,
     /// It has answered so many requests.
     MaxRequests(u64),
-    /// It has reached this age.
-    MaxLifetime(Duration),
+    /// It has reached its age.
+    MaxLifetime,
     /// Bytes in memory, and the limit.
     MemorySoft(u64, u64),
     /// Bytes in memory, and the limit.
@@ -50,7 +50,7 @@ impl Why {
             Self::Restart => "restart",
             Self::Reload | Self::NotDeployed => "reload",
             Self::MaxRequests(_) => "max_requests",
-            Self::MaxLifetime(_) => "max_lifetime",
+            Self::MaxLifetime => "max_lifetime",
             Self::MemorySoft(..) => "memory_soft",
             Self::MemoryHard(..) => "memory_hard",
             Self::Hang(_) => "hang",
@@ -67,11 +67,11 @@ impl Why {
             Self::Restart => "restarted by an operator".into(),
             Self::Reload => "replaced by a newer generation".into(),
             Self::NotDeployed => "its generation did not come up".into(),
-            Self::MaxRequests(limit) => format!("{limit} requests answered, which is max_requests"),
-            Self::MaxLifetime(limit) => {
-                format!("{} s old, which is max_lifetime", limit.as_secs_f64())
+            Self::MaxRequests(limit) => {
+                format!("it has answered {limit} requests, which is max_requests less its jitter")
             }
-            Self::MemorySoft(bytes, limit) => over(*bytes, "memory_soft", *limit),
+            Self::MaxLifetime => "it is as old as max_lifetime less its jitter".into(),
+            Self::MemorySoft(bytes, limit) => over(*bytes, "memory_soft less its jitter", *limit),
             Self::MemoryHard(bytes, limit) => over(*bytes, "memory_hard", *limit),
             Self::Hang(what) => format!("it hung: {what}"),
             Self::LinkBroken(what) => format!("it sent {what}"),

@@ -519,7 +519,10 @@ fn max_requests_and_max_lifetime_take_one_worker_at_a_time() {
     assert_eq!(Scene::deeds(scene.serve_one(first)), [Order::Drain(first)]);
     assert_eq!(scene.serve_one(second), [], "not both at once");
     let next = Scene::spawn_of(&Scene::deeds(scene.end_as(first, ExitStatus::Code(0))));
-    assert_eq!(scene.last_reason().1, "exit 0; 2 requests answered, which is max_requests");
+    assert_eq!(
+        scene.last_reason().1,
+        "exit 0; it has answered 2 requests, which is max_requests less its jitter"
+    );
     assert_eq!(scene.pool.idle_for("m"), Some(second), "it serves until its turn comes");
     scene.pool.hello(scene.now, next, &Scene::hello());
     let orders = scene.pool.ready(scene.now, next, Ready::default());
@@ -536,7 +539,10 @@ fn limits_are_jittered_downwards() {
     let (scene, _) = pair(|config| {
         (config.max_requests, config.jitter) = (Some(1000), 0.5);
         config.max_lifetime = Some(1000 * SECOND);
+        config.memory_soft = Some(1000);
     });
+    let softs: BTreeSet<u64> = scene.pool.lives.values().filter_map(|life| life.memory_soft).collect();
+    assert!(softs.len() == 2 && softs.iter().all(|limit| (500..=1000).contains(limit)), "{softs:?}");
     let limits: BTreeSet<u64> = scene.pool.lives.values().filter_map(|life| life.max_requests).collect();
     assert!(limits.len() == 2 && limits.iter().all(|limit| (500..=1000).contains(limit)), "{limits:?}");
     let ends: BTreeSet<Instant> = scene.pool.lives.values().filter_map(|life| life.ends_at).collect();
@@ -548,6 +554,7 @@ fn limits_are_jittered_downwards() {
 fn memory_over_the_soft_limit_drains_and_over_the_hard_one_kills() {
     let (mut scene, worker) = single(|config| {
         (config.memory_soft, config.memory_hard) = (Some(1 << 20), Some(2 << 20));
+        config.jitter = 0.0;
     });
     assert_eq!(scene.pool.next_deadline(), Some(scene.now + SECOND), "once after the start");
     assert_eq!(Scene::deeds(scene.tick_at(scene.now + SECOND)), [Order::Sample(worker)]);

@@ -21,7 +21,7 @@ const SAMPLE: Duration = Duration::from_secs(1);
 impl Pool {
     /// How much memory the worker has, in bytes.
     pub fn sampled(&mut self, now: Instant, worker: WorkerId, bytes: u64) -> Vec<Order> {
-        let (soft, hard) = (self.config.memory_soft, self.config.memory_hard);
+        let hard = self.config.memory_hard;
         let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
         // A draining generation is exempt; who was killed cannot be killed more.
         let exempt = |ending: &Ending| ending.why == Why::Reload || ending.phase >= Phase::Killed;
@@ -31,7 +31,7 @@ impl Pool {
         if let Some(limit) = hard.filter(|limit| bytes > *limit) {
             return self.kill(now, worker, Why::MemoryHard(bytes, limit));
         }
-        if let Some(limit) = soft.filter(|limit| bytes > *limit) {
+        if let Some(limit) = life.memory_soft.filter(|limit| bytes > *limit) {
             life.due.get_or_insert(Why::MemorySoft(bytes, limit));
         }
         self.start_due(now)
