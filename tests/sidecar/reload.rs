@@ -7,19 +7,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
-use rustdaemon_tests::{Builder, Sidecar, eventually};
+use rustdaemon_tests::{Builder, Sidecar, eventually, signal_if_with};
 use serde_json::{Value, json};
 
 use crate::config::{start, with_file};
 use crate::{class, fake, idle, refused};
 
-/// Clients of [`reloads_under_load`].
+/// Clients of [`under_load`].
 const CLIENTS: usize = 4;
 
-/// Reloads again and again while clients ask: each request is run once and answered once. `reload` is given the
-/// number of the generation that it brings.
+/// Does something twenty times while clients ask: each request is run once and answered once. Without `deaths` no
+/// answer may be a fault; with them `worker_died` may, of a request that was run once or never.
 #[track_caller]
-fn reloads_under_load(sidecar: &Sidecar, reload: impl Fn(u64)) {
+fn under_load(sidecar: &Sidecar, deaths: bool, deed: impl Fn(u64)) {
     let notes = sidecar.directory().join("notes");
     let over = AtomicBool::new(false);
     let ask = |client: usize| {
@@ -28,20 +28,25 @@ fn reloads_under_load(sidecar: &Sidecar, reload: impl Fn(u64)) {
         while !over.load(Ordering::Relaxed) {
             let text = format!("{client}.{}", asked.len());
             let reply = connection.typed("note", json!([notes, text]));
-            assert_eq!(reply, Ok(json!(text)));
-            asked.push(text);
+            match &reply {
+                Err(fault) if deaths && fault.class == "worker_died" => asked.push((text, false)),
+                reply => {
+                    assert_eq!(*reply, Ok(json!(text)));
+                    asked.push((text, true));
+                }
+            }
         }
         // An answer too many would come before this one's.
         connection.typed("ping", json!([])).unwrap();
         asked
     };
-    let asked: Vec<String> = std::thread::scope(|scope| {
+    let asked: Vec<(String, bool)> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || ask(client))).collect();
         let served = || fs::read_to_string(&notes).unwrap_or_default().lines().count();
-        for generation in 2..22 {
-            reload(generation);
+        for turn in 1..=20 {
+            deed(turn);
             let before = served();
-            eventually("the new generation serves", || match served() {
+            eventually("requests are served", || match served() {
                 now if now > before => Ok(()),
                 now => Err(format!("{now} requests")),
             });
@@ -53,9 +58,11 @@ fn reloads_under_load(sidecar: &Sidecar, reload: impl Fn(u64)) {
     for line in fs::read_to_string(&notes).unwrap().lines() {
         *runs.entry(line.into()).or_default() += 1;
     }
-    let once = asked.into_iter().map(|text| (text, 1)).collect::<BTreeMap<_, _>>();
-    assert!(runs == once, "not each once: {:?}", runs.iter().filter(|(_, times)| **times != 1));
-    assert_eq!(sidecar.pool()["generation"], 21);
+    for (text, answered) in asked {
+        let times = runs.remove(&text).unwrap_or_default();
+        assert!(times == 1 || times == 0 && !answered, "{text} was run {times} times");
+    }
+    assert_eq!(runs, BTreeMap::new(), "what nobody asked");
     assert_eq!(sidecar.logged("has not ended"), [""; 0], "nobody had to be hurried");
 }
 
@@ -63,7 +70,8 @@ fn reloads_under_load(sidecar: &Sidecar, reload: impl Fn(u64)) {
 fn twenty_reloads_of_a_pool_lose_no_request() {
     let sidecar = fake("").flags("--workers 2").start();
     sidecar.wait_state(0, "idle");
-    reloads_under_load(&sidecar, |generation| {
+    under_load(&sidecar, false, |turn| {
+        let generation = turn + 1;
         let told = sidecar.call("daemon.reload", json!(["main"])).unwrap();
         assert_eq!(told, json!({"pools": [{"name": "main", "generation": generation}]}));
         for worker in sidecar.status()["workers"].as_array().unwrap() {
@@ -78,11 +86,65 @@ fn twenty_reloads_of_a_singleton_never_run_it_twice() {
     let alone = builder.directory().join("alone");
     let sidecar = builder.command([&alone]).start();
     sidecar.wait_state(0, "idle");
-    reloads_under_load(&sidecar, |_| {
+    under_load(&sidecar, false, |_| {
         sidecar.call("daemon.reload", json!([])).unwrap();
     });
     assert_eq!(sidecar.worker(0)["restarts"], 20);
+    assert_eq!(sidecar.pool()["generation"], 21);
     assert_eq!(fs::read_to_string(alone).unwrap(), "");
+}
+
+#[test]
+fn restarts_and_pauses_and_limits_lose_no_request() {
+    let sidecar = fake("").flags("--workers 2 --max-requests 40").start();
+    sidecar.wait_state(0, "idle");
+    under_load(&sidecar, false, |turn| {
+        let all = json!(["main"]);
+        match turn % 4 {
+            0 => drop(sidecar.call("worker.restart", all).unwrap()),
+            1 => drop(sidecar.call("daemon.reload", all).unwrap()),
+            2 => {
+                sidecar.call("worker.pause", all.clone()).unwrap();
+                sidecar.call("worker.resume", all).unwrap();
+            }
+            _ => {
+                sidecar.call("worker.stop", all.clone()).unwrap();
+                sidecar.call("worker.start", all).unwrap();
+            }
+        }
+    });
+    sidecar.wait_state(0, "idle");
+    sidecar.wait_state(1, "idle");
+}
+
+#[test]
+fn deaths_during_reloads_lose_only_what_they_had_in_hand() {
+    for flags in ["--workers 3 --short-run 0s", "--short-run 0s"] {
+        let builder = fake("--alone").flags(flags);
+        let alone = builder.directory().join("alone");
+        let sidecar = builder.command([&alone]).start();
+        sidecar.wait_state(0, "idle");
+        under_load(&sidecar, true, |turn| {
+            let mut operator = sidecar.client();
+            operator.send("daemon.reload", json!([]));
+            let workers = sidecar.status()["workers"].as_array().unwrap().clone();
+            let victim = &workers[usize::try_from(turn).unwrap() % workers.len()];
+            if let Some(pid) = victim["pid"].as_i64() {
+                let socket = sidecar.socket().to_str().unwrap();
+                signal_if_with(i32::try_from(pid).unwrap(), Signal::SIGKILL, "RUSTDAEMON_SOCKET", socket);
+            }
+            match operator.receive().1 {
+                Err(fault) if fault.class != "reload_refused" => panic!("{fault:?}"),
+                _ => {}
+            }
+        });
+        let workers = sidecar.status()["workers"].as_array().unwrap().len();
+        (0..workers).for_each(|n| drop(sidecar.wait_state(n, "idle")));
+        assert_eq!(sidecar.pool()["reloading"], false);
+        if workers == 1 {
+            assert_eq!(fs::read_to_string(alone).unwrap(), "", "never two of a singleton");
+        }
+    }
 }
 
 #[test]
