@@ -14,7 +14,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustdaemon_core::link::{Method, Signalled};
+use rustdaemon_core::link::{self, Method, Signalled};
 
 use crate::ids::WorkerId;
 use crate::reason::Why;
@@ -230,6 +230,12 @@ impl Life {
     #[must_use]
     pub fn listens(&self) -> bool {
         self.linked && self.ready
+    }
+
+    /// Whether it would understand a pause; who has not said hello may.
+    #[must_use]
+    pub fn can_pause(&self) -> bool {
+        self.linked && (self.version >= link::PAUSE_VERSION || !self.ready)
     }
 
     /// Whether it is on its way out, or not ready yet though within its time.

@@ -472,8 +472,16 @@ impl Pool {
         let word = if life.linked { "ready" } else { "up" };
         let mut orders =
             vec![Order::Say(Level::Info, format!("{name} is {word} (pid {pid}, after {ms} ms)"))];
-        if life.linked && !ending && self.slots.get(slot).is_some_and(|slot| slot.pause) {
-            orders.push(Order::Pause(worker));
+        let can_pause = life.can_pause();
+        if let Some(slot) = self.slots.get_mut(slot).filter(|slot| slot.pause && !ending) {
+            slot.pause = can_pause;
+            orders.push(match can_pause {
+                true => Order::Pause(worker),
+                false => Order::Say(
+                    Level::Warn,
+                    format!("{name}: its extension is too old to be paused: it serves"),
+                ),
+            });
         }
         orders.extend(self.hook(Moment::Ready, slot, generation, ""));
         if !ending && let Some(deploy) = &mut self.deploy {
@@ -641,9 +649,10 @@ impl Pool {
                 }
                 Command::Pause | Command::Resume => {
                     let pause = command == Command::Pause;
-                    slot.pause = pause;
                     let life = current.and_then(|worker| self.lives.get(&worker));
-                    if let Some(life) = life.filter(|life| life.listens() && life.ending.is_none()) {
+                    slot.pause = pause && life.is_none_or(Life::can_pause);
+                    let life = life.filter(|life| life.listens() && life.can_pause());
+                    if let Some(life) = life.filter(|life| life.ending.is_none()) {
                         orders.push(match pause {
                             true => Order::Pause(life.worker),
                             false => Order::Resume(life.worker),

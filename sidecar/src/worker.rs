@@ -186,7 +186,6 @@ impl Worker {
 
     /// Asks it to serve nothing, or to serve again. It answers with [`Message::Paused`] or [`Message::Resumed`]. Only for
     /// a link of [`link::PAUSE_VERSION`] or later.
-    #[allow(dead_code, reason = "nobody asks for a pause yet")]
     pub fn pause(&mut self, paused: bool) {
         self.frame(if paused { Kind::Pause } else { Kind::Resume }, &[]);
     }

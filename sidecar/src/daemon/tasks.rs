@@ -263,7 +263,7 @@ impl Daemon {
             },
             // Who is not ready yet is told when it is.
             Goal::Paused(paused) => match view.life {
-                Some(life) if life.version >= link::PAUSE_VERSION || !life.ready => {
+                Some(life) if life.can_pause() => {
                     Ok(life.paused == paused || !life.listens() || life.ending.is_some())
                 }
                 Some(_) => Err(format!(

@@ -48,7 +48,7 @@ impl Scene {
     }
 
     fn hello() -> Hello {
-        Hello { lowest: 1, highest: 1, ..Hello::default() }
+        Hello { lowest: 1, highest: link::HIGHEST_VERSION, ..Hello::default() }
     }
 
     fn make_ready(&mut self, worker: WorkerId) {
@@ -490,6 +490,7 @@ fn a_pause_is_acknowledged_and_outlives_the_worker() {
     let (mut scene, worker) = single(|_| {});
     assert_eq!(scene.command(Command::Pause), [Order::Pause(worker)]);
     assert_eq!(scene.state(), State::Idle, "not before it says so");
+    assert_eq!(scene.pool.idle_for("m"), None, "but from now on it gets no request");
     scene.pool.paused(scene.now, worker, true);
     assert_eq!((scene.state(), scene.pool.idle_for("m")), (State::Paused, None));
     let next = Scene::spawn_of(&Scene::deeds(scene.exit(worker)));
