@@ -212,6 +212,35 @@ fn a_pause_survives_the_workers_death() {
 }
 
 #[test]
+fn a_pause_that_was_refused_holds_nothing() {
+    let sidecar = fake("--version 1-2").start();
+    sidecar.wait_state(0, "idle");
+    let (class, message) = refused(sidecar.call("worker.pause", json!(["main"])));
+    assert_eq!(class, "failed");
+    assert!(message.starts_with("main#0 runs an extension that is too old to be paused"), "{message}");
+    assert_eq!(sidecar.worker(0)["state"], "idle", "it was not even asked");
+    assert_eq!(sidecar.call("echo", json!([1])), Ok(json!([1])));
+    sidecar.kill_worker(0);
+    assert_eq!(sidecar.call("echo", json!([1])), Ok(json!([1])), "nor is its successor");
+}
+
+#[test]
+fn who_waits_for_a_paused_worker_is_told_so() {
+    let sidecar = fake("").flags("--request-timeout 300ms").start();
+    sidecar.wait_state(0, "idle");
+    sidecar.call("worker.pause", json!([])).unwrap();
+    let (class, message) = refused(sidecar.call("echo", json!([1])));
+    assert_eq!(class, "deadline_exceeded");
+    assert!(message.contains("main#0 is paused") && message.contains("was not started"), "{message}");
+    sidecar.call("worker.restart", json!([])).unwrap();
+    sidecar.wait_state(0, "paused");
+    sidecar.call("worker.stop", json!([])).unwrap();
+    let (class, message) = refused(sidecar.call("echo", json!([1])));
+    assert_eq!(class, "deadline_exceeded");
+    assert!(message.contains("main#0 is stopped") && message.contains("by an operator"), "{message}");
+}
+
+#[test]
 fn a_pause_survives_a_reload() {
     let sidecar = two();
     let before = pids(&sidecar);

@@ -66,6 +66,15 @@ fn on_ready_runs_after_every_ready() {
 }
 
 #[test]
+fn hooks_run_without_a_link_too() {
+    let keys = format!("link = false\nready_after = '0s'\non_ready = {TELL}\non_exit = {TELL}");
+    let sidecar = start(scripted("exec sleep 600", &keys), &[]);
+    sidecar.wait_state(0, "idle");
+    sidecar.kill_worker(0);
+    wait_told(&sidecar, &["app app#0 0 1 []", "app app#0 0 1 []", "app app#0 0 1 [killed]"]);
+}
+
+#[test]
 fn on_exit_is_told_why() {
     let mut sidecar = start(pool(&format!("on_exit = {TELL}\nshort_run = '0s'")), &[]);
     sidecar.wait_state(0, "idle");

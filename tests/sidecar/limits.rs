@@ -154,6 +154,18 @@ fn a_worker_within_its_limits_is_left_alone() {
 }
 
 #[test]
+fn limits_hold_without_a_link_too() {
+    let flags = "--no-link --ready-after 0s --stop-timeout 1h";
+    let sidecar =
+        Sidecar::builder().flags(flags).flags("--max-lifetime 200ms").command(["sleep", "600"]).start();
+    wait_replaced(&sidecar, "max_lifetime");
+    let script = "x=$(head -c 100000000 /dev/zero | tr '\\0' x); sleep 600; echo $x";
+    let sidecar =
+        Sidecar::builder().flags(flags).flags("--memory-hard 64MiB").command(["sh", "-c", script]).start();
+    wait_replaced(&sidecar, "memory_hard");
+}
+
+#[test]
 fn a_hang_is_reported_once() {
     let sidecar = up("--hang-timeout 300ms");
     let mut client = sidecar.client();
