@@ -53,7 +53,7 @@ fn max_requests_replaces_one_at_a_time_and_loses_nothing() {
     });
     let message = worker["last_exit"].as_str().unwrap();
     assert!(
-        message.starts_with("exit 0; ") && message.contains("requests answered, which is max_requests"),
+        message.starts_with("exit 0; ") && message.contains(" requests, which is max_requests less"),
         "{message}"
     );
     assert_eq!(sidecar.logged("short run"), [""; 0], "no failure");
