@@ -150,6 +150,8 @@ pub struct Life {
     pub due: Option<Why>,
     /// The last stop signal that it told of.
     pub last_signal: Option<Signalled>,
+    /// The last signal that an operator sent it.
+    pub sent: Option<i32>,
     /// After so many requests it is replaced.
     pub max_requests: Option<u64>,
     /// With more bytes in memory it is replaced.
@@ -192,6 +194,7 @@ impl Life {
             ending: None,
             due: None,
             last_signal: None,
+            sent: None,
             max_requests: None,
             memory_soft: None,
             ends_at: None,

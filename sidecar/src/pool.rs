@@ -561,7 +561,12 @@ impl Pool {
         let why = life.ending.as_ref().map(|ending| &ending.why);
         let ran = now.saturating_duration_since(life.spawned_at);
         let status = exit.status;
-        let reason = reason::explain(exit, why, life.last_signal.as_ref(), ran);
+        let died_of = match status {
+            ExitStatus::Signal { number, .. } => Some(number),
+            _ => None,
+        };
+        let sent = died_of.is_some_and(|number| life.sent == Some(number)).then_some(&Why::Signal);
+        let reason = reason::explain(exit, why.or(sent), life.last_signal.as_ref(), ran);
         let last = why.is_none() && !self.config.forever && !self.stopping;
         let slot = self.slots.get_mut(life.slot).filter(|slot| last && slot.current == Some(worker));
         let last = slot.map(|slot| slot.wanted = false).is_some();
@@ -660,7 +665,10 @@ impl Pool {
                     }
                 }
                 Command::Signal(number) => {
-                    orders.extend(current.map(|worker| Order::Signal(worker, number)));
+                    if let Some(life) = current.and_then(|worker| self.lives.get_mut(&worker)) {
+                        life.sent = Some(number);
+                        orders.push(Order::Signal(life.worker, number));
+                    }
                 }
             }
         }
@@ -808,7 +816,8 @@ impl Pool {
         let planned = life.ending.as_ref().is_some_and(|ending| ending.why.is_planned());
         let pid = life.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
         let started = reason.reason != "not_started";
-        let hint = match life.gate == Gate::Away && started && life.ending.is_none() {
+        let never_ready = self.offered.is_none(); // who was ready once knows how to
+        let hint = match life.gate == Gate::Away && started && life.ending.is_none() && never_ready {
             true => {
                 "; it never called RustDaemon\\Worker::install(): \
                  load extension=rustdaemon.so and call it, or add --no-link for a command that does not"

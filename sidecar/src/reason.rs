@@ -39,6 +39,8 @@ pub enum Why {
     Hang(String),
     /// What it sent.
     LinkBroken(String),
+    /// An operator sent it this signal, and it died of it.
+    Signal,
 }
 
 impl Why {
@@ -55,6 +57,7 @@ impl Why {
             Self::MemoryHard(..) => "memory_hard",
             Self::Hang(_) => "hang",
             Self::LinkBroken(_) => "link_broken",
+            Self::Signal => "signal",
         }
     }
 
@@ -75,13 +78,14 @@ impl Why {
             Self::MemoryHard(bytes, limit) => over(*bytes, "memory_hard", *limit),
             Self::Hang(what) => format!("it hung: {what}"),
             Self::LinkBroken(what) => format!("it sent {what}"),
+            Self::Signal => "sent by an operator".into(),
         }
     }
 
     /// Whether its end says nothing about its health: it is replaced without a wait, and not counted.
     #[must_use]
     pub fn is_planned(&self) -> bool {
-        !matches!(self, Self::MemoryHard(..) | Self::Hang(_) | Self::LinkBroken(_))
+        !matches!(self, Self::MemoryHard(..) | Self::Hang(_) | Self::LinkBroken(_) | Self::Signal)
     }
 }
 

@@ -91,10 +91,7 @@ fn each_verb_is_a_command_too() {
     let one = sidecar.worker_pid(1);
     let ended = sidecar.cli(&["signal", "USR1", "plc#1"]);
     assert_said(&ended, 0, &format!("plc#1 is idle (pid {one})\n"), "");
-    eventually("it has died of it", || match sidecar.worker(1) {
-        worker if worker["last_exit_reason"]["signal"] == "SIGUSR1" => Ok(()),
-        worker => Err(worker.to_string()),
-    });
+    sidecar.wait_logged("plc#1 ended (killed by SIGUSR1; sent by an operator", 1);
 }
 
 #[test]
@@ -300,6 +297,19 @@ fn who_has_no_link_cannot_be_paused_but_all_else() {
     wait_another(&sidecar, pid, "idle");
     sidecar.call("worker.stop", json!(["main"])).unwrap();
     assert_eq!(sidecar.worker(0)["state"], "stopped");
+}
+
+#[test]
+fn who_dies_of_an_operators_kill_was_not_killed_from_outside() {
+    let sidecar = idle();
+    let pid = sidecar.worker_pid(0);
+    sidecar.call("worker.signal", json!(["main", "KILL"])).unwrap();
+    wait_another(&sidecar, pid, "idle");
+    let exit = sidecar.worker(0)["last_exit_reason"].take();
+    assert_eq!((&exit["reason"], &exit["signal"]), (&json!("signal"), &json!("SIGKILL")), "{exit}");
+    assert_eq!(exit["message"], "killed by SIGKILL; sent by an operator");
+    sidecar.kill_worker(0);
+    assert_eq!(sidecar.worker(0)["last_exit"], "killed by SIGKILL from outside", "the next one was");
 }
 
 #[test]

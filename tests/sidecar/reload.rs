@@ -267,6 +267,7 @@ fn a_release_that_does_not_parse_is_refused_with_its_last_lines() {
         let line = "\n  PHP Parse error: unexpected token \"}\" in /app/x.php on line 12";
         assert_refused(&sidecar, &["ended (exit 255", line]);
         assert!(sidecar.log().contains("generation 2 is refused"), "{}", sidecar.log());
+        assert_eq!(sidecar.logged("--no-link"), [""; 0], "that is not what it lacks");
     }
 }
 
@@ -481,4 +482,28 @@ fn a_stop_of_one_worker_ends_a_reload() {
     assert_eq!(class(operator.receive().1), "reload_refused");
     assert_eq!(other.receive().1.unwrap()["workers"][0]["state"], "stopped");
     assert_eq!((serving(&sidecar), sidecar.pool()["generation"].clone()), ("one".into(), json!(1)));
+}
+
+#[test]
+fn of_two_pools_the_one_that_is_refused_is_named() {
+    let text = "socket = 's'\n[pool.good]\ncommand = ['FAKE', '--offer', 'echo']\n\
+                [pool.bad]\ncwd = 'current'\ncommand = ['./worker']\n";
+    let builder = with_file(text);
+    release(builder.directory(), "one", "exec FAKE --offer info");
+    switch(builder.directory(), "one");
+    let sidecar = up(builder);
+    switch(sidecar.directory(), "missing");
+    let (class, message) = refused(sidecar.call("daemon.reload", json!([])));
+    assert_eq!(class, "reload_refused");
+    assert!(message.starts_with("the old generation stays: bad#0 ended (not started"), "{message}");
+    let generations = || [0, 1].map(|n| sidecar.status()["pools"][n]["generation"].clone());
+    eventually("the other one goes on", || match generations() {
+        now if now == [json!(2), json!(1)] => Ok(()),
+        now => Err(format!("{now:?}")),
+    });
+    assert_eq!(sidecar.call("echo", json!([1])), Ok(json!([1])));
+    assert_eq!(serving(&sidecar), "one");
+    switch(sidecar.directory(), "one");
+    let told = sidecar.call("daemon.reload", json!(["bad"])).unwrap();
+    assert_eq!(told["pools"][1], json!({"name": "bad", "generation": 2}));
 }
