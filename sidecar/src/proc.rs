@@ -53,13 +53,25 @@ fn parse(status: &str) -> Facts {
     }
 }
 
-/// How often the kernel has killed something in the process's control group for want of memory; without cgroup v2: on the
-/// whole machine. Read before and after an end by SIGKILL.
+/// How often the kernel has killed something in the process's control group for want of memory; without a memory
+/// controller: on the whole machine. Read before and after an end by SIGKILL.
 #[must_use]
 pub fn oom_kills(pid: i32) -> Option<u64> {
-    let events = cgroup(pid).and_then(|group| std::fs::read_to_string(group.join("memory.events")).ok());
-    let own = events.as_deref().and_then(|events| number(events, "oom_kill"));
+    let unified = cgroup(pid).map(|group| group.join("memory.events"));
+    let own = [unified, memory_group(pid).map(|group| group.join("memory.oom_control"))];
+    let own =
+        own.into_iter().flatten().find_map(|file| number(&std::fs::read_to_string(file).ok()?, "oom_kill"));
     own.or_else(|| number(&std::fs::read_to_string("/proc/vmstat").ok()?, "oom_kill"))
+}
+
+/// The directory of the process's control group of the memory controller, cgroup v1.
+fn memory_group(pid: i32) -> Option<PathBuf> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let own = groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|controller| controller == "memory").then_some(path)
+    })?;
+    Some(Path::new("/sys/fs/cgroup/memory").join(own.trim_start_matches('/')))
 }
 
 /// The directory of the process's control group, cgroup v2.

@@ -114,6 +114,44 @@ fn nobody_is_ended_for_a_hang_under_a_debugger() {
     assert_eq!(client.receive(), (id, Ok(json!(""))));
 }
 
+/// A control group with so much memory, for one test; `None`: not here.
+struct MemoryGroup(std::path::PathBuf);
+
+impl MemoryGroup {
+    fn new(bytes: u64) -> Option<Self> {
+        let name = format!("rustdaemon-test-{}", std::process::id());
+        let places = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+        places.into_iter().find_map(|(root, limit)| {
+            let group = Self(Path::new(root).join(&name));
+            std::fs::create_dir(&group.0).ok()?;
+            std::fs::write(group.0.join(limit), bytes.to_string()).ok().map(|()| group)
+        })
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn an_out_of_memory_kill_is_no_kill_from_outside() {
+    let Some(group) = MemoryGroup::new(192 << 20) else {
+        eprintln!("no memory controller here: not tried");
+        return;
+    };
+    let enter = format!("echo $$ > {}/cgroup.procs", group.0.display());
+    let command = script("life", &json!({})).ini("memory_limit", "-1").words();
+    let mut sidecar = Sidecar::builder().limits(&enter).flags("--short-run 0s").command(command).start();
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.call("grow", json!([400])).unwrap_err().class, "worker_died");
+    assert_eq!(predecessor(&sidecar, 1)["reason"], "oom");
+    sidecar.signal_worker(0, Signal::SIGKILL);
+    assert_eq!(predecessor(&sidecar, 2)["reason"], "killed", "each is told for one end only");
+    sidecar.stop();
+}
+
 #[test]
 fn callbacks_tell_a_worker_of_its_life_in_order() {
     let mut sidecar = start("");

@@ -25,5 +25,6 @@ $worker->expose('fail', function (): void {
         exit(3);
     }
 });
+$worker->expose('grow', fn (int $mib): int => strlen(str_repeat('x', $mib << 20)));
 $worker->expose('fatal', fn () => eval('class Twice {} class Twice {}'));
 exit($worker->run());
