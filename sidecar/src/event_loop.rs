@@ -34,7 +34,7 @@ use crate::life_lock::LifeLock;
 use crate::lines::Stream;
 use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
-use crate::pool::Order;
+use crate::order::Order;
 use crate::proc;
 use crate::takeover::Takeover;
 use crate::verbs::Lines;

@@ -9,6 +9,7 @@
 //! F3 `verbs`      pure: built-in methods
 //! F3 `pool`       pure: slots, restart, limits, hangs, reload, stop
 //! F2 `router`     pure: requests: queue, in flight, deadline
+//! F2 `order`      plain data: what a pool wants done
 //! F2 `life`       pure: one worker's life and its ending
 //! F2 `setup`      reads the configuration, and checks what the machine must have for it
 //! F2 `logs`       workers' output: captured, forwarded or appended, kept, followed
@@ -55,6 +56,7 @@ mod listener;
 mod lock_file;
 mod logfile;
 mod logs;
+mod order;
 mod pool;
 mod proc;
 mod process;

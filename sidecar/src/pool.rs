@@ -26,7 +26,7 @@
 //! Sources: DESIGN §3.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::Level;
 use rustdaemon_core::link::{self, ExitReason, Go, Hello, Method, Ready, Signalled};
@@ -37,83 +37,16 @@ use crate::config::PoolConfig;
 use crate::control::Command;
 use crate::ids::WorkerId;
 use crate::life::{Gate, Life, Phase, State};
+use crate::order::{Moment, Order};
 use crate::reason::{self, Exit, Why};
 
 mod reload;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 use self::reload::Deploy;
-
-/// A parked slot is tried again after this long: never a permanent FATAL.
-const PARKED_RETRY: Duration = Duration::from_secs(300);
-
-/// What is to be done about a worker, or told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// Start the command as this worker.
-    Spawn {
-        /// Its number.
-        worker: WorkerId,
-        /// Its slot in the pool.
-        slot: u32,
-    },
-    /// Let it pass the gate.
-    Go(WorkerId, Box<Go>),
-    /// Do not let it in: one sentence.
-    Refuse(WorkerId, String),
-    /// Ask it to finish and end.
-    Drain(WorkerId),
-    /// Ask it to serve nothing for now.
-    Pause(WorkerId),
-    /// Ask it to go on.
-    Resume(WorkerId),
-    /// Ask it to end.
-    Terminate(WorkerId),
-    /// End it.
-    Kill(WorkerId),
-    /// Send it this signal.
-    Signal(WorkerId, i32),
-    /// Look at its memory, for [`Pool::sampled`].
-    Sample(WorkerId),
-    /// Look at what it does, for [`Pool::observed`].
-    Observe(WorkerId),
-    /// Run a hook.
-    Hook(Box<Hook>),
-    /// A reload has come to its end: the new generation, or why not, and the last log lines of who failed.
-    Reloaded(Result<u32, (String, Vec<String>)>),
-    /// The whole daemon is to stop, with this exit code.
-    EndDaemon(u8),
-    /// Write a line to the log.
-    Say(Level, String),
-}
-
-/// When a hook runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// A worker is ready.
-    Ready,
-    /// A worker has ended.
-    Exit,
-    /// A slot is parked.
-    Parked,
-}
-
-/// A command of the operator's that runs at a moment of a worker's life.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hook {
-    /// When.
-    pub moment: Moment,
-    /// The pool's name.
-    pub pool: String,
-    /// The worker's slot.
-    pub slot: usize,
-    /// Its generation.
-    pub generation: u32,
-    /// The word of [`ExitReason::reason`]; empty at [`Moment::Ready`].
-    pub reason: String,
-}
 
 /// Who offers a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -761,34 +694,6 @@ impl Pool {
 
     // ---- one life
 
-    fn spawn(&mut self, now: Instant, number: usize) -> Option<Order> {
-        let order = self.spawn_as(now, number, self.generation)?;
-        let Order::Spawn { worker, .. } = order else { return None };
-        self.slots.get_mut(number)?.current = Some(worker);
-        Some(order)
-    }
-
-    fn spawn_as(&mut self, now: Instant, number: usize, generation: u32) -> Option<Order> {
-        let config = &self.config;
-        let slot = self.slots.get_mut(number)?;
-        slot.retry_at = None;
-        slot.restarts += u64::from(slot.last_exit.is_some() && slot.current.is_none());
-        let worker = WorkerId::new(self.number, self.next_worker);
-        self.next_worker += 1;
-        let mut life = Life::new(now, worker, number, generation, config.link);
-        match config.link {
-            true => life.unready_at = Some(now + config.ready_timeout),
-            false => life.ready_at = Some(now + config.ready_after),
-        }
-        let mut less = || 1.0 - config.jitter * self.jitter.next_fraction();
-        life.max_requests = config.max_requests.map(|limit| ((limit as f64 * less()) as u64).max(1));
-        life.memory_soft = config.memory_soft.map(|limit| (limit as f64 * less()) as u64);
-        life.ends_at = config.max_lifetime.map(|limit| now + limit.mul_f64(less()));
-        self.lives.insert(worker, life);
-        self.arm_sample(now, worker);
-        Some(Order::Spawn { worker, slot: u32::try_from(number).unwrap_or(u32::MAX) })
-    }
-
     /// Ends a worker within its budget.
     fn end(&mut self, now: Instant, worker: WorkerId, why: Why, finish: bool) -> Option<Order> {
         let life = self.lives.get_mut(&worker)?;
@@ -805,143 +710,6 @@ impl Pool {
         let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
         life.killed(now, self.config.stop_timeout, why);
         vec![Order::Say(Level::Error, line), Order::Kill(worker)]
-    }
-
-    /// A worker is no more, and what follows.
-    fn ended(&mut self, now: Instant, worker: WorkerId, reason: ExitReason) -> Vec<Order> {
-        let name = self.name_of(worker);
-        let Some(life) = self.lives.remove(&worker) else { return Vec::new() };
-        let number = life.slot;
-        let ran = now.saturating_duration_since(life.spawned_at);
-        let planned = life.ending.as_ref().is_some_and(|ending| ending.why.is_planned());
-        let pid = life.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
-        let started = reason.reason != "not_started";
-        let never_ready = self.offered.is_none(); // who was ready once knows how to
-        let hint = match life.gate == Gate::Away && started && life.ending.is_none() && never_ready {
-            true => {
-                "; it never called RustDaemon\\Worker::install(): \
-                 load extension=rustdaemon.so and call it, or add --no-link for a command that does not"
-            }
-            false => "",
-        };
-        let told = format!("{name} ended ({}{pid}) after {:.1} s{hint}", reason.message, ran.as_secs_f64());
-        let mut orders = Vec::new();
-        if started {
-            orders.extend(self.hook(Moment::Exit, number, life.generation, &reason.reason));
-        }
-        let Some(slot) = self.slots.get_mut(number) else { return orders };
-        let log = reason.log.clone();
-        let was = (slot.current == Some(worker), slot.next == Some(worker));
-        if was.1 {
-            slot.next = None;
-            orders.push(Order::Say(Level::Warn, told.clone()));
-            orders.extend(self.fail_deploy(now, told, log, None));
-            return orders;
-        }
-        if life.ending.as_ref().is_some_and(|ending| ending.why == Why::NotDeployed) {
-            orders.push(Order::Say(Level::Info, told));
-            return orders; // it never had the slot
-        }
-        slot.last_exit = Some(Box::new(reason.clone()));
-        slot.last_worker = Some(worker);
-        if !was.0 {
-            orders.push(Order::Say(Level::Info, told));
-            return orders; // an old generation's
-        }
-        slot.current = None;
-        slot.vacate(State::Stopped, now);
-        if self.stopping || !slot.wanted {
-            orders.push(Order::Say(Level::Info, told));
-            return orders;
-        }
-        if let Some(next) = slot.next {
-            // In a reload: the next one is the successor, where it waits at the gate for this end.
-            orders.push(Order::Say(Level::Info, told));
-            if let Some(Gate::Held(_)) = self.lives.get(&next).map(|life| life.gate) {
-                orders.extend(self.promote(now, number, next));
-            }
-            return orders;
-        }
-        if let Some(deploy) = &mut self.deploy {
-            let generation = deploy.generation;
-            if deploy.after_end.remove(&number) {
-                orders.push(Order::Say(Level::Info, told));
-                orders.extend(self.promote_spawn(now, number, generation));
-                return orders;
-            }
-            if deploy.awaited.contains(&worker) {
-                // The old one has gone already: this one is the slot's, and follows the ordinary rules.
-                orders.extend(self.fail_deploy(now, told.clone(), log, Some(number)));
-            }
-        }
-        orders.extend(self.replace(now, number, &life, &reason, planned, told));
-        orders
-    }
-
-    /// Fills a slot again: at once, after a while, or not for now.
-    fn replace(
-        &mut self,
-        now: Instant,
-        number: usize,
-        life: &Life,
-        reason: &ExitReason,
-        planned: bool,
-        told: String,
-    ) -> Vec<Order> {
-        let name = self.slot_name(number);
-        let (short_run, window) = (self.config.short_run, self.config.start_window);
-        let (backoff_max, limit) = (self.config.backoff_max, self.config.start_limit as usize);
-        let jitter = self.jitter.next_fraction();
-        if planned {
-            let line = Order::Say(Level::Info, told);
-            return std::iter::once(line).chain(self.spawn(now, number)).collect();
-        }
-        let Some(slot) = self.slots.get_mut(number) else { return Vec::new() };
-        let ran = now.saturating_duration_since(life.spawned_at);
-        if !short_run.is_zero() && (ran < short_run || !life.ready) {
-            slot.failures.push(now);
-        }
-        slot.failures.retain(|at| now.saturating_duration_since(*at) < window);
-        let refused = life.gate == Gate::Refused;
-        let failures = slot.failures.len();
-        if refused || (failures >= limit && !short_run.is_zero()) {
-            slot.failures.clear();
-            slot.vacate(State::Parked, now);
-            slot.retry_at = Some(now + PARKED_RETRY);
-            let why = match refused {
-                true => String::new(),
-                false => format!(" after {failures} failures within {} s", window.as_secs_f64()),
-            };
-            let line = format!(
-                "{told}; {name} is parked{why} and tried again in 5 minutes; rustdaemon start {name} tries at once"
-            );
-            let mut orders = vec![Order::Say(Level::Error, line)];
-            orders.extend(self.hook(Moment::Parked, number, life.generation, &reason.reason));
-            return orders;
-        }
-        let Some(wait) = slot.backoff.wait_after(ran, short_run, backoff_max, jitter) else {
-            let line = Order::Say(Level::Warn, format!("{told}; started again"));
-            return std::iter::once(line).chain(self.spawn(now, number)).collect();
-        };
-        slot.vacate(State::Backoff, now);
-        slot.retry_at = Some(now + wait);
-        let (runs, seconds) = (slot.backoff.short_runs(), wait.as_secs_f64());
-        vec![Order::Say(
-            Level::Warn,
-            format!("{told}; short run {runs} in a row, next start in {seconds:.1} s"),
-        )]
-    }
-
-    fn hook(&self, moment: Moment, slot: usize, generation: u32, reason: &str) -> Option<Order> {
-        let command = match moment {
-            Moment::Ready => &self.config.on_ready,
-            Moment::Exit => &self.config.on_exit,
-            Moment::Parked => &self.config.on_parked,
-        };
-        (!command.is_empty()).then(|| {
-            let (pool, reason) = (self.config.name.clone(), reason.to_owned());
-            Order::Hook(Box::new(Hook { moment, pool, slot, generation, reason }))
-        })
     }
 
     /// Says something about a worker that its successors would only repeat.

@@ -18,7 +18,7 @@ use rustdaemon_core::sys::ExitStatus;
 use super::EventLoop;
 use super::workers::{place, variables};
 use crate::ids::WorkerId;
-use crate::pool::{Hook, Moment};
+use crate::order::{Hook, Moment};
 use crate::process::Start;
 use crate::worker::Worker;
 

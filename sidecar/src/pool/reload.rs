@@ -14,10 +14,11 @@ use std::time::Instant;
 use log::Level;
 use rustdaemon_core::link::Method;
 
-use super::{Order, Pool};
+use super::Pool;
 use crate::backoff::Backoff;
 use crate::ids::WorkerId;
 use crate::life::{Gate, Life};
+use crate::order::Order;
 use crate::reason::Why;
 
 /// A reload under way.

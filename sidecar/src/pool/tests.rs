@@ -1,5 +1,7 @@
 //! The pool's rules, each as a list of events and of orders, with a simulated clock. DESIGN §3, row by row.
 
+use std::time::Duration;
+
 use super::*;
 use crate::config::HangAction;
 use crate::reason::Look;

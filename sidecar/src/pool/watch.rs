@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 
-use super::{Order, Pool};
+use super::Pool;
 use crate::config::HangAction;
 use crate::ids::WorkerId;
 use crate::life::{Ending, Gate, Life, Phase};
+use crate::order::Order;
 use crate::reason::{Look, Why};
 
 /// Between two looks at a worker's memory.
