@@ -402,7 +402,7 @@ fn a_start_that_fails_says_why() {
     let sidecar = fake("--exit-at-once 3").flags("--backoff-max 1h").start();
     sidecar.wait_state(0, "backoff");
     let (class, message) = refused(sidecar.call("worker.start", json!(["main"])));
-    assert_eq!((class.as_str(), message.as_str()), ("failed", "main#0 is backoff: exit 3"));
+    assert_eq!((class.as_str(), message.as_str()), ("failed", "main#0 is in backoff: exit 3"));
     sidecar.call("worker.stop", json!(["main"])).unwrap();
     assert_eq!(sidecar.worker(0)["state"], "stopped", "a stop ends the waiting too");
 }

@@ -229,7 +229,9 @@ fn a_parked_worker_is_loud() {
     assert_eq!(ended.code(), 1);
     assert!(ended.stdout.contains("parked") && ended.stdout.contains("next start in"), "{}", ended.stdout);
     assert_eq!(sidecar.cli(&["status", "--json"]).code(), 1);
-    assert_eq!(sidecar.cli(&["start", "app"]).code(), 1, "it is started, and fails");
+    let ended = sidecar.cli(&["start", "app"]);
+    let said = "rustdaemon: failed: app#0 is in backoff: exit 3\n  no licence\n";
+    assert_eq!((ended.code(), ended.stderr.as_str()), (1, said), "it is started, and fails");
     sidecar.wait_state(0, "parked");
     fs::write(sidecar.directory().join("mended"), "").unwrap();
     let ended = sidecar.cli(&["start", "app"]);

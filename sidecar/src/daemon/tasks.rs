@@ -241,7 +241,11 @@ impl Daemon {
         let Some(pool) = self.pools.get(pool) else { return Ok(true) };
         let Some(view) = pool.views().nth(slot) else { return Ok(true) };
         let name = format!("{}#{slot}", pool.config().name);
-        let why = || view.slot.last_exit.as_ref().map(|exit| exit.message.clone()).unwrap_or_default();
+        let why = || {
+            let Some(exit) = &view.slot.last_exit else { return String::new() };
+            let lines: String = exit.log.iter().map(|line| format!("\n  {line}")).collect();
+            format!(": {}{lines}", exit.message)
+        };
         match goal {
             Goal::Reloaded => Ok(false),
             Goal::Up | Goal::Anew => match view.life {
@@ -252,7 +256,8 @@ impl Daemon {
                     && life.ending.is_none()
                     && (goal == Goal::Up || Some(life.worker) != before)),
                 None if view.state == State::Stopped && view.slot.wanted => Ok(false), // a reload fills it
-                None => Err(format!("{name} is {}: {}", view.state.word(), why())),
+                None if view.state == State::Backoff => Err(format!("{name} is in backoff{}", why())),
+                None => Err(format!("{name} is {}{}", view.state.word(), why())),
             },
             Goal::Down => match view.life {
                 Some(life) if life.state == State::Unkillable => {
