@@ -1,4 +1,4 @@
-//! `cargo xtask bench [NAME]`: how fast the extension is, beside its peers, in the same run. It reports and never fails
+//! `cargo xtask bench [NAME]`: how fast the extension and the sidecar are, beside their peers, in the same run. It reports and never fails
 //! because of a figure: where the project has promised a bound, it says whether that holds.
 //!
 //! # How it works
@@ -10,14 +10,20 @@
 
 mod callgrind;
 mod cost;
+mod footprint;
 mod idle;
 mod latency;
 mod load;
 mod machine;
+mod mass_restart;
 mod peer;
+mod pulse;
 mod report;
+mod restart;
+mod sidecar;
 mod stats;
 mod storm;
+mod usage;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -47,6 +53,14 @@ pub enum Figure {
     Load,
     /// From kill(2) in another process to the first statement of the handler
     SignalLatency,
+    /// From kill -9 of a PHP worker until the next one is ready, beside a bare start and supervisord
+    Restart,
+    /// 100 workers killed at once, beside a plain fork and exec loop; one of 100 beside one of 1
+    MassRestart,
+    /// Memory, wake-ups and time on a CPU of an idle sidecar
+    Footprint,
+    /// What the heartbeat costs a blocked worker
+    Pulse,
 }
 
 impl Figure {
@@ -61,12 +75,18 @@ impl Figure {
             Figure::IdleCost => idle::measure(bench, report),
             Figure::Load => load::measure(bench, report),
             Figure::SignalLatency => latency::measure(bench, report),
+            Figure::Restart => restart::measure(bench, report),
+            Figure::MassRestart => mass_restart::measure(bench, report),
+            Figure::Footprint => footprint::measure(bench, report),
+            Figure::Pulse => pulse::measure(bench, report),
         }
     }
 }
 
 pub struct Options {
     pub rounds: u32,
+    /// How long idleness is watched.
+    pub seconds: u64,
     /// What to measure instead of a fresh build.
     pub extension: Option<PathBuf>,
     pub no_install: bool,
@@ -76,6 +96,7 @@ pub struct Options {
 struct Bench<'a> {
     repo: &'a Repo,
     rounds: u32,
+    seconds: u64,
     php: Php,
     /// What the extension was built from, as far as we know.
     commit: Option<String>,
@@ -116,7 +137,14 @@ pub fn bench(repo: &Repo, figure: Option<Figure>, options: Options) -> Result {
         }
     };
     let php = Php::find(extension)?;
-    let bench = Bench { repo, rounds: options.rounds, php, commit, shown: RefCell::default() };
+    let bench = Bench {
+        repo,
+        rounds: options.rounds,
+        seconds: options.seconds,
+        php,
+        commit,
+        shown: RefCell::default(),
+    };
     let figures = figure.map_or(Figure::value_variants().to_vec(), |figure| vec![figure]);
     for figure in figures {
         run_one(&bench, figure, &directory)?;

@@ -99,6 +99,9 @@ enum Verb {
         /// How many times each is measured, 5 or more
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(5..))]
         rounds: u32,
+        /// How long footprint and pulse watch what should not happen, in seconds
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+        seconds: u64,
         /// Measure this .so instead of building one
         #[arg(long)]
         extension: Option<PathBuf>,
@@ -145,8 +148,9 @@ fn act(verb: Verb) -> Result<ExitCode> {
         Verb::Stubs { check } => guarded(|| stubs::stubs(&repo, check))?,
         Verb::Lint { no_install } => guarded(|| lint::lint(&repo, no_install))?,
         Verb::Demo { no_install } => guarded(|| demo::demo(&repo, no_install))?,
-        Verb::Bench { figure, rounds, extension, no_install } => {
-            guarded(|| bench::bench(&repo, figure, bench::Options { rounds, extension, no_install }))?;
+        Verb::Bench { figure, rounds, seconds, extension, no_install } => {
+            let options = bench::Options { rounds, seconds, extension, no_install };
+            guarded(|| bench::bench(&repo, figure, options))?;
         }
         Verb::Test { suite, filter, no_install } => {
             let suites = suite.map_or(vec![Suite::Rust, Suite::Phpt, Suite::E2e], |suite| vec![suite]);

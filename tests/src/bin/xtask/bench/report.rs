@@ -102,6 +102,25 @@ impl Report {
         Ok(())
     }
 
+    /// Notes for each round how many times theirs ours is.
+    pub fn compare(&mut self, case: &str, what: &str, peers: [&str; 2]) {
+        let [ours, theirs] = peers.map(|peer| self.values(case, peer, what).to_vec());
+        let peer = peers.join(" / ");
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            self.note(At { case, peer: &peer, what, unit: "" }, ours / theirs);
+        }
+    }
+
+    /// The same, and whether the median is within a bound.
+    pub fn check_compared(&mut self, case: &str, what: &str, peers: [&str; 2], bound: f64) -> Result {
+        self.compare(case, what, peers);
+        let peer = peers.join(" / ");
+        let ratio = self.median(case, &peer, what)?;
+        let sentence = format!("{case}: {what}, {peer}");
+        self.check(&sentence, &format!("<= {bound}"), &format!("{ratio:.3}"), ratio <= bound);
+        Ok(())
+    }
+
     pub fn median(&self, case: &str, peer: &str, what: &str) -> Result<f64> {
         let median = stats::median(self.values(case, peer, what));
         median.ok_or_else(|| format!("{case}, {peer}, {what}: nothing was measured").into())

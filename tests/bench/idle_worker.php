@@ -1,0 +1,7 @@
+<?php
+
+// `cargo xtask bench footprint`: a worker that nobody asks for anything.
+
+$worker = RustDaemon\Worker::install();
+$worker->expose('ping', fn (): string => 'pong');
+exit($worker->run());
