@@ -3,5 +3,5 @@
 // `cargo xtask bench footprint`: a worker that nobody asks for anything.
 
 $worker = RustDaemon\Worker::install();
-$worker->expose('ping', fn (): string => 'pong');
+$worker->expose('answer', fn (): string => 'pong');
 exit($worker->run());

@@ -10,8 +10,9 @@ foreach (glob($argv[1].'/*.php') as $file) {
 }
 $worker = Worker::install();
 if (!$worker->supervised()) {
-    file_put_contents($argv[2], "up ".getmypid()."\n");
-    sleep(3600);
+    file_put_contents($argv[2], 'up '.getmypid()."\n");
+    sleep($argv[2] === 'php://stdout' ? 0 : 3600); // nobody restarts the bare one
+    exit;
 }
-$worker->expose('ping', fn (): string => 'pong');
+$worker->expose('answer', fn (): string => 'pong');
 exit($worker->run());

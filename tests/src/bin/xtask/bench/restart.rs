@@ -101,7 +101,7 @@ fn bare_start(bench: &Bench, words: &[OsString]) -> Result<f64> {
     let mut program = Program::start(command)?;
     program.line(PATIENCE)?;
     let milliseconds = begin.elapsed().as_secs_f64() * 1e3;
-    program.terminate()?;
+    program.end(PATIENCE)?;
     Ok(milliseconds)
 }
 
