@@ -4,6 +4,8 @@
 //! Reads files, decides nothing. What cannot be read is `None`: the process has ended, or the kernel keeps it to itself.
 //! Sources: proc_pid_stat(5), proc_pid_status(5), cgroups(7), Linux Documentation/admin-guide/cgroup-v2.rst.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What can be told of a process without asking it.
@@ -61,7 +63,14 @@ pub fn oom_kills(pid: i32) -> Option<u64> {
     let own = [unified, memory_group(pid).map(|group| group.join("memory.oom_control"))];
     let own =
         own.into_iter().flatten().find_map(|file| number(&std::fs::read_to_string(file).ok()?, "oom_kill"));
-    own.or_else(|| number(&std::fs::read_to_string("/proc/vmstat").ok()?, "oom_kill"))
+    own.or_else(|| number(&read_large("/proc/vmstat").ok()?, "oom_kill"))
+}
+
+/// In few reads: at each of them the kernel sums all of the file up anew.
+fn read_large(path: &str) -> std::io::Result<String> {
+    let mut text = String::with_capacity(16 * 1024);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The directory of the process's control group of the memory controller, cgroup v1.
