@@ -194,16 +194,19 @@ impl EventLoop {
         self.feed(Event::Exited { worker: id, exit: Box::new(exit) });
     }
 
-    /// Whether the kernel has counted an out-of-memory kill that nobody has died of yet.
+    /// Whether it was killed, and the kernel has counted an out-of-memory kill that nobody has died of yet.
     fn is_out_of_memory(&mut self, status: ExitStatus) -> bool {
-        let counted = proc::oom_kills(self.own_pid);
-        let more = counted.zip(self.oom_kills).is_some_and(|(counted, known)| counted > known);
-        let killed = matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. });
-        match (more && killed, &mut self.oom_kills) {
-            (true, Some(kills)) => *kills += 1,
-            (_, kills) => *kills = counted,
+        if !matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. }) {
+            return false;
         }
-        more && killed
+        let counted = proc::oom_kills(self.own_pid);
+        match (&mut self.oom_kills, counted) {
+            (Some(known), Some(counted)) if counted > *known => {
+                *known += 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Reaps whatever has ended: workers as ever, all others quietly.
