@@ -68,9 +68,16 @@ fn text(status: &Status) -> String {
         ]);
     }
     let mut notes = String::new();
-    for worker in status.workers.iter().filter(|worker| !worker.signals_taken.is_empty()) {
-        let (name, signals) = (&worker.name, worker.signals_taken.join(", "));
-        notes += &format!("\n{name}: its script has {signals}: what stops it is the sidecar's order alone");
+    for worker in &status.workers {
+        let name = &worker.name;
+        if !worker.signals_taken.is_empty() {
+            let signals = worker.signals_taken.join(", ");
+            notes +=
+                &format!("\n{name}: its script has {signals}: what stops it is the sidecar's order alone");
+        }
+        if let Some(why) = &worker.blind {
+            notes += &format!("\n{name}: {why}");
+        }
     }
     format!("{}\n\n{}{notes}", lines.join("\n"), rows.trim_fmt())
 }
@@ -115,6 +122,9 @@ mod tests {
         assert!(noted.ends_with(
             "\nopcua#2: its script has SIGTERM, SIGINT: what stops it is the sidecar's order alone"
         ));
+        let blind = WorkerStatus { blind: Some("nobody sees it hang".into()), ..worker("opcua#2", "idle") };
+        let noted = text(&Status { workers: vec![blind], ..Status::default() });
+        assert!(noted.ends_with("\nopcua#2: nobody sees it hang"), "{noted}");
         let blocked = WorkerStatus {
             doing: Some("blocked".into()),
             doing_what: Some("plc.read, in file_get_contents() at /app/x.php:12".into()),
