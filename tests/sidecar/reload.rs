@@ -495,7 +495,7 @@ fn of_two_pools_the_one_that_is_refused_is_named() {
     switch(sidecar.directory(), "missing");
     let (class, message) = refused(sidecar.call("daemon.reload", json!([])));
     assert_eq!(class, "reload_refused");
-    assert!(message.starts_with("the old generation stays: bad#0 ended (not started"), "{message}");
+    assert!(message.starts_with("the old generation stays: bad#0: not started: "), "{message}");
     let generations = || [0, 1].map(|n| sidecar.status()["pools"][n]["generation"].clone());
     eventually("the other one goes on", || match generations() {
         now if now == [json!(2), json!(1)] => Ok(()),

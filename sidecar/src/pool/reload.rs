@@ -133,7 +133,9 @@ impl Pool {
         let mut current = self.slots.iter().filter_map(|slot| self.lives.get(&slot.current?));
         let is_in = but.is_some() || current.any(new);
         if is_in {
-            self.generation = generation; // a singleton's: what is started from here on is of the new one
+            // A singleton's: what is started from here on is of the new one, and what that offers nobody knows yet.
+            self.generation = generation;
+            self.offered = None;
         }
         let mut orders = Vec::new();
         let mut vacant = Vec::new();

@@ -19,6 +19,10 @@ use crate::reason::Why;
 /// A parked slot is tried again after this long: never a permanent FATAL.
 const PARKED_RETRY: Duration = Duration::from_secs(300);
 
+/// Said once.
+const NO_INSTALL: &str = "; it never called RustDaemon\\Worker::install(): \
+    load extension=rustdaemon.so and call it, or add --no-link for a command that does not";
+
 impl Pool {
     pub(super) fn spawn(&mut self, now: Instant, number: usize) -> Option<Order> {
         let order = self.spawn_as(now, number, self.generation)?;
@@ -58,14 +62,15 @@ impl Pool {
         let pid = life.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
         let started = reason.reason != "not_started";
         let never_ready = self.offered.is_none(); // who was ready once knows how to
-        let hint = match life.gate == Gate::Away && started && life.ending.is_none() && never_ready {
-            true => {
-                "; it never called RustDaemon\\Worker::install(): \
-                 load extension=rustdaemon.so and call it, or add --no-link for a command that does not"
-            }
+        let no_hello = life.gate == Gate::Away && started && life.ending.is_none() && never_ready;
+        let hint = match no_hello && self.warned.insert(NO_INSTALL.to_owned()) {
+            true => NO_INSTALL,
             false => "",
         };
-        let told = format!("{name} ended ({}{pid}) after {:.1} s{hint}", reason.message, ran.as_secs_f64());
+        let told = match started {
+            true => format!("{name} ended ({}{pid}) after {:.1} s{hint}", reason.message, ran.as_secs_f64()),
+            false => format!("{name}: {}", reason.message),
+        };
         let mut orders = Vec::new();
         if started {
             orders.extend(self.hook(Moment::Exit, number, life.generation, &reason.reason));
