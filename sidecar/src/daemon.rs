@@ -4,8 +4,8 @@
 //! The event loop tells what happened; the answer is what to do, in order. This is the only place where workers and
 //! requests meet: it owns "one request, one answer". A request that changes something (a restart, a reload) is answered
 //! when it has come true: until then it is a [`Task`].
-//! Time here stands still while the sidecar does: timers that come more than a second late (a suspended machine, a
-//! stopped process) move all deadlines by that gap, and nobody is ended for it.
+//! Time here stands still while the sidecar does (a suspended machine, a stopped process): all deadlines move by that
+//! gap, and nobody is ended for it.
 //!
 //! # Rules
 //! Pure: no clock, no descriptor, no log. An action's outcome comes back as an event.
@@ -32,8 +32,6 @@ mod tasks;
 
 use self::tasks::Task;
 
-/// A timer later than this is no load, but a machine or a sidecar that stood still.
-const GAP: Duration = Duration::from_secs(1);
 /// The exit code of a daemon that gives up because every pool is parked: start me again.
 const ALL_PARKED: u8 = 111;
 
@@ -107,6 +105,11 @@ pub enum Event {
         /// What it sent.
         why: String,
     },
+    /// A worker has closed its link: it ends, or goes on without one.
+    LinkEnded {
+        /// Which.
+        worker: WorkerId,
+    },
     /// A worker has ended; everything that it wrote has been told before.
     Exited {
         /// Which.
@@ -145,6 +148,8 @@ pub enum Event {
     Stop,
     /// Stop: end everything at once.
     StopNow,
+    /// Nothing has run for so long: a suspended machine, a stopped process.
+    StoodStill(Duration),
     /// [`Daemon::next_deadline`] has come.
     Deadline,
 }
@@ -203,8 +208,6 @@ pub struct Daemon {
     exit_code: u8,
     /// How long we have stood still.
     lost: Duration,
-    /// When something happened last, in our own time.
-    heard: Instant,
 }
 
 impl Daemon {
@@ -227,19 +230,25 @@ impl Daemon {
             exit_when_parked: config.exit_when_parked,
             exit_code: 0,
             lost: Duration::ZERO,
-            heard: now,
         }
     }
 
     /// Takes in what happened; says what to do about it.
-    pub fn on(&mut self, now: Instant, event: Event) -> Vec<Action> {
+    pub fn on(&mut self, real: Instant, event: Event) -> Vec<Action> {
         let mut out = Vec::new();
-        let now = self.clock(&mut out, now);
+        let now = self.ours(real);
         match event {
             Event::Start => self.every_pool(&mut out, now, |pool| pool.start(now)),
+            Event::StoodStill(gap) => {
+                self.lost += gap;
+                let now = self.ours(real);
+                let line = format!("stood still for {:.1} s: all deadlines move by that", gap.as_secs_f64());
+                say(&mut out, Level::Warn, line);
+                self.pools.iter_mut().for_each(|pool| pool.stood_still(now));
+            }
             Event::Spawned { worker, pid } => {
                 self.with(&mut out, now, worker, |pool| {
-                    pool.spawned(worker, pid);
+                    pool.spawned(now, worker, pid);
                     Vec::new()
                 });
             }
@@ -271,6 +280,12 @@ impl Daemon {
             }
             Event::LinkBroken { worker, why } => {
                 self.with(&mut out, now, worker, |pool| pool.broke_link(now, worker, &why));
+            }
+            Event::LinkEnded { worker } => {
+                self.with(&mut out, now, worker, |pool| {
+                    pool.link_ended(now, worker);
+                    Vec::new()
+                });
             }
             Event::Sampled { worker, bytes } => {
                 self.with(&mut out, now, worker, |pool| pool.sampled(now, worker, bytes));
@@ -342,23 +357,13 @@ impl Daemon {
         self.deadline().map(|at| at + self.lost)
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        self.pools.iter().filter_map(Pool::next_deadline).chain(self.router.next_deadline()).min()
+    /// Our own time, which stands still while we do.
+    fn ours(&self, real: Instant) -> Instant {
+        real.checked_sub(self.lost).unwrap_or(real)
     }
 
-    /// Our own time, which stands still while we do. Since when we did is not known: as far back as nothing was heard,
-    /// so that nobody is ended for it.
-    fn clock(&mut self, out: &mut Vec<Action>, now: Instant) -> Instant {
-        let mut ours = now.checked_sub(self.lost).unwrap_or(now);
-        if self.deadline().is_some_and(|at| ours.saturating_duration_since(at) > GAP) {
-            let gap = ours.saturating_duration_since(self.heard);
-            self.lost += gap;
-            ours = self.heard;
-            let seconds = gap.as_secs_f64();
-            say(out, Level::Warn, format!("stood still for {seconds:.1} s: all deadlines move by that"));
-        }
-        self.heard = ours;
-        ours
+    fn deadline(&self) -> Option<Instant> {
+        self.pools.iter().filter_map(Pool::next_deadline).chain(self.router.next_deadline()).min()
     }
 
     /// Lets a worker's pool do something.
@@ -576,7 +581,7 @@ impl Daemon {
     /// Everything that is known without the workers' pages.
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
-        self.status_at(now.checked_sub(self.lost).unwrap_or(now))
+        self.status_at(self.ours(now))
     }
 
     fn status_at(&self, now: Instant) -> Status {
@@ -873,13 +878,16 @@ mod tests {
     fn a_machine_that_stood_still_ends_nobody() {
         let mut scene = Scene::ready(|config| config.hang_action = HangAction::Restart);
         scene.call("m");
-        scene.now += Duration::from_secs(3600);
+        let hour = Duration::from_secs(3600);
+        scene.now += hour;
+        scene.on(Event::StoodStill(hour));
         assert_eq!(scene.on(Event::Deadline), "", "neither the request nor the worker");
         assert_eq!(scene.pass(Duration::from_secs(29)), "", "all deadlines have moved");
         assert!(scene.pass(Duration::from_secs(1)).contains("deadline_exceeded"));
         assert_eq!(scene.pass(Duration::from_secs(30)), "observe");
         scene.on(Event::Stop);
-        scene.now += Duration::from_secs(3600);
+        scene.now += hour;
+        scene.on(Event::StoodStill(hour));
         assert_eq!(scene.on(Event::Deadline), "", "it has its whole budget");
         assert_eq!(scene.pass(Duration::from_secs(6)), "terminate");
     }

@@ -45,6 +45,8 @@ mod hooks;
 mod leftovers;
 mod workers;
 
+/// Who sleeps so much longer than told was no victim of load: the machine, or we, stood still.
+const GAP: Duration = Duration::from_secs(1);
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -115,6 +117,8 @@ pub struct EventLoop {
     readable: BTreeSet<ClientId>,
     /// Workers' pipes that are to be read without an edge.
     flowing: BTreeSet<(WorkerId, Stream)>,
+    /// Workers whose links are to be read without an edge.
+    unread: BTreeSet<WorkerId>,
     /// Clients registered for WRITABLE too.
     blocked: BTreeSet<ClientId>,
     next_client: u64,
@@ -195,6 +199,7 @@ impl EventLoop {
             lingering: BTreeSet::new(),
             readable: BTreeSet::new(),
             flowing: BTreeSet::new(),
+            unread: BTreeSet::new(),
             blocked: BTreeSet::new(),
             next_client: 0,
             accept_at: None,
@@ -254,15 +259,21 @@ impl EventLoop {
 
     /// Waits for readiness, or until `deadline`, and takes in all of it.
     fn turn(&mut self, deadline: Option<Instant>) {
-        let timeout = match self.readable.is_empty() && self.flowing.is_empty() {
+        let idle = self.readable.is_empty() && self.flowing.is_empty() && self.unread.is_empty();
+        let timeout = match idle {
             true => deadline.map(|at| at.saturating_duration_since(Instant::now())),
             false => Some(Duration::ZERO),
         };
+        let before = Instant::now();
         let mut events = Events::with_capacity(256);
         if let Err(failed) = self.poll.poll(&mut events, timeout)
             && failed.kind() != io::ErrorKind::Interrupted
         {
             error!("epoll_wait: {failed}");
+        }
+        let slept = before.elapsed();
+        if timeout.is_some_and(|timeout| !timeout.is_zero() && slept > timeout + GAP) {
+            self.feed(Event::StoodStill(slept));
         }
         for event in &events {
             match Source::of(event.token()) {
@@ -294,6 +305,9 @@ impl EventLoop {
             }
         }
         self.tell_followers();
+        for worker in std::mem::take(&mut self.unread) {
+            self.read_worker(worker);
+        }
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
@@ -390,7 +404,8 @@ impl EventLoop {
             let number = i32::try_from(info.ssi_signo).unwrap_or(0);
             let Ok(signal) = Signal::try_from(number) else { continue };
             let sender = match info.ssi_pid {
-                0 => "the kernel or the terminal".to_owned(),
+                0 if info.ssi_code == libc::SI_KERNEL => "the kernel or the terminal".to_owned(),
+                0 => format!("outside this PID namespace (uid {})", info.ssi_uid),
                 pid => format!("pid {pid} (uid {})", info.ssi_uid),
             };
             match signal {
@@ -402,7 +417,7 @@ impl EventLoop {
                 Signal::SIGUSR2 => self.log_status(),
                 // An order, unless a terminal has ended: then the kernel sends it, or a shell hands it on.
                 Signal::SIGHUP
-                    if info.ssi_pid != 0
+                    if info.ssi_code != libc::SI_KERNEL
                         && self.has_terminal == has_terminal()
                         && !self.daemon.is_stopping() =>
                 {

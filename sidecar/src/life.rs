@@ -162,6 +162,10 @@ pub struct Life {
     pub ready_at: Option<Instant>,
     /// When it has taken too long to become ready.
     pub unready_at: Option<Instant>,
+    /// It has closed its link: when it should have ended.
+    pub deaf_at: Option<Instant>,
+    /// Its hang has been said.
+    pub hang_told: bool,
     /// When it is looked at for a hang.
     pub hang_at: Option<Instant>,
     /// When its memory is looked at.
@@ -200,8 +204,20 @@ impl Life {
             ends_at: None,
             ready_at: None,
             unready_at: None,
+            deaf_at: None,
+            hang_told: false,
             hang_at: None,
             sample_at: None,
+        }
+    }
+
+    /// Its process has been started: from here on its times run.
+    pub fn begin(&mut self, now: Instant, pid: i32) {
+        let waited = now.saturating_duration_since(self.spawned_at);
+        self.pid = Some(pid);
+        self.spawned_at = now;
+        for at in [&mut self.ready_at, &mut self.unready_at, &mut self.ends_at, &mut self.sample_at] {
+            *at = at.map(|at| at + waited);
         }
     }
 
@@ -318,7 +334,8 @@ impl Life {
     /// When [`Life::step`], or one of the looks, has something to do.
     #[must_use]
     pub fn next_deadline(&self, budget: Duration) -> Option<Instant> {
-        let looks = [self.ends_at, self.ready_at, self.unready_at, self.hang_at, self.sample_at];
+        let looks =
+            [self.ends_at, self.ready_at, self.unready_at, self.deaf_at, self.hang_at, self.sample_at];
         let step = self.ending.as_ref().and_then(|ending| ending.step_at(budget));
         looks.into_iter().flatten().chain(step).min()
     }

@@ -26,7 +26,7 @@
 //! Sources: DESIGN §3.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::Level;
 use rustdaemon_core::link::{self, ExitReason, Go, Hello, Method, Ready, Signalled};
@@ -39,6 +39,9 @@ use crate::ids::WorkerId;
 use crate::life::{Gate, Life, Phase, State};
 use crate::order::{Moment, Order};
 use crate::reason::{self, Exit, Why};
+
+/// Whoever has closed its link has so long to end.
+const DEAF_GRACE: Duration = Duration::from_secs(5);
 
 mod reload;
 mod succession;
@@ -113,6 +116,8 @@ pub struct Pool {
     offered: Option<Vec<Method>>,
     deploy: Option<Deploy>,
     stopping: bool,
+    /// Since when nothing has stood still.
+    awake_since: Instant,
     warned: BTreeSet<String>,
     jitter: Jitter,
 }
@@ -156,6 +161,7 @@ impl Pool {
             offered: None,
             deploy: None,
             stopping: false,
+            awake_since: now,
             warned: BTreeSet::new(),
             jitter: Jitter::new(seed),
         }
@@ -282,15 +288,17 @@ impl Pool {
     }
 
     /// The spawn worked.
-    pub fn spawned(&mut self, worker: WorkerId, pid: i32) {
+    pub fn spawned(&mut self, now: Instant, worker: WorkerId, pid: i32) {
         if let Some(life) = self.lives.get_mut(&worker) {
-            life.pid = Some(pid);
+            life.begin(now, pid);
         }
     }
 
     /// The spawn failed: counts as a short run.
     pub fn spawn_failed(&mut self, now: Instant, worker: WorkerId, why: &str) -> Vec<Order> {
-        self.ended(now, worker, reason::not_started(why))
+        let mut orders = self.ended(now, worker, reason::not_started(why));
+        orders.extend(self.start_due(now));
+        orders
     }
 
     /// The worker stands at the gate.
@@ -437,6 +445,7 @@ impl Pool {
         let hang_timeout = self.config.hang_timeout;
         if let Some(life) = self.lives.get_mut(&worker) {
             life.in_hand = Some(deadline);
+            life.hang_told = false;
             life.hang_at = hang_timeout.map(|timeout| now + timeout);
             life.settle(now);
         }
@@ -488,6 +497,13 @@ impl Pool {
         self.kill(now, worker, Why::LinkBroken(why.to_owned()))
     }
 
+    /// The worker has closed its link. Its end follows at once, or it has become another program, which nobody can reach.
+    pub fn link_ended(&mut self, now: Instant, worker: WorkerId) {
+        if let Some(life) = self.lives.get_mut(&worker).filter(|life| life.ending.is_none()) {
+            life.deaf_at.get_or_insert(now + DEAF_GRACE);
+        }
+    }
+
     /// The worker has ended.
     pub fn exited(&mut self, now: Instant, worker: WorkerId, exit: Exit) -> Vec<Order> {
         let Some(life) = self.lives.get(&worker) else { return Vec::new() };
@@ -504,6 +520,7 @@ impl Pool {
         let slot = self.slots.get_mut(life.slot).filter(|slot| last && slot.current == Some(worker));
         let last = slot.map(|slot| slot.wanted = false).is_some();
         let mut orders = self.ended(now, worker, reason);
+        orders.extend(self.start_due(now));
         orders.extend(last.then(|| Order::EndDaemon(daemon_code(status))));
         orders
     }
@@ -547,6 +564,17 @@ impl Pool {
         self.stopping
     }
 
+    /// Whether no worker of a slot lives, of whichever generation.
+    #[must_use]
+    pub fn is_empty(&self, slot: usize) -> bool {
+        self.lives.values().all(|life| life.slot != slot)
+    }
+
+    /// The machine, or the sidecar, has stood still until now: who looks quiet may only have been asleep.
+    pub fn stood_still(&mut self, now: Instant) {
+        self.awake_since = now;
+    }
+
     /// Whether a stop has come to its end.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -581,7 +609,8 @@ impl Pool {
                     if current.is_none() {
                         slot.vacate(State::Stopped, now);
                     }
-                    for worker in current.into_iter().chain(slot.next).collect::<Vec<_>>() {
+                    let all = self.lives.values().filter(|life| life.slot == number); // old generations too
+                    for worker in all.map(|life| life.worker).collect::<Vec<_>>() {
                         orders.extend(self.end(now, worker, Why::Stopped, false));
                     }
                 }
@@ -657,12 +686,19 @@ impl Pool {
                 }
             }
         }
-        if life.state == State::Unkillable && self.slots.iter().any(|slot| slot.next == Some(worker)) {
+        let alone = self.config.workers == 1 && !self.config.overlap;
+        let blocks = |slot: &Slot| slot.next == Some(worker) || alone && slot.current == Some(worker);
+        if self.deploy.is_some() && life.state == State::Unkillable && self.slots.iter().any(blocks) {
             let why = format!("{name} could not be ended even by KILL");
             orders.extend(self.fail_deploy(now, why, Vec::new(), None));
             return orders;
         }
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        if due(&mut life.deaf_at) && life.ending.is_none() {
+            let why = "the end of its link, and goes on without it".to_owned();
+            orders.extend(self.kill(now, worker, Why::LinkBroken(why)));
+            return orders;
+        }
         if due(&mut life.hang_at) && life.ending.is_none() {
             life.hang_at = hang_timeout.map(|timeout| now + timeout);
             orders.push(Order::Observe(worker));

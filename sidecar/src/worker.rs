@@ -27,12 +27,30 @@ use crate::proc::Facts;
 use crate::process::{Process, Start};
 use crate::reason::{Look, Remains};
 
+/// Read at a time.
+const CHUNK_BYTES: usize = 16 * 1024;
+/// So many times in one turn of the loop, so that one worker's flood leaves the others their turns.
+const TURN_CHUNKS: usize = 8;
+
 /// A living worker.
 #[derive(Debug)]
 pub struct Worker {
     /// Its process.
     pub process: Process,
     link: Option<Link>,
+}
+
+/// What is left of a link after one turn of reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing for now.
+    Nothing,
+    /// There is more, and no edge will tell of it.
+    More,
+    /// The worker has closed its end: it ends, or has become another program.
+    End,
+    /// What cannot be read.
+    Broken(LinkError),
 }
 
 /// What a worker said.
@@ -216,26 +234,27 @@ impl Worker {
         link.pending.drain(..written);
     }
 
-    /// Reads all that is there; the whole messages in it, in order, and what is wrong with the rest.
-    pub fn read(&mut self) -> (Vec<Message>, Option<LinkError>) {
+    /// Reads what is there, up to a turn's share of it: the whole messages in it, in order, and what follows.
+    pub fn read(&mut self) -> (Vec<Message>, Rest) {
         let mut messages = Vec::new();
-        let Some(link) = &mut self.link else { return (messages, None) };
-        let mut chunk = [0; 64 * 1024];
-        loop {
+        let Some(link) = &mut self.link else { return (messages, Rest::Nothing) };
+        let mut chunk = [0; CHUNK_BYTES];
+        for _ in 0..TURN_CHUNKS {
             match link.input.read(&mut chunk) {
-                Ok(0) => return (messages, None),
+                Ok(0) => return (messages, Rest::End),
                 Ok(length) => link.decoder.push(chunk.get(..length).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return (messages, None), // WouldBlock
+                Err(_) => return (messages, Rest::Nothing), // WouldBlock
             }
             loop {
                 match link.decoder.next_frame().and_then(|frame| frame.map(Message::of).transpose()) {
                     Ok(Some(message)) => messages.push(message),
                     Ok(None) => break,
-                    Err(error) => return (messages, Some(error)),
+                    Err(error) => return (messages, Rest::Broken(error)),
                 }
             }
         }
+        (messages, Rest::More)
     }
 
     fn frame(&mut self, kind: Kind, payload: &[u8]) {
@@ -300,7 +319,7 @@ mod tests {
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();
-        assert_eq!(worker.read(), (vec![Message::Ready(Ready::default())], None));
+        assert_eq!(worker.read(), (vec![Message::Ready(Ready::default())], Rest::End));
         worker.drain();
         let kept = worker.link.map(|link| link.pending);
         assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");

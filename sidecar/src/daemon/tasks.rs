@@ -264,7 +264,7 @@ impl Daemon {
                     Err(format!("{name} could not be ended: pid {}", life.pid.unwrap_or_default()))
                 }
                 Some(_) if view.slot.wanted => Err(format!("{name} was started again meanwhile")),
-                life => Ok(life.is_none()),
+                life => Ok(life.is_none() && pool.is_empty(slot)),
             },
             // Who is not ready yet is told when it is.
             Goal::Paused(paused) => match view.life {

@@ -25,11 +25,14 @@ use crate::life::State;
 use crate::process::Start;
 use crate::reason::Exit;
 use crate::verbs::Status;
-use crate::worker::{Message, Worker};
+use crate::worker::{Message, Rest, Worker};
 use crate::{env_file, proc};
 
 /// How many log lines go with the reason of an end.
 const LAST_LINES: usize = 20;
+
+/// A pipe's largest usual capacity in turns of reading.
+const READS_AT_THE_END: usize = 16;
 
 impl EventLoop {
     /// Does something with a worker, if it still lives.
@@ -123,8 +126,15 @@ impl EventLoop {
     }
 
     pub(super) fn read_worker(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let (messages, broken) = worker.read();
+        if self.read_link(id) == Rest::More {
+            self.unread.insert(id);
+        }
+    }
+
+    /// Takes in one turn's share of what a worker has said.
+    fn read_link(&mut self, id: WorkerId) -> Rest {
+        let Some(worker) = self.workers.get_mut(&id) else { return Rest::Nothing };
+        let (messages, rest) = worker.read();
         for message in messages {
             self.feed(match message {
                 Message::Hello(hello) => Event::Hello { worker: id, hello },
@@ -136,9 +146,12 @@ impl EventLoop {
                 Message::Resumed => Event::Paused { worker: id, paused: false },
             });
         }
-        if let Some(why) = broken {
-            self.feed(Event::LinkBroken { worker: id, why: why.to_string() });
+        match &rest {
+            Rest::Broken(why) => self.feed(Event::LinkBroken { worker: id, why: why.to_string() }),
+            Rest::End => self.feed(Event::LinkEnded { worker: id }),
+            Rest::Nothing | Rest::More => {}
         }
+        rest
     }
 
     /// What only the workers' pages and /proc know.
@@ -176,7 +189,13 @@ impl EventLoop {
             }
             Some(Ok(None)) | None => return,
         };
-        self.read_worker(id);
+        // All that it has written fits into the pipe; what others may still write there is not its own.
+        for _ in 0..READS_AT_THE_END {
+            if self.read_link(id) != Rest::More {
+                break;
+            }
+        }
+        self.unread.remove(&id);
         self.logs.ended(id);
         self.tell_followers();
         let mut exit = Exit::of(status);

@@ -14,10 +14,10 @@ use std::time::Instant;
 use log::Level;
 use rustdaemon_core::link::Method;
 
-use super::Pool;
+use super::{Pool, Slot};
 use crate::backoff::Backoff;
 use crate::ids::WorkerId;
-use crate::life::{Gate, Life};
+use crate::life::{Gate, Life, State};
 use crate::order::Order;
 use crate::reason::Why;
 
@@ -49,7 +49,14 @@ impl Pool {
         let line = format!("{name}: reload: generation {generation} is started");
         let mut orders = vec![Order::Say(Level::Info, line)];
         for number in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(number).filter(|slot| slot.wanted) else { continue };
+            let stuck = |slot: &Slot| {
+                let life = slot.current.and_then(|worker| self.lives.get(&worker));
+                life.is_some_and(|life| life.state == State::Unkillable)
+            };
+            let stuck = self.slots.get(number).is_some_and(stuck);
+            let Some(slot) = self.slots.get_mut(number).filter(|slot| slot.wanted && !stuck) else {
+                continue;
+            };
             slot.retry_at = None;
             slot.failures.clear();
             slot.backoff = Backoff::default();

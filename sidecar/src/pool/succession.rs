@@ -11,6 +11,7 @@ use log::Level;
 use rustdaemon_core::link::ExitReason;
 
 use super::Pool;
+use super::reload::Deploy;
 use crate::ids::WorkerId;
 use crate::life::{Gate, Life, State};
 use crate::order::{Hook, Moment, Order};
@@ -19,6 +20,8 @@ use crate::reason::Why;
 /// A parked slot is tried again after this long: never a permanent FATAL.
 const PARKED_RETRY: Duration = Duration::from_secs(300);
 
+/// A start that failed is tried again after this long at the earliest.
+const NOT_STARTED_RETRY: Duration = Duration::from_millis(100);
 /// Said once.
 const NO_INSTALL: &str = "; it never called RustDaemon\\Worker::install(): \
     load extension=rustdaemon.so and call it, or add --no-link for a command that does not";
@@ -97,7 +100,12 @@ impl Pool {
         slot.current = None;
         slot.vacate(State::Stopped, now);
         if self.stopping || !slot.wanted {
-            orders.push(Order::Say(Level::Info, told));
+            orders.push(Order::Say(Level::Info, told.clone()));
+            let awaited =
+                |deploy: &Deploy| deploy.awaited.contains(&worker) || deploy.after_end.contains(&number);
+            if self.deploy.as_ref().is_some_and(awaited) {
+                orders.extend(self.fail_deploy(now, told, log, Some(number)));
+            }
             return orders;
         }
         if let Some(next) = slot.next {
@@ -148,7 +156,7 @@ impl Pool {
             slot.failures.push(now);
         }
         slot.failures.retain(|at| now.saturating_duration_since(*at) < window);
-        let refused = life.gate == Gate::Refused;
+        let refused = life.gate == Gate::Refused && life.ending.is_none();
         let failures = slot.failures.len();
         if refused || (failures >= limit && !short_run.is_zero()) {
             slot.failures.clear();
@@ -165,7 +173,9 @@ impl Pool {
             orders.extend(self.hook(Moment::Parked, number, life.generation, &reason.reason));
             return orders;
         }
-        let Some(wait) = slot.backoff.wait_after(ran, short_run, backoff_max, jitter) else {
+        // What could not even be started would be tried again in the same breath, also where no run is short.
+        let least = (reason.reason == "not_started").then_some(NOT_STARTED_RETRY);
+        let Some(wait) = slot.backoff.wait_after(ran, short_run, backoff_max, jitter).max(least) else {
             let line = Order::Say(Level::Warn, format!("{told}; started again"));
             return std::iter::once(line).chain(self.spawn(now, number)).collect();
         };

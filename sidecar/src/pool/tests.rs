@@ -54,7 +54,7 @@ impl Scene {
     }
 
     fn make_ready(&mut self, worker: WorkerId) {
-        self.pool.spawned(worker, 100);
+        self.pool.spawned(self.now, worker, 100);
         let orders = Self::deeds(self.pool.hello(self.now, worker, &Self::hello()));
         assert!(matches!(orders.as_slice(), [Order::Go(..)]), "{orders:?}");
         let method = Method { name: "m".into(), description: None, idempotent: false };
@@ -153,14 +153,17 @@ fn with_short_run_0_no_run_is_short() {
 }
 
 #[test]
-fn a_failed_spawn_is_tried_again() {
-    let mut scene = Scene::new(|_| {});
-    let worker = scene.start();
-    let orders = scene.pool.spawn_failed(scene.now, worker, "No such file or directory");
-    let worker = Scene::spawn_of(&Scene::deeds(orders));
-    let orders = scene.pool.spawn_failed(scene.now, worker, "No such file or directory");
-    assert_eq!(Scene::deeds(orders), []);
-    assert_eq!(scene.state(), State::Backoff);
+fn a_start_that_failed_is_never_tried_again_in_the_same_breath() {
+    for short_run in [0, 5] {
+        let mut scene = Scene::new(|config| config.short_run = Duration::from_secs(short_run));
+        let worker = scene.start();
+        let orders = scene.pool.spawn_failed(scene.now, worker, "No such file or directory");
+        assert_eq!(Scene::deeds(orders), [], "short_run {short_run}");
+        assert_eq!(scene.state(), State::Backoff);
+        let retry = scene.pool.next_deadline().unwrap();
+        assert!(retry >= scene.now + Duration::from_millis(100));
+        Scene::spawn_of(&Scene::deeds(scene.pool.tick(retry)));
+    }
 }
 
 #[test]
@@ -742,6 +745,7 @@ fn a_singletons_successor_waits_at_the_gate_for_its_end() {
     let new = starts(&scene.pool.reload(scene.now).unwrap())[0];
     assert_eq!(scene.pool.idle_for("m"), Some(old), "booting costs nobody anything");
     scene.now += 5 * SECOND;
+    scene.pool.busy(scene.now, old, scene.now + 100 * SECOND);
     let orders = Scene::deeds(scene.pool.hello(scene.now, new, &Scene::hello()));
     assert_eq!(orders, [Order::Drain(old)], "no Go yet");
     scene.now += 40 * SECOND;
@@ -815,4 +819,118 @@ fn stop_wins_over_a_reload() {
         assert_eq!(Scene::deeds(scene.end_as(worker, ExitStatus::Code(0))), []);
     }
     assert!(scene.pool.is_stopped());
+}
+
+// ---- what a reader of all this found
+
+#[test]
+fn a_stop_during_a_singletons_reload_ends_the_reload_too() {
+    let mut scene = Scene::new(|config| config.link = false);
+    let old = scene.start();
+    scene.tick_at(scene.now + SECOND);
+    scene.pool.reload(scene.now).unwrap();
+    scene.command(Command::Stop);
+    let orders = Scene::deeds(scene.end_as(old, ExitStatus::Code(0)));
+    assert!(matches!(orders[..], [Order::Reloaded(Err(_))]), "{orders:?}");
+    assert!(!scene.pool.is_reloading());
+
+    let (mut scene, old) = single(|_| {});
+    let new = starts(&scene.pool.reload(scene.now).unwrap())[0];
+    scene.pool.hello(scene.now, new, &Scene::hello());
+    scene.end_as(old, ExitStatus::Code(0));
+    scene.command(Command::Stop);
+    let orders = Scene::deeds(scene.end_as(new, ExitStatus::Code(0)));
+    assert!(matches!(orders[..], [Order::Reloaded(Err(_))]), "{orders:?}");
+    assert_eq!(scene.state(), State::Stopped);
+}
+
+#[test]
+fn a_predecessor_that_cannot_be_ended_fails_the_reload() {
+    let (mut scene, old) = single(|_| {});
+    let new = starts(&scene.pool.reload(scene.now).unwrap())[0];
+    scene.pool.hello(scene.now, new, &Scene::hello());
+    let orders = Scene::deeds(scene.tick_at(scene.now + 60 * SECOND));
+    assert!(orders.iter().any(|order| matches!(order, Order::Reloaded(Err(_)))), "{orders:?}");
+    assert!(orders.contains(&Order::Terminate(new)), "nor may it wait for ever: {orders:?}");
+    scene.end_as(new, ExitStatus::Code(0));
+    assert_eq!(starts(&scene.end_as(old, ExitStatus::Unknown)).len(), 1, "at last");
+}
+
+#[test]
+fn a_hello_of_one_that_is_being_ended_parks_nobody() {
+    let mut scene = Scene::new(|config| config.hang_action = HangAction::Restart);
+    let worker = scene.start();
+    scene.tick_at(scene.now + 30 * SECOND);
+    let orders = scene.pool.hello(scene.now, worker, &Scene::hello());
+    assert!(matches!(orders[..], [Order::Refuse(..)]), "{orders:?}");
+    assert_eq!(starts(&scene.end_as(worker, ExitStatus::Code(1))).len(), 1);
+}
+
+#[test]
+fn a_stop_ends_old_generations_too() {
+    let (mut scene, [first, second]) = pair(|_| {});
+    scene.pool.busy(scene.now, first, scene.now + 300 * SECOND);
+    let spawns = starts(&scene.pool.reload(scene.now).unwrap());
+    spawns.iter().for_each(|worker| drop(scene.pool.hello(scene.now, *worker, &Scene::hello())));
+    spawns.iter().for_each(|worker| drop(scene.pool.ready(scene.now, *worker, Ready::default())));
+    scene.end_as(second, ExitStatus::Code(0));
+    assert_eq!(scene.pool.command(scene.now, &[0, 1], Command::Stop).len(), 2, "those that serve");
+    spawns.iter().for_each(|worker| drop(scene.end_as(*worker, ExitStatus::Code(0))));
+    assert!(!scene.pool.is_empty(0) && scene.pool.is_empty(1), "the old one is still at its request");
+    assert_eq!(Scene::deeds(scene.tick_at(scene.now + 6 * SECOND)), [Order::Terminate(first)]);
+}
+
+#[test]
+fn who_closes_its_link_and_lives_on_is_ended() {
+    let (mut scene, worker) = single(|_| {});
+    scene.pool.link_ended(scene.now, worker);
+    assert_eq!(scene.pool.next_deadline(), Some(scene.now + DEAF_GRACE));
+    assert_eq!(Scene::deeds(scene.tick_at(scene.now + DEAF_GRACE)), [Order::Kill(worker)]);
+    scene.end_as(worker, ExitStatus::Signal { number: 9, core: false });
+    assert_eq!(scene.last_reason().0, "link_broken");
+    let (mut scene, worker) = single(|_| {});
+    scene.pool.link_ended(scene.now, worker);
+    scene.end_as(worker, ExitStatus::Code(0));
+    assert_eq!(scene.last_reason().1, "exit 0", "the usual case");
+}
+
+#[test]
+fn a_start_that_had_to_wait_has_all_its_time() {
+    let mut scene = Scene::new(|config| config.link = false);
+    let worker = scene.start();
+    scene.now += SECOND / 2;
+    scene.pool.spawned(scene.now, worker, 7);
+    assert_eq!(scene.pool.next_deadline(), Some(scene.now + SECOND));
+}
+
+#[test]
+fn a_limit_that_was_reached_during_a_refused_reload_is_not_forgotten() {
+    let (mut scene, old) = single(|config| config.max_lifetime = Some(10 * SECOND));
+    let new = starts(&scene.pool.reload(scene.now).unwrap())[0];
+    assert_eq!(Scene::deeds(scene.tick_at(scene.now + 10 * SECOND)), []);
+    let orders = Scene::deeds(scene.end_as(new, ExitStatus::Code(255)));
+    assert!(orders.contains(&Order::Drain(old)), "{orders:?}");
+}
+
+#[test]
+fn a_hang_in_a_loop_of_ones_own_is_said_once() {
+    let (mut scene, worker) = single(|_| {});
+    scene.pool.ready(scene.now, worker, Ready { own_loop: true, ..Ready::default() });
+    scene.now += 100 * SECOND;
+    assert_eq!(scene.pool.observed(scene.now, worker, &look(61, false)).len(), 1);
+    assert_eq!(scene.pool.observed(scene.now, worker, &look(90, false)), []);
+    let idle = Look { quiet: None, ..look(0, false) };
+    assert_eq!(scene.pool.observed(scene.now, worker, &idle), []);
+    assert_eq!(scene.pool.observed(scene.now, worker, &look(62, false)).len(), 1, "another job");
+}
+
+#[test]
+fn who_was_only_asleep_does_not_hang() {
+    let (mut scene, worker) = single(|config| config.hang_action = HangAction::Restart);
+    scene.pool.busy(scene.now, worker, scene.now + 300 * SECOND);
+    scene.now += 59 * SECOND;
+    scene.pool.stood_still(scene.now);
+    scene.tick_at(scene.now + SECOND);
+    assert_eq!(scene.pool.observed(scene.now, worker, &look(660, false)), []);
+    assert_eq!(scene.pool.next_deadline(), Some(scene.now + 59 * SECOND));
 }

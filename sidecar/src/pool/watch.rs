@@ -44,18 +44,25 @@ impl Pool {
         let Some(timeout) = self.config.hang_timeout else { return Vec::new() };
         let restart = self.config.hang_action == HangAction::Restart;
         let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
-        let own_loop = life.own_loop;
-        let quiet = match look.quiet {
-            _ if look.spared => return Vec::new(), // looked at again after hang_timeout
-            Some(quiet) => quiet,
-            None => return Vec::new(),
+        // Whoever is spared, or has nothing in hand, is looked at again after hang_timeout.
+        let quiet = match look.quiet.filter(|_| !look.spared) {
+            Some(quiet) => quiet.min(now.saturating_duration_since(self.awake_since)),
+            None => {
+                life.hang_told &= look.spared;
+                return Vec::new();
+            }
         };
-        if quiet < timeout && !look.overdue {
+        let rested = now.saturating_duration_since(self.awake_since) < timeout; // its deadline stood still too
+        if quiet < timeout && (rested || !look.overdue) {
             life.hang_at = Some(now + (timeout - quiet));
+            life.hang_told = false;
             return Vec::new();
         }
-        if !own_loop {
-            life.hang_at = None; // said once; the next request is another matter
+        if !life.own_loop {
+            life.hang_at = None; // the next request is another matter
+        }
+        if std::mem::replace(&mut life.hang_told, true) && !restart {
+            return Vec::new(); // said once
         }
         let told = format!("{}, for {:.1} s without progress", look.doing, quiet.as_secs_f64());
         if restart {
