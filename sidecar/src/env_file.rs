@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Names and values.
@@ -27,12 +28,14 @@ const MAX_BYTES: u64 = 1 << 20;
 /// One sentence that begins with the file; what is wrong in it with the line.
 pub fn read(path: &Path) -> Result<Variables, String> {
     let named = |what: String| format!("{}: {what}", path.display());
-    let is_file = std::fs::metadata(path).map_err(|failed| named(failed.to_string()))?.is_file();
-    if !is_file {
+    // Non-blocking: a FIFO in its place is refused, not waited for.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|failed| named(failed.to_string()))?;
+    if !file.metadata().is_ok_and(|stat| stat.is_file()) {
         return Err(named("is not a file".into()));
     }
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut text));
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut text);
     let bytes = read.map_err(|failed| named(failed.to_string()))?;
     if bytes as u64 > MAX_BYTES {
         return Err(named(format!("has more than {MAX_BYTES} bytes")));

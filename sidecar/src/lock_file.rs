@@ -1,7 +1,7 @@
 //! Files that exist to be locked: opened, or made, and never unlinked.
 //!
 //! # What may be refused
-//! A symlink at the name; a file that somebody else replaces while it is being locked is locked again.
+//! A symlink at the name; a file that another user has made or may write, which could name whom we kill; a file that somebody else replaces while it is being locked is locked again.
 //! Sources: open(2), fcntl(2).
 
 use std::fs::{self, File, OpenOptions};
@@ -24,8 +24,21 @@ pub fn open(name: &Path) -> io::Result<File> {
         };
         match file {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => return other,
+            other => return other.and_then(checked),
         }
+    }
+}
+
+/// What stands in it decides who is killed: nobody else may have made it, or write to it.
+fn checked(file: File) -> io::Result<File> {
+    let stat = file.metadata()?;
+    let own = [0, nix::unistd::geteuid().as_raw()].contains(&stat.uid());
+    match stat.is_file() && own && stat.nlink() == 1 && stat.mode() & 0o022 == 0 {
+        true => Ok(file),
+        false => Err(io::Error::other(
+            "it must be a plain file of ours or root's that nobody else may write; remove it, and put the socket into a \
+             directory of your own",
+        )),
     }
 }
 

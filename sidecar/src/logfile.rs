@@ -14,7 +14,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -116,8 +116,18 @@ impl LogFile {
     fn open(&self) -> io::Result<File> {
         // Non-blocking: a FIFO without a reader is an error, not a wait.
         let mut options = File::options();
-        options.append(true).create(true).mode(0o640).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let mut flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        if nix::unistd::geteuid().is_root() && self.is_others_directory() {
+            flags |= libc::O_NOFOLLOW; // whoever may put a symlink there must not choose what root writes to
+        }
+        options.append(true).create(true).mode(0o640).custom_flags(flags);
         options.open(&self.path)
+    }
+
+    /// Whether another user than root may put something into the file's directory.
+    fn is_others_directory(&self) -> bool {
+        let directory = self.path.parent().and_then(|directory| std::fs::metadata(directory).ok());
+        directory.is_none_or(|stat| stat.uid() != 0 || stat.mode() & 0o022 != 0)
     }
 
     /// Fails with what was not written.

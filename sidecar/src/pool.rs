@@ -661,27 +661,28 @@ impl Pool {
         let Some(life) = self.lives.get_mut(&worker) else { return orders };
         while let Some(phase) = life.step(now, budget) {
             let spent = life.ending.as_ref().map_or(0.0, |ending| ending.spent(now).as_secs_f64());
-            let mut say = |level, what: &str| {
-                let line = format!("{name} {what} {spent:.1} s after it was told to end");
+            let mut say = |level, what: &str, then: &str| {
+                let line = format!("{name} {what} {spent:.1} s after it was told to: {then}");
                 orders.push(Order::Say(level, line));
             };
             match phase {
                 Phase::Finishing | Phase::Draining => {}
                 Phase::Terminated => {
-                    say(Level::Warn, "has not ended; TERM");
+                    say(Level::Warn, "has not ended", "TERM");
                     orders.push(Order::Terminate(worker));
                 }
                 Phase::Killed => {
-                    say(Level::Warn, "has not ended; KILL");
+                    say(Level::Warn, "has not ended", "KILL");
                     orders.push(Order::Kill(worker));
                 }
                 Phase::Unkillable if self.stopping => {
-                    say(Level::Error, "could not be ended even by KILL and is left behind");
+                    say(Level::Error, "has not ended", "even KILL does not end it, it is left behind");
                 }
                 Phase::Unkillable => {
                     say(
                         Level::Error,
-                        "could not be ended even by KILL; no other one is started in its place",
+                        "has not ended",
+                        "even KILL does not end it, and no other one is started in its place",
                     );
                 }
             }

@@ -53,7 +53,7 @@ pub fn children() -> Vec<i32> {
     sys::process_ids().into_iter().filter(is_child).collect()
 }
 
-fn self_and_ancestors() -> Vec<i32> {
+pub fn self_and_ancestors() -> Vec<i32> {
     let mut line = Vec::new();
     let mut next = i32::try_from(std::process::id()).ok();
     while let Some(pid) = next.filter(|pid| *pid > 0 && !line.contains(pid)) {

@@ -189,6 +189,9 @@ impl Takeover {
             );
             kill(leftover);
         }
+        // A start that was given up waits for nothing any more.
+        let lock = &self.lock;
+        self.closed.retain(|slot| lock.is_held(*slot).unwrap_or(false));
         let named = |slot: &u32| self.leftovers.values().any(|leftover| leftover.slots.contains(slot));
         for slot in self.closed.iter().filter(|slot| !named(slot)) {
             if self.lock.is_held(*slot).unwrap_or(false) && self.unseen.insert(*slot) {
@@ -207,7 +210,9 @@ impl Takeover {
         let mut seen: Vec<Leftover> = Vec::new();
         if self.any_held {
             let foreign = |slots: &Vec<u32>| !slots.iter().all(|slot| self.ours.contains(slot));
-            let holders = self.lock.holders().into_iter().filter(|holder| foreign(&holder.slots));
+            let spared = strays::self_and_ancestors();
+            let holders = self.lock.holders().into_iter();
+            let holders = holders.filter(|holder| foreign(&holder.slots) && !spared.contains(&holder.pid));
             seen.extend(holders.map(|holder| Leftover {
                 pid: holder.pid,
                 pidfd: holder.pidfd,

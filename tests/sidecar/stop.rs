@@ -123,7 +123,7 @@ fn who_ignores_drain_gets_term() {
     let mut sidecar = fake("--ignore-drain").flags("--stop-timeout 400ms").start();
     sidecar.wait_state(0, "idle");
     assert_eq!(sidecar.stop().code(), 0);
-    assert_eq!(sidecar.logged("main#0 has not ended; TERM 0.3 s after it was told to end").len(), 1);
+    assert_eq!(sidecar.logged("main#0 has not ended 0.3 s after it was told to: TERM").len(), 1);
     assert_eq!(sidecar.logged("ended (exit 0").len(), 1, "TERM was enough");
     assert_nothing_left(&sidecar);
 }
@@ -135,8 +135,14 @@ fn who_ignores_term_too_gets_kill() {
     sidecar.wait_state(1, "idle");
     assert_eq!(sidecar.stop().code(), 0);
     for n in 0..2 {
-        assert_eq!(sidecar.logged(&format!("main#{n} has not ended; TERM")).len(), 1);
-        assert_eq!(sidecar.logged(&format!("main#{n} has not ended; KILL")).len(), 1);
+        assert_eq!(
+            sidecar.logged(&format!("main#{n} has not ended 0.3 s after it was told to: TERM")).len(),
+            1
+        );
+        assert_eq!(
+            sidecar.logged(&format!("main#{n} has not ended 0.4 s after it was told to: KILL")).len(),
+            1
+        );
     }
     assert_eq!(sidecar.logged("ended (killed by SIGKILL").len(), 2);
     assert_nothing_left(&sidecar);

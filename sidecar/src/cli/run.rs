@@ -24,7 +24,7 @@ use crate::{identity, setup};
 /// One pool from the flags below and a command, or any number from --config FILE. Commands that are run at events
 /// (on_ready, on_exit, on_parked) are arrays and stand in a file only.
 ///
-/// Stays in the foreground. TERM, INT, QUIT and HUP drain and stop within --stop-timeout; a second INT ends
+/// Stays in the foreground. TERM, INT and QUIT drain and stop within --stop-timeout, HUP reloads; a second INT ends
 /// everything at once.
 #[derive(Args)]
 pub struct Run {

@@ -66,6 +66,15 @@ impl Daemon {
             Control::Reload(name) => {
                 let target = name.map(|pool| Target { pool, slot: None });
                 let chosen = self.places(target.as_ref())?;
+                let wanted = |(pool, slot, _): &(usize, usize, Option<WorkerId>)| {
+                    self.pools
+                        .get(*pool)
+                        .and_then(|pool| pool.views().nth(*slot))
+                        .is_some_and(|view| view.slot.wanted)
+                };
+                if !chosen.iter().any(wanted) {
+                    return Err("all its workers are stopped: start them instead".into());
+                }
                 let mut pools: Vec<usize> = chosen.into_iter().map(|(pool, ..)| pool).collect();
                 pools.dedup();
                 if let Some(pool) =
@@ -84,7 +93,12 @@ impl Daemon {
                 let mut places = self.places(target.as_ref())?;
                 if matches!(command, Command::Pause | Command::Resume) {
                     match target {
-                        None => places.retain(|(pool, ..)| self.can_pause(*pool).is_ok()),
+                        None => {
+                            places.retain(|(pool, ..)| self.can_pause(*pool).is_ok());
+                            if places.is_empty() {
+                                return Err("no worker here has a link: nobody would hear a pause".into());
+                            }
+                        }
                         Some(_) => places.iter().try_for_each(|(pool, ..)| self.can_pause(*pool))?,
                     }
                 }

@@ -22,6 +22,8 @@ use crate::order::{Hook, Moment};
 use crate::process::Start;
 use crate::worker::Worker;
 
+/// A hook that is slower than what it tells of must not fill the machine.
+const MOST_AT_A_TIME: usize = 16;
 /// The number that stands for no pool, but for hooks.
 const HOOKS: usize = 0xfff;
 
@@ -37,9 +39,15 @@ pub(super) struct Running {
 impl EventLoop {
     /// Starts a hook.
     pub(super) fn run_hook(&mut self, hook: &Hook) {
+        let name = format!("{} {}", hook.pool, key(hook.moment));
+        if self.hooks.values().filter(|running| running.name == name).count() >= MOST_AT_A_TIME {
+            return warn!(
+                "{name} is not run for {}#{}: {MOST_AT_A_TIME} of it still run",
+                hook.pool, hook.slot
+            );
+        }
         self.next_hook += 1;
         let id = WorkerId::new(HOOKS, self.next_hook);
-        let name = format!("{} {}", hook.pool, key(hook.moment));
         match self.start_hook(id, &name, hook) {
             Ok((worker, limit)) => {
                 let kill_at = Some(Instant::now() + limit);
@@ -116,7 +124,7 @@ impl EventLoop {
 
     /// Whether that process is a hook that a stop leaves its time.
     pub(super) fn is_farewell(&self, pid: i32) -> bool {
-        let mut farewells = self.hooks.values().filter(|running| running.moment == Moment::Exit);
+        let mut farewells = self.hooks.values().filter(|running| running.moment != Moment::Ready);
         farewells.any(|running| running.worker.process.pid == pid)
     }
 

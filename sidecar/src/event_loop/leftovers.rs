@@ -22,6 +22,7 @@ impl EventLoop {
     pub(super) fn end_children(&mut self) {
         let budget = self.config.pools.iter().map(|pool| pool.stop_timeout).max().unwrap_or_default();
         let kill_at = self.stop_began.unwrap_or_else(Instant::now) + budget.mul_f64(KILL_AFTER);
+        let end_at = self.stop_began.unwrap_or_else(Instant::now) + budget;
         let mut give_up_at = None;
         let mut told = BTreeSet::new();
         loop {
@@ -35,12 +36,13 @@ impl EventLoop {
             if killing {
                 self.takeover.kill_all();
             }
-            let give_up_at = *give_up_at.get_or_insert(now.max(kill_at) + FAREWELL);
+            let give_up_at = *give_up_at.get_or_insert(now.max(end_at) + FAREWELL);
             if now >= give_up_at {
                 return error!("pids {left:?} have not ended after KILL: left behind");
             }
             for pid in left {
-                if !killing && self.is_farewell(pid) {
+                // A hook that tells of an end may begin with the KILL of a worker: it has the rest of the budget.
+                if now < end_at && !self.in_a_hurry && self.is_farewell(pid) {
                     continue;
                 }
                 // Our child, and only we reap: the number cannot mean another process.
@@ -54,7 +56,8 @@ impl EventLoop {
                     }
                 }
             }
-            self.turn(Some(if killing { give_up_at } else { kill_at }));
+            let next = [kill_at, end_at, give_up_at].into_iter().find(|at| *at > now);
+            self.turn(Some(next.unwrap_or(give_up_at)));
         }
     }
 
@@ -71,7 +74,12 @@ impl EventLoop {
 
     /// Starts what may be started now.
     pub(super) fn go_on_after_leftovers(&mut self) {
-        for (worker, slot) in std::mem::take(&mut self.deferred) {
+        // One at a time: what follows from one may take back another.
+        for _ in 0..self.deferred.len() {
+            if self.deferred.is_empty() {
+                break;
+            }
+            let (worker, slot) = self.deferred.remove(0);
             if let Some(event) = self.spawn(worker, slot) {
                 self.feed(event);
             }

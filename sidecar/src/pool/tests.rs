@@ -636,7 +636,7 @@ fn who_outlives_kill_is_unkillable_and_has_no_second_copy() {
     scene.command(Command::Restart);
     let orders = scene.tick_at(scene.now + 60 * SECOND);
     assert!(
-        Scene::said(&orders).contains("could not be ended even by KILL; no other one is started"),
+        Scene::said(&orders).contains("even KILL does not end it, and no other one is started"),
         "{orders:?}"
     );
     assert_eq!((starts(&orders).len(), scene.state()), (0, State::Unkillable));
