@@ -300,8 +300,8 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
             return;
         }
         let go_on = match turn(deadline) {
-            Turn::Served => !supervision::with(|state| state.stopping()),
-            Turn::Deadline | Turn::Interrupted => true,
+            // Also when a stop was seen meanwhile: the next one serves what had arrived, and calls onStop().
+            Turn::Served | Turn::Deadline | Turn::Interrupted => true,
             Turn::Stop | Turn::Leave => false,
         };
         result.set_bool(go_on);
