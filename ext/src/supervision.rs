@@ -137,6 +137,8 @@ pub struct State {
     pub stop_told: bool,
     /// The sidecar has said `Pause`.
     pub paused: bool,
+    /// A `Pause` or `Resume` is being obeyed, and not yet acknowledged: the next one has to wait.
+    pub obeying: bool,
     /// One sentence: why nobody can tell whether this worker hangs.
     pub blind: Option<String>,
     /// A handler runs.
@@ -243,7 +245,7 @@ impl State {
             self.generation = generation;
             self.link = None;
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
-            self.paused = false;
+            (self.paused, self.obeying) = (false, false);
         }
     }
 
@@ -290,7 +292,7 @@ impl State {
         self.link.as_ref().map(|link| link.page)
     }
 
-    /// The next frame that has been read; while paused, no request.
+    /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`.
     pub fn next_frame(&mut self) -> Option<Frame> {
         let at = self.next_frame_at(|_| true)?;
         self.link.as_mut()?.inbox.remove(at)
@@ -298,13 +300,14 @@ impl State {
 
     /// The next `Pause` or `Resume`, for a loop that serves no requests.
     pub fn next_order(&mut self) -> Option<Frame> {
-        let at = self.next_frame_at(|kind| matches!(kind, Kind::Pause | Kind::Resume))?;
+        let at = self.next_frame_at(is_order)?;
         self.link.as_mut()?.inbox.remove(at)
     }
 
     fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
         let inbox = self.link.as_ref().filter(|_| !self.leaving).map(|link| &link.inbox)?;
-        inbox.iter().position(|frame| wanted(frame.kind) && !(self.paused && frame.kind == Kind::Request))
+        let waits = |kind| (self.paused && kind == Kind::Request) || (self.obeying && is_order(kind));
+        inbox.iter().position(|frame| wanted(frame.kind) && !waits(frame.kind))
     }
 
     /// Whether a frame waits to be looked at.
@@ -441,6 +444,10 @@ impl Link {
         }
         Ok(())
     }
+}
+
+fn is_order(kind: Kind) -> bool {
+    matches!(kind, Kind::Pause | Kind::Resume)
 }
 
 fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {

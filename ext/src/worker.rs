@@ -379,7 +379,7 @@ fn held() -> bool {
                 return false;
             }
         }
-        if supervision::with(|state| !state.paused || state.in_loop || state.stopping()) {
+        if supervision::with(|state| !state.paused || state.obeying || state.in_loop || state.stopping()) {
             return true;
         }
         if supervision::with(|state| state.wait(None, Call::Sleep)) == Woken::Interrupted {
@@ -592,7 +592,8 @@ fn tell_stop() -> bool {
     told || call_all(Moment::Stop)
 }
 
-/// Calls PHP: does what a frame that is no request asks for. False: something is pending.
+/// Calls PHP: does what a frame that is no request asks for. What a callback calls obeys no further order, so that each
+/// is acknowledged before the next. False: something is pending.
 fn obey(frame: Frame) -> bool {
     let kind = frame.kind;
     drop(frame);
@@ -604,15 +605,28 @@ fn obey(frame: Frame) -> bool {
             return true;
         }
     };
-    let changes = supervision::with(|state| std::mem::replace(&mut state.paused, paused) != paused);
-    if changes && let Some(page) = supervision::with(|state| state.page()) {
-        page.pause(paused);
+    let changes = supervision::with(|state| {
+        state.obeying = true;
+        std::mem::replace(&mut state.paused, paused) != paused
+    });
+    if !paused {
+        say_paused(false);
     }
     let goes_on = !changes || call_all(moment);
+    supervision::with(|state| state.obeying = false);
     if engine::pending() != Pending::Leaving {
+        if paused {
+            say_paused(true); // not before: whether onPause() hangs is looked at
+        }
         supervision::with(|state| state.send(answer, 0, 0, &[]));
     }
     goes_on
+}
+
+fn say_paused(paused: bool) {
+    if let Some(page) = supervision::with(|state| state.page()) {
+        page.pause(paused);
+    }
 }
 
 /// Whether a sidecar supervises this worker and is there.
