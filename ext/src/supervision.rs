@@ -298,6 +298,11 @@ impl State {
         self.link.as_mut()?.inbox.remove(at)
     }
 
+    /// Whether something is in hand: a request, a callback, or what `busy()` has named.
+    pub fn has_job(&self) -> bool {
+        self.page().is_some_and(|page| page.phase().is_busy())
+    }
+
     /// The next `Pause` or `Resume`, for a loop that serves no requests.
     pub fn next_order(&mut self) -> Option<Frame> {
         let at = self.next_frame_at(is_order)?;

@@ -314,6 +314,8 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
 /// deadline. What a handler throws leaves it. In a loop that exposes no methods it also tells the sidecar that this
 /// worker is ready.
 ///
+/// While the worker is paused it goes on waiting, until it is resumed or told to stop; see shouldStop().
+///
 /// @param float $seconds how long; 0.0: only look
 /// @return bool true: slept it all; false: stop now
 /// @throws Exception\InvalidArgument the time is negative or not a number
@@ -371,9 +373,12 @@ fn own_turn() -> Option<bool> {
 }
 
 /// Calls PHP: handlers that are due, and callbacks. In a loop of the script's own: as long as it is paused and not
-/// stopping. False: something is pending.
+/// stopping. A job in hand is not held: the order waits in the inbox until it is done. False: something is pending.
 fn held() -> bool {
     loop {
+        if supervision::with(|state| state.has_job()) {
+            return true;
+        }
         while let Some(order) = supervision::with(|state| state.next_order()) {
             if !obey(order) {
                 return false;
@@ -392,7 +397,10 @@ fn held() -> bool {
     }
 }
 
-/// Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end. Does not wait.
+/// Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end.
+///
+/// It does not wait, unless the worker is paused (`rustdaemon pause`): then until it is resumed or told to stop. A job
+/// between busy() and idle() is finished first, and in a loop of tick() it is tick() that waits.
 ///
 /// Without a sidecar SIGHUP stops as well; under one it is the sidecar that reloads. A signal that a handler of your own
 /// has taken since install() does not stop: the handler decides. The third stop signal ends the process by itself,
@@ -514,8 +522,8 @@ extern "C" fn on_stop(frame: &mut ExecuteData, result: &mut Zval) {
 
 /// Calls this when the worker is paused (`rustdaemon pause`), between two requests, or in shouldStop() or sleep().
 ///
-/// While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() hold until it is resumed
-/// or told to stop.
+/// While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() wait until it is resumed
+/// or told to stop. A job between busy() and idle() is finished first.
 ///
 /// @param callable $callback function (): void
 /// @return Worker this worker

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
 };
-use rustdaemon_core::slot::{Failure, SlotPage};
+use rustdaemon_core::slot::{Failure, Observation, SlotPage};
 use rustdaemon_core::sys;
 
 use crate::doing::{self, Doing, Texts};
@@ -142,17 +142,14 @@ impl Worker {
         let facts = Facts::of(self.process.pid);
         let now = sys::monotonic();
         let page = self.link.as_ref().map(|link| link.page.observe());
-        let quiet =
-            page.as_ref().and_then(|page| Some(now.saturating_sub(page.busy_since.max(page.progressed_at)?)));
-        let busy = page.as_ref().is_some_and(|page| page.busy_since.is_some());
-        let overdue = page.and_then(|page| page.deadline).is_some_and(|deadline| deadline <= now);
+        let (quiet, overdue) = page.map(|page| quiet(&page, now)).unwrap_or_default();
         let doing = match self.doing() {
             Some((doing, Some(line))) => format!("{} {line}", doing.word.name()),
             Some((doing, None)) => doing.word.name().to_owned(),
             None => "busy".to_owned(),
         };
         Look {
-            quiet: quiet.filter(|_| busy),
+            quiet,
             overdue,
             doing,
             spared: facts.is_stopped() || facts.tracer != 0,
@@ -265,6 +262,18 @@ impl Worker {
     }
 }
 
+/// For how long nothing has gone on with what is in hand, and whether its deadline has passed. While paused nothing has
+/// to go on.
+fn quiet(page: &Observation, now: Duration) -> (Option<Duration>, bool) {
+    match page.busy_since {
+        Some(since) if !page.paused => {
+            let since = page.progressed_at.map_or(since, |progressed| since.max(progressed));
+            (Some(now.saturating_sub(since)), page.deadline.is_some_and(|deadline| deadline <= now))
+        }
+        _ => (None, false),
+    }
+}
+
 impl Message {
     fn of(frame: Frame) -> Result<Self, LinkError> {
         match frame.kind {
@@ -323,6 +332,18 @@ mod tests {
         worker.drain();
         let kept = worker.link.map(|link| link.pending);
         assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");
+    }
+
+    #[test]
+    fn only_a_worker_that_is_busy_and_not_paused_is_quiet() {
+        let second = Duration::from_secs;
+        let idle = Observation { deadline: Some(second(1)), ..Observation::default() };
+        assert_eq!(quiet(&idle, second(9)), (None, false));
+        let busy = Observation { busy_since: Some(second(2)), ..idle };
+        assert_eq!(quiet(&busy, second(9)), (Some(second(7)), true));
+        let progressed = Observation { progressed_at: Some(second(5)), deadline: None, ..busy };
+        assert_eq!(quiet(&progressed, second(9)), (Some(second(4)), false));
+        assert_eq!(quiet(&Observation { paused: true, ..busy }, second(9)), (None, false));
     }
 
     #[test]
