@@ -95,6 +95,18 @@ impl Moment {
     }
 }
 
+/// How far something is that is done once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// It has not been begun, or has failed.
+    #[default]
+    NotYet,
+    /// It is being done, or has ended the script.
+    Running,
+    /// It has been done.
+    Done,
+}
+
 /// The worker's end of the link.
 pub struct Link {
     input: OwnedFd,
@@ -131,9 +143,9 @@ pub struct State {
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
     pub callbacks: [Vec<Callable>; 4],
-    /// The callbacks of [`Moment::Start`] have been called, or are being called.
-    pub started: bool,
-    /// Those of [`Moment::Stop`].
+    /// How far the callbacks of [`Moment::Start`] are.
+    pub start: Progress,
+    /// Those of [`Moment::Stop`] have been called, or are being called.
     pub stop_told: bool,
     /// The sidecar has said `Pause`.
     pub paused: bool,
@@ -259,14 +271,24 @@ impl State {
         self.draining || self.gone || self.leaving || signal::stop_signal().is_some()
     }
 
-    /// A handler has ended the script: no further request is served, from a shutdown function for instance.
+    /// A handler or a callback has ended the script: nothing is served or called any more, from a shutdown function for
+    /// instance.
     pub fn leave(&mut self) {
         self.leaving = true;
         self.looked = true;
     }
 
-    /// Tells the sidecar what this worker offers, and whose loop it runs, when it does not know yet.
+    /// Whether the script is ending: see [`Self::leave`].
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Tells the sidecar what this worker offers, and whose loop it runs, when it does not know yet. A worker whose start
+    /// has not succeeded is not ready.
     pub fn announce(&mut self) {
+        if self.start != Progress::Done || self.leaving {
+            return;
+        }
         if self.link.is_some() && self.announced.is_none() {
             // Again: a script that has changed its user since install() has lost it (prctl(2)).
             let _ = sys::die_with_parent();

@@ -28,7 +28,7 @@ use crate::error::{self, Cause, Refusal};
 use crate::exit_reason;
 use crate::gate::{self, Place};
 use crate::request;
-use crate::supervision::{self, Exposed, Moment, State, Woken};
+use crate::supervision::{self, Exposed, Moment, Progress, State, Woken};
 
 const CLASS: &str = "RustDaemon\\Worker";
 
@@ -422,7 +422,7 @@ extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
 /// Says that this worker is ready: for a loop of your own that does not call tick(), shouldStop() or sleep().
 ///
 /// run() and tick() say it themselves, and in a loop that exposes no methods shouldStop() and sleep() do. The callbacks
-/// of onStart() are called first. Further calls tell the sidecar of methods exposed since.
+/// of onStart() are called first; inside of them it does nothing. Further calls tell the sidecar of methods exposed since.
 ///
 /// @return Worker this worker
 // stub: RustDaemon\Worker::ready
@@ -499,7 +499,8 @@ extern "C" fn progress(frame: &mut ExecuteData, _result: &mut Zval) {
 /// Calls this when the worker becomes ready for the first time: in run(), tick(), ready(), or in the first shouldStop() or
 /// sleep() of a loop that exposes no methods. Open connections here.
 ///
-/// What a callback throws leaves that call, and the worker is not ready. Several callbacks are called in their order.
+/// Several callbacks are called in their order. What one throws leaves that call, and the worker is not ready: the next
+/// call begins with the first callback again. Inside a callback shouldStop(), sleep() and tick() do not say ready.
 ///
 /// @param callable $callback function (): void
 /// @return Worker this worker
@@ -553,7 +554,8 @@ fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-/// Calls PHP: the callbacks of a moment, in their order. False: something is pending.
+/// Calls PHP: the callbacks of a moment, in their order. False: something is pending; after an `exit()` nothing else is
+/// called or served.
 fn call_all(moment: Moment) -> bool {
     let Some(count) = supervision::with(|state| state.callbacks.get(moment as usize).map(Vec::len)) else {
         return true;
@@ -585,18 +587,41 @@ fn call_all(moment: Moment) -> bool {
     if let Some((page, before)) = supervision::with(|state| state.page()).zip(before) {
         page.idle(before);
     }
-    engine::pending() == Pending::Nothing
+    let pending = engine::pending();
+    if pending == Pending::Leaving {
+        supervision::with(|state| state.leave());
+    }
+    pending == Pending::Nothing
 }
 
-/// Calls PHP: the first time, the callbacks of `onStart()`. False: something is pending.
+/// Calls PHP: until they have succeeded once, the callbacks of `onStart()`. True also inside of them, where nothing is
+/// announced yet. False: something is pending.
 fn start() -> bool {
-    let started = supervision::with(|state| std::mem::replace(&mut state.started, true));
-    started || call_all(Moment::Start)
+    let begins = supervision::with(|state| {
+        let begins = state.start == Progress::NotYet;
+        if begins {
+            state.start = Progress::Running;
+        }
+        begins
+    });
+    if !begins {
+        return true;
+    }
+    let succeeded = call_all(Moment::Start);
+    supervision::with(|state| match engine::pending() {
+        Pending::Nothing if succeeded => state.start = Progress::Done,
+        Pending::Exception => state.start = Progress::NotYet,
+        _ => {}
+    });
+    succeeded
 }
 
-/// Calls PHP: the first time, in a worker that had started, the callbacks of `onStop()`. False: something is pending.
+/// Calls PHP: the first time, in a worker that has started and is not ended by `exit()`, the callbacks of `onStop()`.
+/// False: something is pending.
 fn tell_stop() -> bool {
-    let told = supervision::with(|state| !state.started || std::mem::replace(&mut state.stop_told, true));
+    let told = supervision::with(|state| {
+        state.start != Progress::Done || state.is_leaving() || std::mem::replace(&mut state.stop_told, true)
+    });
     told || call_all(Moment::Stop)
 }
 
