@@ -258,6 +258,7 @@ impl State {
             self.link = None;
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
             (self.paused, self.obeying) = (false, false);
+            self.stop_told |= self.start != Progress::NotYet; // the good-byes are the parent's
         }
     }
 

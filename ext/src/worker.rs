@@ -273,8 +273,10 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
 // stub: RustDaemon\Worker::run
 extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        if engine::no_arguments(frame) && enter_loop("run") && start() {
-            while matches!(turn(None), Turn::Served | Turn::Interrupted) {}
+        if engine::no_arguments(frame) && enter_loop("run") {
+            if start() {
+                while matches!(turn(None), Turn::Served | Turn::Interrupted) {}
+            }
             result.set_long(0);
         }
     });
@@ -296,15 +298,10 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
             Ok(deadline) => deadline,
             Err(refusal) => return error::throw(&refusal),
         };
-        if !enter_loop("tick") || !start() {
-            return;
+        if enter_loop("tick") {
+            // A stop that was seen while it served: the next tick() serves what had arrived, and calls onStop().
+            result.set_bool(start() && !matches!(turn(deadline), Turn::Stop | Turn::Leave));
         }
-        let go_on = match turn(deadline) {
-            // Also when a stop was seen meanwhile: the next one serves what had arrived, and calls onStop().
-            Turn::Served | Turn::Deadline | Turn::Interrupted => true,
-            Turn::Stop | Turn::Leave => false,
-        };
-        result.set_bool(go_on);
     });
 }
 
@@ -350,11 +347,12 @@ fn sleep_until(deadline: Option<Duration>) -> bool {
 }
 
 /// Calls PHP: callbacks. What `shouldStop()` and `sleep()` do in a loop of the script's own: ready, held while paused.
-/// Whether to stop; `None`: something is pending.
+/// Whether to stop; `None`: something is pending. A child that a callback forked off stops.
 fn own_turn() -> Option<bool> {
+    let left = || (engine::pending() == Pending::Nothing).then_some(true);
     let (begins, handling) = supervision::with(|state| (state.methods.is_empty(), state.busy));
     if begins && !handling && !start() {
-        return None;
+        return left();
     }
     supervision::with(|state| {
         if begins {
@@ -366,14 +364,14 @@ fn own_turn() -> Option<bool> {
         return Some(supervision::with(|state| state.stopping()));
     }
     if !held() {
-        return None;
+        return left();
     }
     let stop = supervision::with(|state| state.stopping());
-    (!stop || tell_stop()).then_some(stop)
+    if !stop || tell_stop() { Some(stop) } else { left() }
 }
 
 /// Calls PHP: handlers that are due, and callbacks. In a loop of the script's own: as long as it is paused and not
-/// stopping. A job in hand is not held: the order waits in the inbox until it is done. False: something is pending.
+/// stopping. A job in hand is not held: the order waits in the inbox until it is done. False: see [`call_all`].
 fn held() -> bool {
     loop {
         if supervision::with(|state| state.has_job()) {
@@ -428,9 +426,13 @@ extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
 // stub: RustDaemon\Worker::ready
 extern "C" fn ready(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        if engine::no_arguments(frame) && start() {
-            supervision::with(|state| state.announce());
-            *result = frame.This.shallow_clone();
+        if engine::no_arguments(frame) {
+            if start() {
+                supervision::with(|state| state.announce());
+            }
+            if engine::pending() == Pending::Nothing {
+                *result = frame.This.shallow_clone();
+            }
         }
     });
 }
@@ -554,8 +556,9 @@ fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-/// Calls PHP: the callbacks of a moment, in their order. False: something is pending; after an `exit()` nothing else is
-/// called or served.
+/// Calls PHP: the callbacks of a moment, in their order. False: return to PHP at once, because something is pending (after
+/// an `exit()` nothing else is called or served), or this is a child that a callback forked off: the loop on its stack is
+/// the parent's.
 fn call_all(moment: Moment) -> bool {
     let Some(count) = supervision::with(|state| state.callbacks.get(moment as usize).map(Vec::len)) else {
         return true;
@@ -569,6 +572,7 @@ fn call_all(moment: Moment) -> bool {
         page.busy(Phase::OwnBusy, moment.name().as_bytes(), None, sys::monotonic());
         pulse::busy();
     }
+    let process = std::process::id();
     for at in 0..count {
         let call = supervision::with(|state| {
             let callback = state.callbacks.get(moment as usize)?.get(at)?;
@@ -579,12 +583,14 @@ fn call_all(moment: Moment) -> bool {
         callback.call_with(None, result.value());
         result.free();
         held.free();
+        if std::process::id() != process {
+            return false;
+        }
         if engine::pending() != Pending::Nothing {
             break;
         }
     }
-    // Asked for again: a child that a callback has forked off has no page.
-    if let Some((page, before)) = supervision::with(|state| state.page()).zip(before) {
+    if let Some((page, before)) = page.zip(before) {
         page.idle(before);
     }
     let pending = engine::pending();
@@ -595,7 +601,7 @@ fn call_all(moment: Moment) -> bool {
 }
 
 /// Calls PHP: until they have succeeded once, the callbacks of `onStart()`. True also inside of them, where nothing is
-/// announced yet. False: something is pending.
+/// announced yet. False: see [`call_all`].
 fn start() -> bool {
     let begins = supervision::with(|state| {
         let begins = state.start == Progress::NotYet;
@@ -607,17 +613,20 @@ fn start() -> bool {
     if !begins {
         return true;
     }
+    let process = std::process::id();
     let succeeded = call_all(Moment::Start);
-    supervision::with(|state| match engine::pending() {
-        Pending::Nothing if succeeded => state.start = Progress::Done,
-        Pending::Exception => state.start = Progress::NotYet,
-        _ => {}
-    });
+    if std::process::id() == process {
+        supervision::with(|state| match engine::pending() {
+            Pending::Nothing => state.start = Progress::Done,
+            Pending::Exception => state.start = Progress::NotYet,
+            Pending::Leaving => {}
+        });
+    }
     succeeded
 }
 
 /// Calls PHP: the first time, in a worker that has started and is not ended by `exit()`, the callbacks of `onStop()`.
-/// False: something is pending.
+/// False: see [`call_all`].
 fn tell_stop() -> bool {
     let told = supervision::with(|state| {
         state.start != Progress::Done || state.is_leaving() || std::mem::replace(&mut state.stop_told, true)
@@ -626,7 +635,7 @@ fn tell_stop() -> bool {
 }
 
 /// Calls PHP: does what a frame that is no request asks for. What a callback calls obeys no further order, so that each
-/// is acknowledged before the next. False: something is pending.
+/// is acknowledged before the next. False: see [`call_all`].
 fn obey(frame: Frame) -> bool {
     let kind = frame.kind;
     drop(frame);
