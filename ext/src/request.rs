@@ -63,6 +63,7 @@ pub fn serve(frame: Frame) -> bool {
 fn take(mut frame: Frame) -> Result<Taken, LinkError> {
     supervision::with(|state| {
         state.busy = true;
+        state.goes_on();
         if let Some(link) = &state.link {
             let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
             link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());

@@ -321,6 +321,16 @@ impl State {
         self.link.as_mut()?.inbox.remove(at)
     }
 
+    /// PHP goes on: what looked like its end was none (`opcache_compile_file()` of a broken file, for instance).
+    pub fn goes_on(&self) {
+        if let Some(page) = self.page()
+            && page.has_fatal()
+            && !engine::in_shutdown()
+        {
+            page.forget_fatal();
+        }
+    }
+
     /// Whether something is in hand: a request, a callback, or what `busy()` has named.
     pub fn has_job(&self) -> bool {
         self.page().is_some_and(|page| page.phase().is_busy())

@@ -355,6 +355,7 @@ fn own_turn() -> Option<bool> {
         return left();
     }
     supervision::with(|state| {
+        state.goes_on();
         if begins {
             state.announce();
         }
@@ -459,7 +460,11 @@ extern "C" fn busy(frame: &mut ExecuteData, _result: &mut Zval) {
 }
 
 fn become_busy(what: &[u8], deadline: Option<Duration>) {
-    let Some((page, handling)) = supervision::with(|state| Some((state.page()?, state.busy))) else { return };
+    let asked = supervision::with(|state| {
+        state.goes_on();
+        Some((state.page()?, state.busy))
+    });
+    let Some((page, handling)) = asked else { return };
     if handling {
         page.relabel(what, deadline);
         page.progressed(None, sys::monotonic());
@@ -728,6 +733,7 @@ fn look_after_signals(state: &mut State) {
 fn turn(deadline: Option<Duration>) -> Turn {
     loop {
         let frame = supervision::with(|state| {
+            state.goes_on();
             state.announce();
             look_after_signals(state);
             state.next_frame()

@@ -32,7 +32,7 @@
 //!    144    256  what             worker: the method in hand, or busy($what)
 //!    400    256  status           worker: progress($status)
 //!    656    384  place            pulse or worker: where PHP is, `function() at file:line` or `file:line`
-//!   1040   1024  fatal            worker: the fatal error: file NUL line NUL NUL message
+//!   1040   1024  fatal            worker: the fatal error: file NUL line NUL NUL message; empty: none, or PHP went on
 //!   2064   1024  thrown           worker: the exception thrown last: file NUL line NUL class NUL message
 //!   3088   1008  zero, for later versions
 //!
@@ -461,6 +461,18 @@ impl SlotPage {
         self.layout().fatal.write(&[file, b"\0", decimal(line, &mut digits), b"\0\0", message]);
     }
 
+    /// Worker: whether a fatal error is noted.
+    #[must_use]
+    pub fn has_fatal(&self) -> bool {
+        self.layout().fatal.length.load(Ordering::Relaxed) != 0
+    }
+
+    /// Worker: the script has gone on after it.
+    #[cold]
+    pub fn forget_fatal(&self) {
+        self.layout().fatal.write(&[]);
+    }
+
     /// Worker: an exception is thrown.
     pub fn thrown(&self, class: &[u8], message: &[u8], file: &[u8], line: u32, now: Duration) {
         let mut digits = [0; 10];
@@ -644,6 +656,9 @@ mod tests {
         let fatal = sidecar.fatal_error().unwrap();
         assert_eq!((fatal.message.as_str(), fatal.line), ("Allowed memory size  exhausted", u32::MAX));
         assert_eq!((fatal.file.as_str(), fatal.class), ("/app/x.php", None));
+        assert!(worker.has_fatal());
+        worker.forget_fatal();
+        assert_eq!((worker.has_fatal(), sidecar.fatal_error()), (false, None));
         worker.thrown(b"class@anonymous\0/app/x.php:3", b"m", b"/app/y.php", 0, SECOND);
         let thrown = sidecar.last_exception().unwrap();
         assert_eq!((thrown.class.as_deref(), thrown.message.as_str()), (Some("class@anonymous"), "m"));
