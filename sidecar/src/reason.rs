@@ -103,6 +103,8 @@ pub struct Remains {
     pub file: String,
     /// Where; 0: not known.
     pub line: u32,
+    /// How long ago an exception was thrown.
+    pub age: Option<Duration>,
 }
 
 /// What a look at a worker gave.
@@ -162,11 +164,11 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
         ExitStatus::Signal { number, .. } => (None, Some(number)),
         ExitStatus::Unknown => (None, None),
     };
-    let remains = match code {
-        Some(0) => None,
-        Some(255) => error.or(exception),
-        Some(_) => exception,
-        None => None,
+    // 255 is PHP's own code after a fatal error, but exit(255) is anybody's: then there is no error.
+    let (is_error, remains) = match (code, error) {
+        (Some(0) | None, _) => (false, None),
+        (Some(255), Some(error)) => (true, Some(error)),
+        (Some(_), _) => (false, exception),
     };
     let sender = signalled.map(sender);
     let (reason, sentence) = match (why, number, &remains) {
@@ -176,7 +178,7 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
         }
         (None, Some(libc::SIGKILL), _) => ("killed", Some(" from outside".into())),
         (None, Some(_), _) => ("signal", sender.map(|from| format!("; {from}"))),
-        (None, None, Some(remains)) if code == Some(255) => ("error", Some(format!(": {}", at(remains)))),
+        (None, None, Some(remains)) if is_error => ("error", Some(format!(": {}", at(remains)))),
         (None, None, Some(remains)) => ("exit", Some(format!("; last exception {}", at(remains)))),
         (None, None, None) => match sender {
             Some(from) => ("signal", Some(format!(" after {from}"))),
@@ -232,11 +234,29 @@ fn signal_name(number: i32) -> String {
     }
 }
 
+/// What, where, and when: unless it was just now, it may have nothing to do with the end.
 fn at(remains: &Remains) -> String {
     let message = remains.message.escape_debug();
-    match remains.line {
-        0 => message.to_string(),
-        line => format!("{message} ({}:{line})", remains.file),
+    let place = match remains.line {
+        0 => String::new(),
+        line => format!(" ({}:{line})", remains.file),
+    };
+    let before = remains.age.filter(|age| *age >= Duration::from_secs(1));
+    let before = before.map(|age| format!(", {} before", ago(age.as_secs_f64())));
+    format!("{message}{place}{}", before.unwrap_or_default())
+}
+
+/// Seconds for people: `12 s`, `5 min`, `3 h 20 min`, `2 d 4 h`.
+#[must_use]
+pub fn ago(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match whole {
+        0 => format!("{:.1} s", seconds.max(0.0)),
+        1..120 => format!("{whole} s"),
+        120..7200 => format!("{minutes} min"),
+        7200..172_800 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
     }
 }
 
@@ -255,7 +275,20 @@ mod tests {
     }
 
     fn remains(text: &str) -> Option<Remains> {
-        Some(Remains { message: text.into(), file: "/app/x.php".into(), line: 12 })
+        Some(Remains { message: text.into(), file: "/app/x.php".into(), line: 12, age: None })
+    }
+
+    fn thrown(age: f64) -> impl FnOnce(&mut Exit) {
+        move |exit| {
+            let exception = remains("RuntimeException: boom").unwrap();
+            exit.exception = Some(Remains { age: Some(Duration::from_secs_f64(age)), ..exception });
+        }
+    }
+
+    #[test]
+    fn seconds_are_for_people() {
+        let shown = [0.04, 1.0, 119.0, 120.0, 12_000.0, 190_000.0].map(ago);
+        assert_eq!(shown, ["0.0 s", "1 s", "119 s", "2 min", "3 h 20 min", "2 d 4 h"]);
     }
 
     #[test]
@@ -276,6 +309,14 @@ mod tests {
             (
                 message(ExitStatus::Code(1), both, None),
                 ("exit", "exit 1; last exception RuntimeException: boom (/app/x.php:12)"),
+            ),
+            (
+                message(ExitStatus::Code(255), thrown(0.9), None),
+                ("exit", "exit 255; last exception RuntimeException: boom (/app/x.php:12)"),
+            ),
+            (
+                message(ExitStatus::Code(1), thrown(12_000.0), None),
+                ("exit", "exit 1; last exception RuntimeException: boom (/app/x.php:12), 3 h 20 min before"),
             ),
             (
                 message(ExitStatus::Code(0), both, None),

@@ -166,6 +166,7 @@ impl Worker {
     #[must_use]
     pub fn remains(&self) -> [Option<Remains>; 2] {
         let page = self.link.as_ref().map(|link| &link.page);
+        let now = sys::monotonic();
         let remains = |failure: Failure| Remains {
             message: match failure.class {
                 Some(class) => format!("{class}: {}", failure.message),
@@ -173,6 +174,7 @@ impl Worker {
             },
             file: failure.file,
             line: failure.line,
+            age: failure.at.map(|at| now.saturating_sub(at)),
         };
         [page.and_then(SlotPage::fatal_error), page.and_then(SlotPage::last_exception)]
             .map(|failure| failure.map(remains))

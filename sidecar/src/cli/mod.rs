@@ -130,19 +130,6 @@ fn table(header: &[&str]) -> comfy_table::Table {
     table
 }
 
-/// Seconds for people: `12 s`, `5 min`, `3 h 20 min`, `2 d 4 h`.
-fn ago(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
-    match whole {
-        0 => format!("{:.1} s", seconds.max(0.0)),
-        1..120 => format!("{whole} s"),
-        120..7200 => format!("{minutes} min"),
-        7200..172_800 => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -152,11 +139,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn seconds_are_for_people() {
-        let shown = [0.04, 1.0, 119.0, 120.0, 12_000.0, 190_000.0].map(ago);
-        assert_eq!(shown, ["0.0 s", "1 s", "119 s", "2 min", "3 h 20 min", "2 d 4 h"]);
     }
 }

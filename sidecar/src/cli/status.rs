@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::session::Session;
-use super::{BAD_NEWS, DONE, Failure, Outcome, SYSTEM, ago, print, table};
+use super::{BAD_NEWS, DONE, Failure, Outcome, SYSTEM, print, table};
+use crate::reason::ago;
 use crate::verbs::{Status, WorkerStatus};
 
 /// Show pools and workers. Exit code 1 when a worker is parked.
