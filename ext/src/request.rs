@@ -2,7 +2,8 @@
 //!
 //! # Correct order
 //! Slot page, arguments, parameters, the handler, its result as JSON, the reply, slot page; only then is freed what
-//! the handler left behind, because that may run destructors.
+//! the handler left behind, because that may run destructors. A request between `busy()` and `idle()` gives the page back
+//! to what `busy()` had named.
 //!
 //! # What may be lost
 //! The reply, when the handler calls `exit()` or dies: the sidecar answers for it. An exception is answered and
@@ -12,6 +13,7 @@
 //! Nothing that needs dropping is alive while PHP runs: the frame lies in [`supervision`], values in [`Slot`]s.
 
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
+use rustdaemon_core::slot::Phase;
 use rustdaemon_core::{fault, pulse, sys};
 
 use crate::codec;
@@ -66,6 +68,7 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         state.goes_on();
         if let Some(link) = &state.link {
             let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+            state.set_aside = link.page.job();
             link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
             pulse::busy();
         }
@@ -194,8 +197,13 @@ fn send_fault(sequence: u64, class: &str, message: String) {
 fn end() {
     supervision::with(|state| {
         state.request = None;
+        let set_aside = state.set_aside.take();
         if let Some(link) = &state.link {
             link.page.end();
+            if let Some((what, deadline)) = set_aside {
+                link.page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
+                pulse::busy();
+            }
         }
     });
 }

@@ -155,6 +155,8 @@ pub struct State {
     pub blind: Option<String>,
     /// A handler runs.
     pub busy: bool,
+    /// What `busy()` had named when the request in hand came, and its deadline.
+    pub set_aside: Option<(String, Option<Duration>)>,
     /// The request in hand: here, not on the stack, so that a fatal error in the handler does not leak it.
     pub request: Option<Frame>,
     generation: u64,
@@ -257,7 +259,7 @@ impl State {
             self.generation = generation;
             self.link = None;
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
-            (self.paused, self.obeying) = (false, false);
+            (self.paused, self.obeying, self.set_aside) = (false, false, None);
             self.stop_told |= self.start != Progress::NotYet; // the good-byes are the parent's
         }
     }

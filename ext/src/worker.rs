@@ -440,7 +440,8 @@ extern "C" fn ready(frame: &mut ExecuteData, result: &mut Zval) {
 
 /// Says what a loop of your own is doing from now on, for `rustdaemon status` and for hang detection, until idle().
 ///
-/// It costs a few stores in memory. In a handler of a request, which is busy anyway, it gives another text and deadline.
+/// It costs a few stores in memory. tick() may be called meanwhile: after a request this is in hand again. run() ends it.
+/// In a handler of a request, which is busy anyway, it gives another text and deadline.
 ///
 /// @param string $what for people; 248 bytes are kept
 /// @param float|null $deadline how long it may take, in seconds; null: see hang_timeout
@@ -693,7 +694,9 @@ fn enter_loop(method: &str) -> bool {
     let busy = supervision::with(|state| {
         if !state.busy {
             state.in_loop = true;
-            if let Some(page) = state.page() {
+            // tick() may be called in the middle of a job that busy() has named; run() is where all of them have ended.
+            let job = method == "tick" && state.page().is_some_and(|page| page.phase() == Phase::OwnBusy);
+            if let Some(page) = state.page().filter(|_| !job) {
                 page.idle(Phase::Idle);
             }
         }

@@ -380,6 +380,13 @@ impl SlotPage {
         Phase::from_page(self.layout().phase.load(Ordering::SeqCst))
     }
 
+    /// Worker: what is in hand in a loop of its own, and its deadline.
+    #[must_use]
+    pub fn job(&self) -> Option<(String, Option<Duration>)> {
+        let busy = self.phase() == Phase::OwnBusy;
+        busy.then(|| (self.what().unwrap_or_default(), time(&self.layout().deadline)))
+    }
+
     /// Worker: what is in hand goes on; with what it says about that.
     pub fn progressed(&self, status: Option<&[u8]>, now: Duration) {
         let layout = self.layout();
@@ -641,6 +648,11 @@ mod tests {
         assert_eq!(sidecar.status().as_deref(), Some("row 7"));
         worker.busy(Phase::OwnBusy, b"next", None, 7 * SECOND);
         assert_eq!((sidecar.observe().progressed_at, sidecar.status()), (None, None));
+        assert_eq!(worker.job(), Some(("next".into(), None)));
+        worker.busy(Phase::OwnBusy, b"", Some(9 * SECOND), 7 * SECOND);
+        assert_eq!(worker.job(), Some((String::new(), Some(9 * SECOND))));
+        worker.busy(Phase::Busy, b"plc.read", None, 7 * SECOND);
+        assert_eq!(worker.job(), None);
         worker.pause(true);
         worker.blind(true);
         assert!(sidecar.observe().paused && sidecar.observe().blind);
