@@ -485,6 +485,7 @@ namespace RustDaemon
          *
          * @return int 0, for exit()
          * @throws Exception\NotAllowedHere from a handler of this worker
+         * @throws \Throwable what a callback or the handler of a signal throws
          */
         public function run(): int
         {
@@ -499,6 +500,7 @@ namespace RustDaemon
          * @return bool false: stop now
          * @throws Exception\InvalidArgument the timeout is negative or not a number
          * @throws Exception\NotAllowedHere from a handler of this worker
+         * @throws \Throwable what a callback or the handler of a signal throws
          */
         public function tick(?float $timeout): bool
         {
@@ -511,16 +513,22 @@ namespace RustDaemon
          * deadline. What a handler throws leaves it. In a loop that exposes no methods it also tells the sidecar that this
          * worker is ready.
          *
+         * While the worker is paused it goes on waiting, until it is resumed or told to stop; see shouldStop().
+         *
          * @param float $seconds how long; 0.0: only look
          * @return bool true: slept it all; false: stop now
          * @throws Exception\InvalidArgument the time is negative or not a number
+         * @throws \Throwable what a callback or the handler of a signal throws
          */
         public function sleep(float $seconds): bool
         {
         }
 
         /**
-         * Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end. Does not wait.
+         * Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end.
+         *
+         * It does not wait, unless the worker is paused (`rustdaemon pause`): then until it is resumed or told to stop. A job
+         * between busy() and idle() is finished first, and in a loop of tick() it is tick() that waits.
          *
          * Without a sidecar SIGHUP stops as well; under one it is the sidecar that reloads. A signal that a handler of your own
          * has taken since install() does not stop: the handler decides. The third stop signal ends the process by itself,
@@ -529,6 +537,7 @@ namespace RustDaemon
          * In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
          *
          * @return bool true: finish and end
+         * @throws \Throwable what a callback or the handler of a signal throws
          */
         public function shouldStop(): bool
         {
@@ -538,9 +547,10 @@ namespace RustDaemon
          * Says that this worker is ready: for a loop of your own that does not call tick(), shouldStop() or sleep().
          *
          * run() and tick() say it themselves, and in a loop that exposes no methods shouldStop() and sleep() do. The callbacks
-         * of onStart() are called first. Further calls tell the sidecar of methods exposed since.
+         * of onStart() are called first; inside of them it does nothing. Further calls tell the sidecar of methods exposed since.
          *
          * @return Worker this worker
+         * @throws \Throwable what a callback of onStart() throws
          */
         public function ready(): Worker
         {
@@ -549,7 +559,8 @@ namespace RustDaemon
         /**
          * Says what a loop of your own is doing from now on, for `rustdaemon status` and for hang detection, until idle().
          *
-         * It costs a few stores in memory. In a handler of a request, which is busy anyway, it gives another text and deadline.
+         * It costs a few stores in memory. tick() may be called meanwhile: after a request this is in hand again. run() ends it.
+         * In a handler of a request, which is busy anyway, it gives another text and deadline.
          *
          * @param string $what for people; 248 bytes are kept
          * @param float|null $deadline how long it may take, in seconds; null: see hang_timeout
@@ -581,7 +592,8 @@ namespace RustDaemon
          * Calls this when the worker becomes ready for the first time: in run(), tick(), ready(), or in the first shouldStop() or
          * sleep() of a loop that exposes no methods. Open connections here.
          *
-         * What a callback throws leaves that call, and the worker is not ready. Several callbacks are called in their order.
+         * Several callbacks are called in their order. What one throws leaves that call, and the worker is not ready: the next
+         * call begins with the first callback again. Inside a callback shouldStop(), sleep() and tick() do not say ready.
          *
          * @param callable $callback function (): void
          * @return Worker this worker
@@ -606,8 +618,8 @@ namespace RustDaemon
         /**
          * Calls this when the worker is paused (`rustdaemon pause`), between two requests, or in shouldStop() or sleep().
          *
-         * While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() hold until it is resumed
-         * or told to stop.
+         * While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() wait until it is resumed
+         * or told to stop. A job between busy() and idle() is finished first.
          *
          * @param callable $callback function (): void
          * @return Worker this worker

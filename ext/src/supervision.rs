@@ -137,8 +137,11 @@ pub struct State {
     pub link_taken: bool,
     /// In `expose()`'s order.
     pub methods: Vec<Exposed>,
-    /// How many of them the sidecar knows, and whether this is a loop of the script's own; `None`: not ready yet.
-    announced: Option<(usize, bool)>,
+    /// How many of them the sidecar knows, whether this is a loop of the script's own, and whether there are jobs in a
+    /// loop of `tick()`s; `None`: not ready yet.
+    announced: Option<(usize, bool, bool)>,
+    /// `busy()` has been called outside of a request.
+    jobs: bool,
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
@@ -296,15 +299,22 @@ impl State {
             // Again: a script that has changed its user since install() has lost it (prctl(2)).
             let _ = sys::die_with_parent();
         }
-        let known = (self.methods.len(), !self.in_loop);
+        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop);
         let Some(link) = self.link.as_ref().filter(|_| self.announced != Some(known)) else { return };
         self.announced = Some(known);
         if !link.page.phase().is_busy() {
             link.page.idle(self.idle_phase());
         }
         let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
-        let ready = link::Ready { methods, own_loop: !self.in_loop, blind: self.blind.clone() };
+        let ready = link::Ready { methods, own_loop: known.1, jobs: known.2, blind: self.blind.clone() };
         self.send(Kind::Ready, 0, 0, &link::json(&ready));
+    }
+
+    /// There are jobs: the sidecar, when it takes this worker for ready, hears of it before the first one begins.
+    pub fn has_jobs(&mut self) {
+        if !std::mem::replace(&mut self.jobs, true) && self.announced.is_some() {
+            self.announce();
+        }
     }
 
     /// What the page says while nothing is in hand.

@@ -270,6 +270,7 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
 ///
 /// @return int 0, for exit()
 /// @throws Exception\NotAllowedHere from a handler of this worker
+/// @throws \Throwable what a callback or the handler of a signal throws
 // stub: RustDaemon\Worker::run
 extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -290,6 +291,7 @@ extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
 /// @return bool false: stop now
 /// @throws Exception\InvalidArgument the timeout is negative or not a number
 /// @throws Exception\NotAllowedHere from a handler of this worker
+/// @throws \Throwable what a callback or the handler of a signal throws
 // stub: RustDaemon\Worker::tick
 extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -316,6 +318,7 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
 /// @param float $seconds how long; 0.0: only look
 /// @return bool true: slept it all; false: stop now
 /// @throws Exception\InvalidArgument the time is negative or not a number
+/// @throws \Throwable what a callback or the handler of a signal throws
 // stub: RustDaemon\Worker::sleep
 extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -408,6 +411,7 @@ fn held() -> bool {
 /// In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
 ///
 /// @return bool true: finish and end
+/// @throws \Throwable what a callback or the handler of a signal throws
 // stub: RustDaemon\Worker::shouldStop
 extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -424,6 +428,7 @@ extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
 /// of onStart() are called first; inside of them it does nothing. Further calls tell the sidecar of methods exposed since.
 ///
 /// @return Worker this worker
+/// @throws \Throwable what a callback of onStart() throws
 // stub: RustDaemon\Worker::ready
 extern "C" fn ready(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -452,10 +457,10 @@ extern "C" fn busy(frame: &mut ExecuteData, _result: &mut Zval) {
         let Some((what, seconds)) = engine::busy_call(frame) else { return };
         match supervision::deadline(seconds) {
             Ok(deadline) => become_busy(what, deadline),
-            Err(refusal) => {
-                let sentence = refusal.sentence.replacen("timeout:", "deadline:", 1);
-                error::throw(&Cause::InvalidArgument.because(sentence));
-            }
+            Err(_) => error::throw(
+                &Cause::InvalidArgument
+                    .because("deadline: must be a number of seconds from 0.0, or null for hang_timeout"),
+            ),
         }
     });
 }
@@ -463,6 +468,9 @@ extern "C" fn busy(frame: &mut ExecuteData, _result: &mut Zval) {
 fn become_busy(what: &[u8], deadline: Option<Duration>) {
     let asked = supervision::with(|state| {
         state.goes_on();
+        if !state.busy {
+            state.has_jobs();
+        }
         Some((state.page()?, state.busy))
     });
     let Some((page, handling)) = asked else { return };

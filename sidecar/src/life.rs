@@ -132,6 +132,8 @@ pub struct Life {
     pub version: u16,
     /// It has said ready, and has a loop of its own: no request is sent to it, TERM decides.
     pub own_loop: bool,
+    /// It may be busy without a request: it is looked at every `hang_timeout`.
+    pub jobs: bool,
     /// What it offers.
     pub methods: Vec<Method>,
     /// Stop signals that its script has given to somebody else.
@@ -189,6 +191,7 @@ impl Life {
             ready: false,
             version: 0,
             own_loop: false,
+            jobs: false,
             methods: Vec::new(),
             signals_taken: Vec::new(),
             blind: None,

@@ -383,7 +383,8 @@ impl Pool {
         life.own_loop = ready.own_loop;
         let blind = ready.blind.filter(|_| life.blind.is_none());
         life.blind = blind.clone().or(life.blind.take());
-        if life.own_loop && life.hang_at.is_none() {
+        life.jobs = ready.jobs || ready.own_loop;
+        if life.jobs && life.hang_at.is_none() {
             life.hang_at = hang_timeout.map(|timeout| now + timeout);
         }
         let first = !life.ready;
@@ -454,9 +455,10 @@ impl Pool {
 
     /// Its reply came back.
     pub fn idle(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
+        let hang_timeout = self.config.hang_timeout;
         let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
         life.served += 1;
-        life.hang_at = None;
+        life.hang_at = hang_timeout.filter(|_| life.jobs).map(|timeout| now + timeout);
         if let Some(limit) = life.max_requests.filter(|limit| life.served >= *limit) {
             life.due.get_or_insert(Why::MaxRequests(limit));
         }

@@ -148,12 +148,7 @@ impl Worker {
             Some((doing, None)) => doing.word.name().to_owned(),
             None => "busy".to_owned(),
         };
-        Look {
-            quiet,
-            overdue,
-            doing,
-            spared: facts.is_stopped() || facts.tracer != 0,
-        }
+        Look { quiet, overdue, doing, spared: facts.is_stopped() || facts.tracer != 0 }
     }
 
     /// Its memory in bytes; `None`: it has ended.

@@ -68,11 +68,11 @@ a place
 bool(true)
 string(0) ""
 int(0)
-out: RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null to wait as long as it takes
-out: RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null to wait as long as it takes
+out: RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null for hang_timeout
+out: RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null for hang_timeout
 out: TypeError: RustDaemon\Worker::busy(): Argument #1 ($what) must be of type string, array given
 exit 0
-RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null to wait as long as it takes
-RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null to wait as long as it takes
+RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null for hang_timeout
+RustDaemon\Exception\InvalidArgument: deadline: must be a number of seconds from 0.0, or null for hang_timeout
 TypeError: RustDaemon\Worker::busy(): Argument #1 ($what) must be of type string, array given
 exit 0

@@ -1,5 +1,5 @@
 --TEST--
-Drain ends run() after the request before it; tick() returns false
+Drain ends run() after the request before it; the next tick() returns false
 --EXTENSIONS--
 rustdaemon
 ffi
@@ -27,5 +27,5 @@ $sidecar->end();
 --EXPECT--
 data "a"
 data "b"
-out: [true,false] true
+out: [true,true,false] true
 exit 0

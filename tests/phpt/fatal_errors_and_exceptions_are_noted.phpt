@@ -31,6 +31,12 @@ end_of('nobody();');
 end_of('set_error_handler(fn () => true); trigger_error("handled", E_USER_ERROR); exit(2);');
 end_of('trigger_error("not handled", E_USER_ERROR);');
 end_of('throw new class("nameless") extends Exception { };');
+end_of('class Lazy extends Exception {
+    public function __construct() { parent::__construct("eager"); unset($this->message, $this->line); }
+    public function __get($name) { exit(9); }
+    public function __isset($name) { exit(9); }
+}
+try { throw new Lazy; } catch (Lazy) { } exit(2);');
 ?>
 --EXPECT--
 exit 0
@@ -60,3 +66,6 @@ exit 255
 exit 255
   fatal: SCRIPT | 3 |  | Uncaught Exception@anonymous: nameless in SCRIPT:3
   thrown: SCRIPT | 3 | Exception@anonymous | nameless
+exit 2
+  fatal: none
+  thrown: SCRIPT | 0 | Lazy | 

@@ -1,5 +1,5 @@
 --TEST--
-tick() between busy() and idle() leaves the job in hand, also after a request; run() ends it
+tick() between busy() and idle() leaves the job in hand, also after a request, and the sidecar hears of jobs; run() ends it
 --EXTENSIONS--
 rustdaemon
 ffi
@@ -8,8 +8,19 @@ ffi
 require __DIR__ . '/include/sidecar.php';
 $sidecar = Sidecar::serve(<<<'PHP'
     $worker = RustDaemon\Worker::install();
-    $worker->expose('label', fn () => $worker->busy('another text'));
-    $worker->expose('nothing', fn () => 0);
+    $served = 0;
+    $worker->expose('label', function () use ($worker, &$served) {
+        $worker->busy('another text');
+        $served++;
+    });
+    $worker->expose('nothing', function () use (&$served) {
+        $served++;
+    });
+    $serve = function (int $until) use ($worker, &$served): void {
+        while ($served < $until) {
+            $worker->tick(null);
+        }
+    };
     $step = function () use ($argv): void {
         touch($argv[0] . '.step');
         while (file_exists($argv[0] . '.step')) {
@@ -20,11 +31,10 @@ $sidecar = Sidecar::serve(<<<'PHP'
     $worker->busy('import', 600.0);
     $worker->tick(0.0);
     $step();
-    $worker->tick(null);
-    $worker->tick(null);
+    $serve(2);
     $step();
     $worker->idle();
-    $worker->tick(null);
+    $serve(3);
     $step();
     $worker->busy('forgotten');
     $worker->run();
@@ -36,7 +46,7 @@ $look = function () use ($sidecar, $step): void {
     echo json_encode([$life['phase'], $life['what'], $life['deadline'] > $life['busySince'] + 500e9]), "\n";
     unlink($step);
 };
-$sidecar->ready();
+echo json_encode($sidecar->readyFrame()['jobs'] ?? null), ' ', json_encode($sidecar->readyFrame()['jobs'] ?? null), "\n";
 $look();
 echo $sidecar->call('label', '[]'), ' ', $sidecar->call('nothing', '[]'), "\n";
 $look();
@@ -48,9 +58,10 @@ $sidecar->drain();
 $sidecar->end();
 ?>
 --EXPECT--
+null true
 [4,"import",true]
-data null data 0
+data null data null
 [4,"import",true]
-data 0
+data null
 [1,"nothing",false]
-data 0 exit 0
+data null exit 0

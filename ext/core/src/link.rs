@@ -391,6 +391,9 @@ pub struct Ready {
     /// It runs a loop of its own and has not entered `run()` or `tick()`: it reads no requests.
     #[serde(default)]
     pub own_loop: bool,
+    /// It has said `busy()`, and may be busy without a request between two `tick()`s.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub jobs: bool,
     /// One sentence: why it cannot be told whether this worker hangs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind: Option<String>,
@@ -683,7 +686,7 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&bytes);
         assert_eq!(decoder.next_frame().unwrap().unwrap().kind, Kind::Pause);
-        let ready = Ready { methods: Vec::new(), own_loop: true, blind: Some("x".into()) };
+        let ready = Ready { methods: Vec::new(), own_loop: true, jobs: true, blind: Some("x".into()) };
         let golden = r#"{"methods":[],"own_loop":true,"blind":"x"}"#;
         assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
         assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);

@@ -10,7 +10,6 @@ use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ce};
 
-use super::call::Slot;
 use super::globals;
 
 unsafe extern "C" {
@@ -179,35 +178,31 @@ impl std::fmt::Display for Thrown {
 /// Reads the exception in flight.
 pub fn thrown() -> Option<Thrown> {
     // SAFETY: null or a live object, which stays in flight.
-    let object = unsafe { (*globals()).exception.as_mut() }?;
+    let object = unsafe { (*globals()).exception.as_ref() }?;
     let is_exception = object.instance_of(ce::exception());
     let base = if is_exception { ce::exception() } else { ce::error() };
     let text = |name: &str| {
-        let mut scratch = Slot::new();
-        let value = property(base, object, name, scratch.value());
-        value.and_then(Zval::zend_str).map(|text| text.as_bytes().to_vec()).unwrap_or_default()
+        property(base, object, name).and_then(Zval::zend_str).map(|text| text.as_bytes().to_vec())
     };
-    let mut scratch = Slot::new();
-    let line = property(base, object, "line", scratch.value()).and_then(Zval::long).unwrap_or_default();
-    let trace = property(base, object, "trace", scratch.value()).and_then(Zval::array);
+    let line = property(base, object, "line").and_then(Zval::long).unwrap_or_default();
+    let trace = property(base, object, "trace").and_then(Zval::array);
     let frame = |index: i64| trace.and_then(|trace| trace.get_index(index)).and_then(Zval::array);
     let caller = frame(1).and_then(|frame| frame.get("class")).and_then(Zval::zend_str);
     let by_callee = frame(0).is_some_and(|frame| frame.get("file").is_none())
         && caller.is_some_and(|class| class.as_bytes() == b"RustDaemon\\Worker");
     // SAFETY: a live object has a class, and a class a name.
     let class = unsafe { (*(*object.ce).name).as_bytes().to_vec() };
-    Some(Thrown { class, message: text("message"), file: text("file"), line, by_callee })
+    let (message, file) = (text("message").unwrap_or_default(), text("file").unwrap_or_default());
+    Some(Thrown { class, message, file, line, by_callee })
 }
 
 /// Class, message, file and line of an exception, for as long as the call takes. Calls no PHP, allocates nothing.
 pub(super) fn describe<R>(object: &ZendObject, tell: impl FnOnce(&[u8], &[u8], &[u8], i64) -> R) -> R {
     let is_exception = object.instance_of(ce::exception());
     let base = if is_exception { ce::exception() } else { ce::error() };
-    let mut scratches = [Slot::new(), Slot::new(), Slot::new()];
-    let [message, file, line] = &mut scratches;
-    let message = property(base, object, "message", message.value()).and_then(Zval::zend_str);
-    let file = property(base, object, "file", file.value()).and_then(Zval::zend_str);
-    let line = property(base, object, "line", line.value()).and_then(Zval::long).unwrap_or_default();
+    let message = property(base, object, "message").and_then(Zval::zend_str);
+    let file = property(base, object, "file").and_then(Zval::zend_str);
+    let line = property(base, object, "line").and_then(Zval::long).unwrap_or_default();
     let text = |text: Option<&ZendStr>| text.map(|text| std::ptr::from_ref(text.as_bytes()));
     let (message, file) = (text(message), text(file));
     // SAFETY: strings that the exception holds, which lives as long as this call; a live object has a class, and a class
@@ -219,16 +214,17 @@ pub(super) fn describe<R>(object: &ZendObject, tell: impl FnOnce(&[u8], &[u8], &
     }
 }
 
-fn property<'a>(
-    base: &ClassEntry,
-    object: &'a ZendObject,
-    name: &str,
-    scratch: &'a mut Zval,
-) -> Option<&'a Zval> {
-    let (scope, object) = (std::ptr::from_ref(base).cast_mut(), std::ptr::from_ref(object).cast_mut());
-    // SAFETY: a declared property of `base`, of which the object is an instance: no `__get` is called.
+/// A declared property of `base`, of which the object is an instance, read from its place in the object: a script that has
+/// unset it has its `__get` called by every other way.
+fn property<'a>(base: &ClassEntry, object: &'a ZendObject, name: &str) -> Option<&'a Zval> {
+    let object = std::ptr::from_ref(object);
+    // SAFETY: the table of a class holds pointers to its properties' descriptions; the place of one that is not static is
+    // an offset in bytes into every instance of the class and of those that extend it.
     unsafe {
-        ffi::zend_read_property(scope, object, name.as_ptr().cast(), name.len(), true, scratch).as_ref()
+        let found =
+            ffi::zend_hash_str_find(&raw const base.properties_info, name.as_ptr().cast(), name.len());
+        let description = found.as_ref()?.value.ptr.cast::<ffi::zend_property_info>().as_ref()?;
+        object.cast::<u8>().add(description.offset as usize).cast::<Zval>().as_ref()
     }
     .map(Zval::dereference)
 }

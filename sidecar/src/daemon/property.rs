@@ -273,8 +273,11 @@ impl World {
                     let method =
                         |name: &str| Method { name: name.into(), description: None, idempotent: false };
                     let methods = vec![method("m"), method(&format!("m{}", worker.pool()))];
-                    let own_loop = self.pick(8) == 0;
-                    self.happens(Event::Ready { worker, ready: Ready { methods, own_loop, blind: None } });
+                    let (own_loop, jobs) = (self.pick(8) == 0, self.pick(8) == 0);
+                    self.happens(Event::Ready {
+                        worker,
+                        ready: Ready { methods, own_loop, jobs, blind: None },
+                    });
                 }
             }
             8..13 => {

@@ -611,6 +611,20 @@ fn who_hangs_is_reported_once_or_restarted() {
 }
 
 #[test]
+fn who_has_jobs_is_looked_at_between_requests_as_well() {
+    let (mut scene, worker) = single(|_| {});
+    assert_eq!(scene.pool.next_deadline(), None, "nothing is in hand without a request");
+    scene.pool.ready(scene.now, worker, Ready { jobs: true, ..Ready::default() });
+    for _ in 0..2 {
+        assert_eq!(Scene::deeds(scene.tick_at(scene.now + 60 * SECOND)), [Order::Observe(worker)]);
+        assert!(!scene.pool.observed(scene.now, worker, &look(60, false)).is_empty());
+    }
+    scene.pool.busy(scene.now, worker, scene.now + 30 * SECOND);
+    scene.pool.idle(scene.now, worker);
+    assert_eq!(scene.pool.next_deadline(), Some(scene.now + 60 * SECOND));
+}
+
+#[test]
 fn nobody_is_ended_while_frozen_or_under_a_debugger() {
     let (mut scene, worker) = single(|config| config.hang_action = HangAction::Restart);
     scene.pool.busy(scene.now, worker, scene.now + 300 * SECOND);

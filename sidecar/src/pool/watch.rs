@@ -58,7 +58,7 @@ impl Pool {
             life.hang_told = false;
             return Vec::new();
         }
-        if !life.own_loop {
+        if !life.jobs {
             life.hang_at = None; // the next request is another matter
         }
         if std::mem::replace(&mut life.hang_told, true) && !restart {

@@ -323,7 +323,7 @@ impl Worker {
         let methods = names.into_iter().map(method).collect();
         let own_loop = arguments.own_loop;
         self.page.idle(if own_loop { Phase::OwnIdle } else { Phase::Idle });
-        self.say(Kind::Ready, &link::json(&Ready { methods, own_loop, blind: None }))
+        self.say(Kind::Ready, &link::json(&Ready { methods, own_loop, ..Ready::default() }))
     }
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
