@@ -20,7 +20,7 @@ use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::link::{Frame, Kind, Method};
 use rustdaemon_core::settings::{self, DEFAULT_MODE};
 use rustdaemon_core::slot::{Call, Phase, SlotPage};
-use rustdaemon_core::{pulse, sys};
+use rustdaemon_core::{pulse, signal, sys};
 
 use crate::dispatch;
 use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot, interrupt};
@@ -774,8 +774,11 @@ fn turn(deadline: Option<Duration>) -> Turn {
                 if !interrupt::pending() {
                     continue;
                 }
+                // A beat that fell between the last look and this wait: nobody's handler, nothing has changed.
+                let only_asked = pulse::asked() && !signal::waiting();
                 interrupt::run();
                 match engine::pending() {
+                    Pending::Nothing if only_asked => {}
                     Pending::Nothing if supervision::with(|state| state.stopping()) => {}
                     Pending::Nothing => return Turn::Interrupted,
                     Pending::Exception | Pending::Leaving => return Turn::Leave,

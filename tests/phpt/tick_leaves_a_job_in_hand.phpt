@@ -22,7 +22,7 @@ $sidecar = Sidecar::serve(<<<'PHP'
         }
     };
     $step = function () use ($argv): void {
-        touch($argv[0] . '.step');
+        fclose(fopen($argv[0] . '.step', 'x')); // in one step: touch() would come back to it
         while (file_exists($argv[0] . '.step')) {
             usleep(500);
         }

@@ -686,8 +686,12 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&bytes);
         assert_eq!(decoder.next_frame().unwrap().unwrap().kind, Kind::Pause);
-        let ready = Ready { methods: Vec::new(), own_loop: true, jobs: true, blind: Some("x".into()) };
+        let ready = Ready { methods: Vec::new(), own_loop: true, jobs: false, blind: Some("x".into()) };
         let golden = r#"{"methods":[],"own_loop":true,"blind":"x"}"#;
+        assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
+        assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);
+        let ready = Ready { jobs: true, blind: None, ..ready };
+        let golden = r#"{"methods":[],"own_loop":true,"jobs":true}"#;
         assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
         assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);
         let predecessor = ExitReason { reason: "oom".into(), code: Some(255), ..ExitReason::default() };

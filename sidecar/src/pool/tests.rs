@@ -615,9 +615,9 @@ fn who_has_jobs_is_looked_at_between_requests_as_well() {
     let (mut scene, worker) = single(|_| {});
     assert_eq!(scene.pool.next_deadline(), None, "nothing is in hand without a request");
     scene.pool.ready(scene.now, worker, Ready { jobs: true, ..Ready::default() });
-    for _ in 0..2 {
+    for told in [1, 0] {
         assert_eq!(Scene::deeds(scene.tick_at(scene.now + 60 * SECOND)), [Order::Observe(worker)]);
-        assert!(!scene.pool.observed(scene.now, worker, &look(60, false)).is_empty());
+        assert_eq!(scene.pool.observed(scene.now, worker, &look(60, false)).len(), told, "said once");
     }
     scene.pool.busy(scene.now, worker, scene.now + 30 * SECOND);
     scene.pool.idle(scene.now, worker);
