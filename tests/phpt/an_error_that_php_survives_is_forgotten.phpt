@@ -13,7 +13,7 @@ file_put_contents($bad, '<?php class A { function x() {} function x() {} }');
 $code = "\$bad = '$bad';\n" . <<<'PHP'
     $worker = RustDaemon\Worker::install();
     $step = function () use ($argv): void {
-        touch($argv[0] . '.step');
+        fclose(fopen($argv[0] . '.step', 'x')); // in one step
         while (file_exists($argv[0] . '.step')) {
             usleep(500);
         }
