@@ -3,8 +3,6 @@
 //! Sources: php-src Zend/zend_exceptions.c, Zend/zend_objects.c (`zend_objects_destroy_object`),
 //! ext/spl/spl_exceptions.h.
 
-use std::sync::OnceLock;
-
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
@@ -139,7 +137,7 @@ unsafe fn release_object(object: *mut ZendObject) {
 /// waits for the next interrupt; before, it was a longjmp.
 #[cfg(delayed_oom)]
 pub fn out_of_memory() -> bool {
-    static KNOWN: OnceLock<bool> = OnceLock::new();
+    static KNOWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     // An older PHP with the same build ID has no such field.
     // SAFETY: looks a symbol up by name.
     let known = || unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"zend_handle_delayed_oom".as_ptr()).is_null() };
