@@ -1,0 +1,296 @@
+//! Workers and requests together: events in, actions out, with a simulated clock.
+
+use std::time::Duration;
+
+use rustdaemon_core::link::Method;
+use rustdaemon_core::sys::ExitStatus;
+
+use super::*;
+use crate::config::{HangAction, PoolConfig};
+
+const CLIENT: ClientId = ClientId(1);
+
+struct Scene {
+    daemon: Daemon,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut PoolConfig)) -> Self {
+        let mut pool = PoolConfig::new("opcua", vec!["php".into()]);
+        change(&mut pool);
+        let config = Config { socket: "/run/x.sock".into(), pools: vec![pool], ..Config::default() };
+        let now = Instant::now();
+        let mut scene = Self { daemon: Daemon::new(now, config, 1), now };
+        scene.on(Event::Start);
+        scene
+    }
+
+    /// With the pool's first worker ready to serve `m`.
+    fn ready(change: impl FnOnce(&mut PoolConfig)) -> Self {
+        let mut scene = Self::new(change);
+        scene.make_ready(WorkerId(1));
+        scene
+    }
+
+    fn make_ready(&mut self, worker: WorkerId) -> String {
+        self.on(Event::Spawned { worker, pid: 7 });
+        let hello = Hello { lowest: 1, highest: 1, ..Hello::default() };
+        self.on(Event::Hello { worker, hello });
+        let methods = vec![Method { name: "m".into(), description: None, idempotent: false }];
+        self.on(Event::Ready { worker, ready: Ready { methods, ..Ready::default() } })
+    }
+
+    /// What is done about an event, one word each; answers as they are written.
+    fn on(&mut self, event: Event) -> String {
+        let actions = self.daemon.on(self.now, event);
+        let words = actions.iter().filter_map(|action| match action {
+            Action::Answer { line, .. } => {
+                Some(String::from_utf8_lossy(line).trim_end().replace("\"id\":1,\"t\":\"res\",", ""))
+            }
+            Action::Send { worker, .. } => Some(format!("send {}", worker.0)),
+            Action::Report { status, .. } => Some(format!("report {}", status.state)),
+            Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
+            Action::Exit(code) => Some(if *code == 0 { "exit".into() } else { format!("exit {code}") }),
+            Action::Worker(Order::Say(..)) => None,
+            Action::Worker(order) => Some(format!("{order:?}").split([' ', '(']).next()?.to_lowercase()),
+        });
+        words.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Time passes, and every timer is on time.
+    fn pass(&mut self, time: Duration) -> String {
+        let until = self.now + time;
+        let mut words = Vec::new();
+        while let Some(at) = self.daemon.next_deadline().filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            words.push(self.on(Event::Deadline));
+        }
+        self.now = until;
+        words.retain(|word| !word.is_empty());
+        words.join("; ")
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        let request = dialect::parse(line.as_bytes()).unwrap();
+        self.on(Event::Request { client: CLIENT, request, may_control: true, unix_time: 1.5 })
+    }
+
+    fn call(&mut self, method: &str) -> String {
+        self.ask(&format!(r#"{{"id":1,"t":"req","method":"{method}","args":[]}}"#))
+    }
+
+    fn reply(&mut self, worker: u64, sequence: u64) -> String {
+        self.on(Event::Reply { worker: WorkerId(worker), sequence, outcome: Ok(b"42".to_vec()) })
+    }
+
+    /// The end of a worker that had begun all that it was sent.
+    fn exit(&mut self, worker: u64) -> String {
+        let begun = self.daemon.in_hand.get(&WorkerId(worker)).copied().unwrap_or(0);
+        self.exit_having_begun(worker, begun)
+    }
+
+    fn exit_having_begun(&mut self, worker: u64, begun: u64) -> String {
+        let status = ExitStatus::Signal { number: 9, core: false };
+        let exit = Box::new(Exit { begun, ..Exit::of(status) });
+        self.on(Event::Exited { worker: WorkerId(worker), exit })
+    }
+}
+
+#[test]
+fn a_request_goes_to_an_idle_worker_and_its_reply_back() {
+    let mut scene = Scene::ready(|_| {});
+    assert_eq!(scene.call("m"), "send 1");
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}"#);
+    assert_eq!(scene.ask(r#"{"command":"m"}"#), "send 1");
+    assert_eq!(scene.reply(1, 2), r#"{"success":true,"data":42}"#);
+}
+
+#[test]
+fn ping_and_status_need_no_worker() {
+    let mut scene = Scene::new(|_| {});
+    assert_eq!(scene.call("ping"), r#"{"ok":true,"data":{"status":"ok","sessions":0,"time":1.5}}"#);
+    assert_eq!(
+        scene.ask(r#"{"command":"ping"}"#),
+        r#"{"success":true,"data":{"status":"ok","sessions":0,"time":1.5}}"#
+    );
+    assert_eq!(scene.call("daemon.status"), "report running");
+    assert!(scene.call("daemon.methods").contains(r#""name":"daemon.status""#));
+    assert!(scene.ask(r#"{"command":"daemon.status"}"#).contains("Unknown command: daemon.status"));
+}
+
+#[test]
+fn a_busy_workers_queue_is_served_in_order() {
+    let mut scene = Scene::ready(|config| config.queue = 2);
+    assert_eq!(scene.call("m"), "send 1");
+    assert_eq!((scene.call("m"), scene.call("m")), (String::new(), String::new()));
+    assert!(scene.call("m").contains(r#""class":"busy""#));
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}; send 1"#);
+    assert_eq!(scene.reply(1, 2), r#"{"ok":true,"data":42}; send 1"#);
+    assert_eq!(scene.reply(1, 3), r#"{"ok":true,"data":42}"#);
+}
+
+#[test]
+fn unknown_methods_wait_until_a_worker_was_ready_and_are_refused_from_then_on() {
+    let mut scene = Scene::new(|_| {});
+    assert_eq!((scene.call("m"), scene.call("x")), (String::new(), String::new()));
+    let unknown = r#"{"ok":false,"error":{"class":"unknown_method","message":"Unknown method: x"}}"#;
+    assert_eq!(scene.make_ready(WorkerId(1)), format!("{unknown}; send 1"));
+    assert_eq!(scene.call("x"), unknown);
+    assert_eq!(scene.exit(1).split("; ").last(), Some("spawn"));
+    assert_eq!(scene.call("x"), unknown, "also while no worker lives");
+    assert_eq!(scene.call("m"), "", "what the last generation offered waits");
+    assert_eq!(scene.make_ready(WorkerId(2)), "send 2");
+}
+
+#[test]
+fn reserved_names_never_reach_a_worker() {
+    let mut scene = Scene::new(|_| {});
+    assert!(scene.call("worker.nothing").contains("unknown_method"));
+    assert!(scene.ask(r#"{"command":"worker.pause"}"#).contains("unknown_command"));
+}
+
+#[test]
+fn a_workers_death_answers_what_it_had_and_only_that() {
+    let mut scene = Scene::ready(|_| {});
+    scene.call("m");
+    scene.call("m");
+    let died = scene.exit(1);
+    assert!(died.contains(r#""class":"worker_died""#) && died.contains("SIGKILL"), "{died}");
+    assert!(died.ends_with("; spawn"), "{died}");
+    assert_eq!(died.matches("ok").count(), 1, "the waiting one has no answer yet: {died}");
+    assert_eq!(scene.make_ready(WorkerId(2)), "send 2");
+    assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#);
+}
+
+#[test]
+fn what_was_sent_to_a_leaving_worker_and_not_begun_moves() {
+    let mut scene = Scene::ready(|config| config.workers = 2);
+    scene.call("m");
+    scene.reply(1, 1);
+    assert_eq!(scene.call("m"), "send 1", "it has ended already, but nobody knows yet");
+    assert_eq!(scene.exit_having_begun(1, 1), "spawn", "no answer yet");
+    assert_eq!(scene.make_ready(WorkerId(2)), "send 2");
+    assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#);
+    assert_eq!(scene.call("m"), "send 2");
+    assert_eq!(scene.make_ready(WorkerId(3)), "");
+    assert_eq!(scene.exit_having_begun(2, 2), "spawn; send 3", "an idle one takes it at once");
+    scene.on(Event::Stop);
+    assert!(scene.exit_having_begun(3, 0).contains("shutting_down"), "a stop answers it");
+}
+
+#[test]
+fn a_reply_written_before_the_death_counts() {
+    let mut scene = Scene::ready(|_| {});
+    scene.call("m");
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}"#);
+    assert_eq!(scene.exit(1), "spawn");
+}
+
+#[test]
+fn a_deadline_answers_once_and_leaves_the_worker_alone() {
+    let mut scene = Scene::ready(|_| {});
+    scene.call("m");
+    scene.call("m");
+    scene.now += Duration::from_secs(30);
+    let expired = scene.on(Event::Deadline);
+    assert_eq!(expired.matches("deadline_exceeded").count(), 2, "{expired}");
+    assert!(expired.contains("may have been executed") && expired.contains("was not started"), "{expired}");
+    assert_eq!(scene.call("m"), "", "the worker is still busy");
+    assert_eq!(scene.reply(1, 1), "send 1", "the late reply is dropped, the worker is free");
+}
+
+#[test]
+fn a_machine_that_stood_still_ends_nobody() {
+    let mut scene = Scene::ready(|config| config.hang_action = HangAction::Restart);
+    scene.call("m");
+    let hour = Duration::from_secs(3600);
+    scene.now += hour;
+    scene.on(Event::StoodStill(hour));
+    assert_eq!(scene.on(Event::Deadline), "", "neither the request nor the worker");
+    assert_eq!(scene.pass(Duration::from_secs(29)), "", "all deadlines have moved");
+    assert!(scene.pass(Duration::from_secs(1)).contains("deadline_exceeded"));
+    assert_eq!(scene.pass(Duration::from_secs(30)), "observe");
+    scene.on(Event::Stop);
+    scene.now += hour;
+    scene.on(Event::StoodStill(hour));
+    assert_eq!(scene.on(Event::Deadline), "", "it has its whole budget");
+    assert_eq!(scene.pass(Duration::from_secs(6)), "terminate");
+}
+
+#[test]
+fn a_request_that_met_only_crashes_is_told_so() {
+    let mut scene = Scene::new(|_| {});
+    scene.call("m");
+    let mut expired = String::new();
+    for _ in 0..300 {
+        (1..12).for_each(|worker| drop(scene.exit(worker)));
+        expired += &scene.pass(Duration::from_millis(100));
+    }
+    let told = "(opcua#0 is parked, its last worker: killed by SIGKILL from outside); the request was not";
+    assert!(expired.contains(told), "{expired}");
+}
+
+#[test]
+fn a_reply_to_something_else_does_not_free_the_worker() {
+    let mut scene = Scene::ready(|_| {});
+    scene.call("m");
+    scene.call("m");
+    assert_eq!(scene.reply(1, 2), "", "that one waits; it is not this worker's");
+    assert_eq!(scene.reply(1, 99), "");
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}; send 1"#);
+}
+
+#[test]
+fn stop_answers_the_queue_drains_and_exits() {
+    let mut scene = Scene::ready(|_| {});
+    scene.call("m");
+    scene.call("m");
+    let stop = scene.on(Event::Stop);
+    assert!(stop.starts_with("drain; ") && stop.contains("shutting_down"), "{stop}");
+    assert!(scene.call("m").contains("shutting_down"));
+    assert!(scene.call("ping").contains(r#""status":"ok""#));
+    assert_eq!(scene.call("daemon.status"), "report stopping");
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}"#, "what was started is finished");
+    assert_eq!(scene.exit(1), "exit");
+}
+
+#[test]
+fn stop_before_anything_lives_exits_at_once() {
+    let mut scene = Scene::new(|_| {});
+    scene.on(Event::SpawnFailed { worker: WorkerId(1), why: "x".into() });
+    scene.on(Event::SpawnFailed { worker: WorkerId(2), why: "x".into() });
+    scene.call("m");
+    let stop = scene.on(Event::Stop);
+    assert!(stop.contains("shutting_down") && stop.ends_with("exit"), "{stop}");
+}
+
+#[test]
+fn stop_now_kills() {
+    let mut scene = Scene::ready(|_| {});
+    scene.on(Event::Stop);
+    assert_eq!(scene.on(Event::StopNow), "kill");
+}
+
+#[test]
+fn a_broken_link_ends_the_worker() {
+    let mut scene = Scene::ready(|_| {});
+    assert_eq!(scene.on(Event::LinkBroken { worker: WorkerId(1), why: "garbage".into() }), "kill");
+}
+
+#[test]
+fn work_goes_round() {
+    let mut scene = Scene::ready(|config| config.workers = 2);
+    scene.now += Duration::from_secs(1);
+    scene.make_ready(WorkerId(2));
+    assert_eq!(scene.call("m"), "send 1");
+    scene.now += Duration::from_secs(1);
+    scene.reply(1, 1);
+    assert_eq!(scene.call("m"), "send 2");
+}
+
+#[test]
+fn without_a_link_nothing_is_offered() {
+    let mut scene = Scene::new(|config| config.link = false);
+    assert!(scene.call("m").contains("unknown_method"));
+}
