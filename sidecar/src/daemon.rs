@@ -247,10 +247,9 @@ impl Daemon {
                 self.pools.iter_mut().for_each(|pool| pool.stood_still(now));
             }
             Event::Spawned { worker, pid } => {
-                self.with(&mut out, now, worker, |pool| {
+                if let Some(pool) = self.pool_of(worker) {
                     pool.spawned(now, worker, pid);
-                    Vec::new()
-                });
+                }
             }
             Event::SpawnFailed { worker, why } => {
                 self.with(&mut out, now, worker, |pool| pool.spawn_failed(now, worker, &why));
@@ -263,29 +262,26 @@ impl Daemon {
                 self.reply(&mut out, now, worker, sequence, outcome);
             }
             Event::Paused { worker, paused } => {
-                self.with(&mut out, now, worker, |pool| {
+                if let Some(pool) = self.pool_of(worker) {
                     pool.paused(now, worker, paused);
-                    Vec::new()
-                });
+                }
                 self.serve(&mut out, now, worker);
             }
             Event::Signalled { worker, signalled } => {
                 self.with(&mut out, now, worker, |pool| pool.signalled(worker, signalled));
             }
             Event::SignalsTaken { worker, signals } => {
-                self.with(&mut out, now, worker, |pool| {
+                if let Some(pool) = self.pool_of(worker) {
                     pool.signals_taken(worker, signals);
-                    Vec::new()
-                });
+                }
             }
             Event::LinkBroken { worker, why } => {
                 self.with(&mut out, now, worker, |pool| pool.broke_link(now, worker, &why));
             }
             Event::LinkEnded { worker } => {
-                self.with(&mut out, now, worker, |pool| {
+                if let Some(pool) = self.pool_of(worker) {
                     pool.link_ended(now, worker);
-                    Vec::new()
-                });
+                }
             }
             Event::Sampled { worker, bytes } => {
                 self.with(&mut out, now, worker, |pool| pool.sampled(now, worker, bytes));
@@ -366,6 +362,10 @@ impl Daemon {
         self.pools.iter().filter_map(Pool::next_deadline).chain(self.router.next_deadline()).min()
     }
 
+    fn pool_of(&mut self, worker: WorkerId) -> Option<&mut Pool> {
+        self.pools.get_mut(worker.pool())
+    }
+
     /// Lets a worker's pool do something.
     fn with(
         &mut self,
@@ -374,7 +374,7 @@ impl Daemon {
         worker: WorkerId,
         act: impl FnOnce(&mut Pool) -> Vec<Order>,
     ) {
-        if let Some(pool) = self.pools.get_mut(worker.pool()) {
+        if let Some(pool) = self.pool_of(worker) {
             let orders = act(pool);
             self.obey(out, now, worker.pool(), orders);
         }
@@ -564,7 +564,7 @@ impl Daemon {
         let dialect = request.address.dialect;
         match link::encode_request(&mut frame, sequence, dialect, &request.method, &request.args) {
             Ok(()) => {
-                if let Some(pool) = self.pools.get_mut(worker.pool()) {
+                if let Some(pool) = self.pool_of(worker) {
                     pool.busy(now, worker, deadline);
                 }
                 self.in_hand.insert(worker, sequence);

@@ -248,6 +248,12 @@ impl Life {
         self.state == State::Idle && self.linked && !self.own_loop
     }
 
+    /// Whether it offers a method.
+    #[must_use]
+    pub fn offers(&self, method: &str) -> bool {
+        self.methods.iter().any(|offered| offered.name == method)
+    }
+
     /// Whether an order to drain would be heard.
     #[must_use]
     pub fn listens(&self) -> bool {

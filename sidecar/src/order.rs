@@ -3,6 +3,8 @@
 //! # Rules
 //! Plain data: `pool` decides, `event_loop` does.
 
+use std::ffi::OsString;
+
 use log::Level;
 use rustdaemon_core::link::Go;
 
@@ -64,6 +66,8 @@ pub enum Moment {
 pub struct Hook {
     /// When.
     pub moment: Moment,
+    /// argv.
+    pub command: Vec<OsString>,
     /// The pool's name.
     pub pool: String,
     /// The worker's slot.

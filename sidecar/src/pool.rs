@@ -175,11 +175,19 @@ impl Pool {
 
     /// Its slots, by number.
     pub fn views(&self) -> impl Iterator<Item = View<'_>> {
-        self.slots.iter().map(|slot| {
-            let life = slot.current.or(slot.next).and_then(|worker| self.lives.get(&worker));
-            let (state, since) = life.map_or(slot.vacant, |life| (life.state, life.since));
-            View { state, since, slot, life }
-        })
+        self.slots.iter().map(|slot| self.view_of(slot))
+    }
+
+    /// One of its slots.
+    #[must_use]
+    pub fn view(&self, number: usize) -> Option<View<'_>> {
+        self.slots.get(number).map(|slot| self.view_of(slot))
+    }
+
+    fn view_of<'a>(&'a self, slot: &'a Slot) -> View<'a> {
+        let life = slot.current.or(slot.next).and_then(|worker| self.lives.get(&worker));
+        let (state, since) = life.map_or(slot.vacant, |life| (life.state, life.since));
+        View { state, since, slot, life }
     }
 
     /// Which release of the code its workers belong to.
@@ -233,7 +241,7 @@ impl Pool {
     /// An idle worker that offers `method`: the one idle longest, so that work goes round.
     #[must_use]
     pub fn idle_for(&self, method: &str) -> Option<WorkerId> {
-        let offering = self.free().filter(|life| life.methods.iter().any(|offered| offered.name == method));
+        let offering = self.free().filter(|life| life.offers(method));
         offering.min_by_key(|life| life.since).map(|life| life.worker)
     }
 
@@ -246,8 +254,7 @@ impl Pool {
     /// Whether an idle worker offers `method`.
     #[must_use]
     pub fn serves(&self, worker: WorkerId, method: &str) -> bool {
-        let mut one = self.free().filter(|life| life.worker == worker);
-        one.any(|life| life.methods.iter().any(|offered| offered.name == method))
+        self.free().any(|life| life.worker == worker && life.offers(method))
     }
 
     fn free(&self) -> impl Iterator<Item = &Life> {
@@ -659,6 +666,7 @@ impl Pool {
     fn advance(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
         let name = self.name_of(worker);
         let (budget, hang_timeout) = (self.config.stop_timeout, self.config.hang_timeout);
+        let singleton = self.is_singleton();
         let mut orders = Vec::new();
         let Some(life) = self.lives.get_mut(&worker) else { return orders };
         while let Some(phase) = life.step(now, budget) {
@@ -689,8 +697,7 @@ impl Pool {
                 }
             }
         }
-        let alone = self.config.workers == 1 && !self.config.overlap;
-        let blocks = |slot: &Slot| slot.next == Some(worker) || alone && slot.current == Some(worker);
+        let blocks = |slot: &Slot| slot.next == Some(worker) || singleton && slot.current == Some(worker);
         if self.deploy.is_some() && life.state == State::Unkillable && self.slots.iter().any(blocks) {
             let why = format!("{name} could not be ended even by KILL");
             orders.extend(self.fail_deploy(now, why, Vec::new(), None));

@@ -26,7 +26,7 @@ impl Facts {
     /// Reads them.
     #[must_use]
     pub fn of(pid: i32) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let status = status(pid);
         let events = cgroup(pid).and_then(|group| std::fs::read_to_string(group.join("cgroup.events")).ok());
         Self {
             is_frozen: events.as_deref().and_then(|events| number(events, "frozen")) == Some(1),
@@ -39,6 +39,16 @@ impl Facts {
     pub fn is_stopped(&self) -> bool {
         self.is_frozen || matches!(self.state, Some('T' | 't'))
     }
+}
+
+/// [`Facts::own_memory`] alone: no look at its control group.
+#[must_use]
+pub fn own_memory(pid: i32) -> Option<u64> {
+    parse(&status(pid)).own_memory
+}
+
+fn status(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
 }
 
 fn parse(status: &str) -> Facts {

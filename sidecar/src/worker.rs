@@ -23,7 +23,7 @@ use rustdaemon_core::slot::{Failure, Observation, SlotPage};
 use rustdaemon_core::sys;
 
 use crate::doing::{self, Doing, Texts};
-use crate::proc::Facts;
+use crate::proc::{self, Facts};
 use crate::process::{Process, Start};
 use crate::reason::{Look, Remains};
 
@@ -126,9 +126,18 @@ impl Worker {
     /// What it is doing: a word, one line for people, and for how long. `None`: nothing can be told.
     #[must_use]
     pub fn doing(&self) -> Option<(Doing, Option<String>)> {
+        let seen = self.link.as_ref().map(|link| link.page.observe());
+        self.judge(seen, &Facts::of(self.process.pid), sys::monotonic())
+    }
+
+    fn judge(
+        &self,
+        seen: Option<Observation>,
+        facts: &Facts,
+        now: Duration,
+    ) -> Option<(Doing, Option<String>)> {
         let page = self.link.as_ref().map(|link| &link.page);
-        let seen = page.map(SlotPage::observe);
-        let doing = doing::judge(seen.as_ref(), &Facts::of(self.process.pid), sys::monotonic())?;
+        let doing = doing::judge(seen.as_ref(), facts, now)?;
         let line = page.zip(seen).and_then(|(page, seen)| {
             let texts = Texts { what: page.what(), status: page.status(), place: page.place() };
             doing::say(&doing, &seen, &texts)
@@ -141,9 +150,9 @@ impl Worker {
     pub fn look(&self) -> Look {
         let facts = Facts::of(self.process.pid);
         let now = sys::monotonic();
-        let page = self.link.as_ref().map(|link| link.page.observe());
-        let (quiet, overdue) = page.map(|page| quiet(&page, now)).unwrap_or_default();
-        let doing = match self.doing() {
+        let seen = self.link.as_ref().map(|link| link.page.observe());
+        let (quiet, overdue) = seen.map(|page| quiet(&page, now)).unwrap_or_default();
+        let doing = match self.judge(seen, &facts, now) {
             Some((doing, Some(line))) => format!("{} {line}", doing.word.name()),
             Some((doing, None)) => doing.word.name().to_owned(),
             None => "busy".to_owned(),
@@ -154,7 +163,7 @@ impl Worker {
     /// Its memory in bytes; `None`: it has ended.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {
-        Facts::of(self.process.pid).own_memory
+        proc::own_memory(self.process.pid)
     }
 
     /// The fatal error and the last exception on its page.

@@ -67,10 +67,8 @@ impl Daemon {
                 let target = name.map(|pool| Target { pool, slot: None });
                 let chosen = self.places(target.as_ref())?;
                 let wanted = |(pool, slot, _): &(usize, usize, Option<WorkerId>)| {
-                    self.pools
-                        .get(*pool)
-                        .and_then(|pool| pool.views().nth(*slot))
-                        .is_some_and(|view| view.slot.wanted)
+                    let view = self.pools.get(*pool).and_then(|pool| pool.view(*slot));
+                    view.is_some_and(|view| view.slot.wanted)
                 };
                 if !chosen.iter().any(wanted) {
                     return Err("all its workers are stopped: start them instead".into());
@@ -213,8 +211,7 @@ impl Daemon {
                     }
                 }
                 Err((why, log)) => {
-                    let lines: String = log.iter().map(|line| format!("\n  {line}")).collect();
-                    let message = format!("{why}{lines}");
+                    let message = format!("{why}{}", below(log));
                     let said = Fault { class: "reload_refused".into(), message };
                     fault(out, task.client, &task.address, &Cause::Said(said));
                 }
@@ -253,12 +250,11 @@ impl Daemon {
         before: Option<WorkerId>,
     ) -> Result<bool, String> {
         let Some(pool) = self.pools.get(pool) else { return Ok(true) };
-        let Some(view) = pool.views().nth(slot) else { return Ok(true) };
+        let Some(view) = pool.view(slot) else { return Ok(true) };
         let name = format!("{}#{slot}", pool.config().name);
         let why = || {
             let Some(exit) = &view.slot.last_exit else { return String::new() };
-            let lines: String = exit.log.iter().map(|line| format!("\n  {line}")).collect();
-            format!(": {}{lines}", exit.message)
+            format!(": {}{}", exit.message, below(&exit.log))
         };
         match goal {
             Goal::Reloaded => Ok(false),
@@ -297,7 +293,7 @@ impl Daemon {
     fn told(&self, task: &Task) -> verbs::Told {
         let worker = |(pool, slot, _): &(usize, usize, Option<WorkerId>)| {
             let pool = self.pools.get(*pool)?;
-            let view = pool.views().nth(*slot)?;
+            let view = pool.view(*slot)?;
             Some(verbs::ToldWorker {
                 name: format!("{}#{slot}", pool.config().name),
                 state: view.state.word().to_owned(),
@@ -315,4 +311,9 @@ impl Daemon {
         let places = target.and_then(|target| self.places(target.as_ref()));
         places.map(|_| query).map_err(|sentence| fault("unknown_worker", sentence))
     }
+}
+
+/// Log lines below a sentence.
+fn below(log: &[String]) -> String {
+    log.iter().map(|line| format!("\n  {line}")).collect()
 }

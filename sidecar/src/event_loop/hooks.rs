@@ -69,11 +69,6 @@ impl EventLoop {
         let mut pools = self.config.pools.iter().enumerate();
         let found = pools.find(|(_, pool)| pool.name == hook.pool);
         let (number, pool) = found.ok_or(io::ErrorKind::NotFound)?;
-        let command = match hook.moment {
-            Moment::Ready => &pool.on_ready,
-            Moment::Exit => &pool.on_exit,
-            Moment::Parked => &pool.on_parked,
-        };
         let mut all = variables(pool)?;
         let told = [
             ("RUSTDAEMON_POOL", pool.name.clone()),
@@ -86,7 +81,7 @@ impl EventLoop {
         let slot = place(WorkerId::new(number, 0), u32::try_from(hook.slot).unwrap_or_default());
         let [stdout, stderr] = self.logs.open(id, name, pool)?;
         let start = Start {
-            command,
+            command: &hook.command,
             birth: &pool.birth,
             variables: &all,
             run: &format!("{}/{slot}", self.run),

@@ -80,8 +80,8 @@ impl Pool {
         }
         let Some(slot) = self.slots.get_mut(number) else { return orders };
         let log = reason.log.clone();
-        let was = (slot.current == Some(worker), slot.next == Some(worker));
-        if was.1 {
+        let is_current = slot.current == Some(worker);
+        if slot.next == Some(worker) {
             slot.next = None;
             orders.push(Order::Say(Level::Warn, told.clone()));
             orders.extend(self.fail_deploy(now, told, log, None));
@@ -93,7 +93,7 @@ impl Pool {
         }
         slot.last_exit = Some(Box::new(reason.clone()));
         slot.last_worker = Some(worker);
-        if !was.0 {
+        if !is_current {
             orders.push(Order::Say(Level::Info, told));
             return orders; // an old generation's
         }
@@ -195,8 +195,9 @@ impl Pool {
             Moment::Parked => &self.config.on_parked,
         };
         (!command.is_empty()).then(|| {
-            let (pool, reason) = (self.config.name.clone(), reason.to_owned());
-            Order::Hook(Box::new(Hook { moment, pool, slot, generation, reason }))
+            let (command, reason) = (command.clone(), reason.to_owned());
+            let pool = self.config.name.clone();
+            Order::Hook(Box::new(Hook { moment, command, pool, slot, generation, reason }))
         })
     }
 }
