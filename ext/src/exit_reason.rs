@@ -95,11 +95,7 @@ pub fn register() -> Result<()> {
         .flags(ClassFlags::Final | ClassFlags::NoDynamicProperties | ClassFlags::NotSerializable)
         .method(FunctionBuilder::new("__construct", construct), MethodFlags::Private)
         .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
-            for (name, of_type) in PROPERTIES {
-                engine::declare_readonly(class, name, of_type);
-            }
-            engine::make_handle_class(class);
+            engine::declare_value(class, arguments, &PROPERTIES);
             ENTRY.store(class, Ordering::Relaxed);
         })
         .register()

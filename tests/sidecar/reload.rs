@@ -1,13 +1,13 @@
 //! New generations: nothing is lost, and a broken release replaces nothing.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
-use rustdaemon_tests::{Builder, Sidecar, eventually, signal_if_with};
+use rustdaemon_tests::{Builder, Client, Gate, Sidecar, eventually, signal_if_with};
 use serde_json::{Value, json};
 
 use crate::config::{start, with_file};
@@ -293,15 +293,33 @@ fn a_release_that_is_not_there_is_refused() {
     }
 }
 
-#[test]
-fn a_second_reload_during_one_is_refused() {
-    let sidecar = up(deployed("workers = 2"));
+/// A reload whose first successor is held before it is ready: who asked for it, its gate, and the one that is held.
+fn held_reload(sidecar: &Sidecar) -> (Client, Gate, File) {
     let gate = sidecar.gate("gate");
     release(sidecar.directory(), "slow", &format!("exec FAKE --hold-before-ready {}", gate.path()));
     switch(sidecar.directory(), "slow");
     let mut operator = sidecar.client();
     operator.send("daemon.reload", json!([]));
     let held = gate.arrived();
+    (operator, gate, held)
+}
+
+/// The pool when its reload is over; whoever arrives at the gate till then passes.
+#[track_caller]
+fn reload_over(sidecar: &Sidecar, gate: &Gate) -> Value {
+    eventually("the reload is over", || {
+        drop(gate.try_arrived());
+        match sidecar.pool() {
+            pool if pool["reloading"] == false => Ok(pool),
+            pool => Err(pool.to_string()),
+        }
+    })
+}
+
+#[test]
+fn a_second_reload_during_one_is_refused() {
+    let sidecar = up(deployed("workers = 2"));
+    let (mut operator, gate, held) = held_reload(&sidecar);
     let pool = sidecar.pool();
     assert_eq!((&pool["generation"], &pool["reloading"]), (&json!(1), &json!(true)));
     let (class, message) = refused(sidecar.call("daemon.reload", json!([])));
@@ -315,14 +333,7 @@ fn a_second_reload_during_one_is_refused() {
     sidecar.wait_logged("no reload: a reload of app is under way", 1);
     assert_eq!(serving(&sidecar), "one", "until all of the new ones are ready");
     drop(held);
-    let told = eventually("both have passed", || {
-        drop(gate.try_arrived());
-        match sidecar.pool() {
-            pool if pool["reloading"] == false => Ok(pool),
-            pool => Err(pool.to_string()),
-        }
-    });
-    assert_eq!(told["generation"], 2);
+    assert_eq!(reload_over(&sidecar, &gate)["generation"], 2);
     assert_eq!(operator.receive().1, Ok(json!({"pools": [{"name": "app", "generation": 2}]})));
     assert_eq!(serving(&sidecar), "slow");
 }
@@ -395,12 +406,7 @@ fn a_singleton_that_fails_after_the_gate_follows_the_ordinary_rules() {
 #[test]
 fn a_reload_in_the_middle_of_a_stop_is_answered() {
     let mut sidecar = up(deployed("workers = 2"));
-    let gate = sidecar.gate("gate");
-    release(sidecar.directory(), "slow", &format!("exec FAKE --hold-before-ready {}", gate.path()));
-    switch(sidecar.directory(), "slow");
-    let mut operator = sidecar.client();
-    operator.send("daemon.reload", json!([]));
-    let held = gate.arrived();
+    let (mut operator, _gate, held) = held_reload(&sidecar);
     sidecar.signal(Signal::SIGTERM);
     let class = class(operator.receive().1);
     assert!(["reload_refused", "shutting_down"].contains(&class.as_str()), "{class}");
@@ -462,23 +468,12 @@ fn without_a_link_a_release_that_is_not_there_is_tried_until_it_is() {
 #[test]
 fn a_stop_of_one_worker_ends_a_reload() {
     let sidecar = up(deployed("workers = 2"));
-    let gate = sidecar.gate("gate");
-    release(sidecar.directory(), "slow", &format!("exec FAKE --hold-before-ready {}", gate.path()));
-    switch(sidecar.directory(), "slow");
-    let mut operator = sidecar.client();
-    operator.send("daemon.reload", json!([]));
-    let held = gate.arrived();
+    let (mut operator, gate, held) = held_reload(&sidecar);
     let mut other = sidecar.client();
     other.send("worker.stop", json!(["app#0"]));
     sidecar.wait_logged("app#0 ended (exit 0; stopped by an operator", 1);
     drop(held);
-    eventually("the reload has ended", || {
-        drop(gate.try_arrived());
-        match sidecar.pool() {
-            pool if pool["reloading"] == false => Ok(()),
-            pool => Err(pool.to_string()),
-        }
-    });
+    reload_over(&sidecar, &gate);
     assert_eq!(class(operator.receive().1), "reload_refused");
     assert_eq!(other.receive().1.unwrap()["workers"][0]["state"], "stopped");
     assert_eq!((serving(&sidecar), sidecar.pool()["generation"].clone()), ("one".into(), json!(1)));

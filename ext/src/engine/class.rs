@@ -216,8 +216,18 @@ pub struct Properties {
     next: *mut Zval,
 }
 
-/// A new object of a class made by [`make_handle_class`] whose properties are scalars or lists of them, still to be written. It
-/// cannot be part of a cycle, and the cycle collector passes it over.
+/// Declares a value class: these readonly properties in this order, and objects that only this extension makes. Call it
+/// from MINIT only.
+pub fn declare_value(class: &mut ClassEntry, arguments: ArgInfoTables, properties: &[(&str, PropertyType)]) {
+    keep_parameters(arguments);
+    for &(name, of_type) in properties {
+        declare_readonly(class, name, of_type);
+    }
+    make_handle_class(class);
+}
+
+/// A new object of a class declared by [`declare_value`] whose properties, scalars or lists of them, are still to be
+/// written. It cannot be part of a cycle, and the cycle collector passes it over.
 pub fn new_value(class: &'static ClassEntry) -> Properties {
     // SAFETY: an object whose table has a place for each declared property; see `create_handle`.
     unsafe {
