@@ -1,13 +1,13 @@
 //! Starting worker processes.
 //!
 //! # How it works
-//! Fork and execve from the sidecar's one thread. Each child has a process group of its own, /dev/null as stdin, an
+//! [`spawn`] from the sidecar's one thread: nothing of the sidecar is copied. Each child has a process group of its own, /dev/null as stdin, an
 //! empty signal mask, default dispositions, and of our descriptors only stdout, stderr and its link. It is known by
-//! its pidfd from its first moment: opened before anything could have reaped it.
+//! its pidfd, which is made with it.
 //!
 //! # Correct order
-//! Before the fork: whatever has to be looked up ([`Identity`]). After it, each as one step that can fail with one
-//! sentence: open files, oom_score_adj and nice with the sidecar's privileges; groups and user; umask and working
+//! Before the child is there: whatever has to be looked up ([`Identity`]). In it, each as one step that can fail with one
+//! sentence: stdin, stdout and stderr; open files, oom_score_adj and nice with the sidecar's privileges; groups and user; umask and working
 //! directory as that user (without `cwd`, the sidecar's own directory, with the sidecar's privileges: it does not have
 //! to be open to that user); last the signal that comes with the sidecar's death, because a change of user clears it.
 //! Then the child looks whether its parent is still there: it may have died before the signal was asked for.
@@ -17,17 +17,16 @@
 //! sidecar, and what it runs is told by the end of its link only. `user` needs no such wrapper.
 //!
 //! # Rules
-//! Between fork and execve only async-signal-safe calls. Decides nothing about restarts.
-//! Sources: signal-safety(7), execve(2), pidfd_open(2), prctl(2) PR_SET_PDEATHSIG, setresuid(2), proc(5) oom_score_adj.
+//! In the child system calls only, before its execve. Decides nothing about restarts.
+//! Sources: execve(2), prctl(2) PR_SET_PDEATHSIG, setresuid(2), proc(5) oom_score_adj.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use nix::fcntl::{OFlag, open};
@@ -35,8 +34,9 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{self, Pid};
+use nix::unistd::{self, Gid, Pid, Uid};
 use rustdaemon_core::link::{Ends, LINK_VARIABLE, RUN_VARIABLE, SOCKET_VARIABLE};
+use rustdaemon_core::spawn::{Failure, Program, spawn};
 use rustdaemon_core::sys::{self, ExitStatus};
 
 use crate::birth::Birth;
@@ -82,7 +82,7 @@ pub struct Start<'a> {
     /// For [`SOCKET_VARIABLE`].
     pub socket: &'a Path,
     /// Its stdout and stderr.
-    pub output: [Stdio; 2],
+    pub output: [OwnedFd; 2],
     /// The worker's ends of its link; closed here afterwards.
     pub ends: Option<Ends>,
 }
@@ -105,57 +105,39 @@ impl Process {
     /// One sentence: which step has failed, with which value. What pidfd_open(2) says.
     pub fn spawn(start: Start<'_>) -> io::Result<Self> {
         let Start { command, birth, variables, run, socket, output, ends } = start;
-        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let identity =
             Identity::of(birth.user.as_deref(), birth.group.as_deref()).map_err(io::Error::other)?;
-        let mut child = Command::new(program);
-        let [stdout, stderr] = output;
-        child.args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
-        child.envs(identity.variables.iter().map(|(name, value)| (name, value)));
+        let link = ends.as_ref().map(Ends::variable).transpose()?;
+        let own: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let mut environment: BTreeMap<&OsStr, &OsStr> =
+            own.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).collect();
+        environment
+            .extend(identity.variables.iter().map(|(name, value)| (OsStr::new(name), value.as_os_str())));
         if let Some(cwd) = &birth.cwd {
-            child.env("PWD", cwd); // a shell keeps the name by which it came: a `current` symlink stays one
+            // A shell keeps the name by which it came: a `current` symlink stays one.
+            environment.insert(OsStr::new("PWD"), cwd.as_os_str());
         }
-        child.envs(variables.iter().map(|(name, value)| (name, value)));
-        child.env(RUN_VARIABLE, run).env(SOCKET_VARIABLE, socket).env_remove(LINK_VARIABLE);
-        if let Some(ends) = &ends {
-            child.env(LINK_VARIABLE, ends.variable()?);
-        }
-        let report = sys::pipe()?;
-        let failed_step = report.read;
-        let plan = Plan::new(birth, identity, ends)?;
-        // SAFETY: the closure makes system calls only, and touches no lock and no allocator.
-        unsafe {
-            child.pre_exec(move || {
-                plan.apply().map_err(|(step, error)| {
-                    let _ = unistd::write(&report.write, &[step as u8]);
-                    error
-                })
-            });
-        }
-        let spawned = child.spawn();
-        drop(child); // and with it the last writing end of the report
-        let mut child = spawned.map_err(|error| {
-            let mut byte = [0];
-            let step = match unistd::read(&failed_step, &mut byte) {
-                Ok(1) => Step::ALL.into_iter().find(|step| byte == [*step as u8]),
-                _ => None,
-            };
-            let sentence = match step {
-                Some(step) => step.sentence(birth, &error),
-                None => format!("cannot execute {}: {error}", program.to_string_lossy()),
-            };
-            io::Error::new(error.kind(), sentence)
-        })?;
-        let pid = i32::try_from(child.id()).map_err(|_| io::ErrorKind::InvalidData)?;
-        match sys::pidfd_open(pid) {
-            Ok(pidfd) => Ok(Self { pid, pidfd }),
-            Err(error) => {
-                // Nobody could watch it: it must not live.
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+        environment.extend(variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
+        environment.insert(OsStr::new(RUN_VARIABLE), OsStr::new(run));
+        environment.insert(OsStr::new(SOCKET_VARIABLE), socket.as_os_str());
+        match &link {
+            Some(link) => environment.insert(OsStr::new(LINK_VARIABLE), OsStr::new(link)),
+            None => environment.remove(OsStr::new(LINK_VARIABLE)),
+        };
+        let program = Program::new(command, environment.into_iter())?;
+        let plan = Plan::new(birth, identity, output, ends)?;
+        // SAFETY: `apply` makes system calls only, and touches no lock and no allocator.
+        let spawned = unsafe { spawn(&program, &|| plan.apply()) };
+        spawned
+            .map_err(|failure| {
+                let (sentence, error) = match failure {
+                    Failure::Clone(error) => (format!("no process can be made: {error}"), error),
+                    Failure::Prepare((step, error)) => (step.sentence(birth, &error), error),
+                    Failure::Execute(error) => (not_executed(command, &error), error),
+                };
+                io::Error::new(error.kind(), sentence)
+            })
+            .map(|child| Self { pid: child.pid, pidfd: child.pidfd })
     }
 
     /// Sends a signal to exactly this process.
@@ -181,13 +163,25 @@ impl Process {
     }
 }
 
-/// What is done between fork and execve, in the order of [`Step::ALL`].
+fn not_executed(command: &[OsString], error: &io::Error) -> String {
+    let program = command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+    let what_to_do = match error.raw_os_error() {
+        Some(libc::ENOEXEC) => "; a script needs a first line such as #!/bin/sh",
+        _ => "",
+    };
+    format!("cannot execute {program}: {error}{what_to_do}")
+}
+
+/// What is done in the child before its execve, in the order of [`Step`].
 struct Plan {
+    output: [OwnedFd; 2],
     open_files: Option<(u64, u64)>,
     oom_score_adj: Option<CString>,
     nice: Option<i32>,
     directory: Option<&'static CStr>,
-    identity: Identity,
+    groups: Option<Vec<libc::gid_t>>,
+    gid: Option<libc::gid_t>,
+    uid: Option<libc::uid_t>,
     umask: Option<Mode>,
     cwd: Option<CString>,
     sidecar: Pid,
@@ -196,8 +190,8 @@ struct Plan {
 
 /// What can fail there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 enum Step {
+    Standard,
     OpenFiles,
     OomScoreAdj,
     Nice,
@@ -210,11 +204,12 @@ enum Step {
 }
 
 impl Plan {
-    fn new(birth: &Birth, identity: Identity, ends: Option<Ends>) -> io::Result<Self> {
+    fn new(birth: &Birth, identity: Identity, output: [OwnedFd; 2], ends: Option<Ends>) -> io::Result<Self> {
         let origin = ORIGIN.get();
         let cwd = birth.cwd.as_ref().map(|path| CString::new(path.as_os_str().as_bytes())).transpose()?;
         let oom_score_adj = birth.oom_score_adj.map(|value| CString::new(value.to_string())).transpose()?;
         Ok(Self {
+            output,
             open_files: birth
                 .limit_nofile
                 .map(|limit| (limit, limit))
@@ -222,7 +217,9 @@ impl Plan {
             oom_score_adj,
             nice: birth.nice,
             directory: origin.and_then(|origin| origin.directory.as_deref()).filter(|_| cwd.is_none()),
-            identity,
+            groups: identity.groups.map(|groups| groups.into_iter().map(Gid::as_raw).collect()),
+            gid: identity.gid.map(Gid::as_raw),
+            uid: identity.uid.map(Uid::as_raw),
             umask: birth.umask.map(Mode::from_bits_truncate),
             cwd,
             sidecar: unistd::getpid(),
@@ -231,9 +228,16 @@ impl Plan {
     }
 
     /// # Signal safety
-    /// System calls only: runs between `fork` and `execve`.
+    /// System calls only: runs in the child, which still works in the sidecar's memory.
     fn apply(&self) -> Result<(), (Step, io::Error)> {
         let at = |step: Step| move |error: nix::errno::Errno| (step, io::Error::from(error));
+        let sys_at = |step: Step| move |error: io::Error| (step, error);
+        unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(at(Step::Standard))?;
+        let nothing = open(c"/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+        let nothing = nothing.map_err(at(Step::Standard))?;
+        for (fd, number) in [&nothing, &self.output[0], &self.output[1]].into_iter().zip(0..) {
+            sys::pass_as(fd.as_fd(), number).map_err(sys_at(Step::Standard))?;
+        }
         if let Some((soft, hard)) = self.open_files {
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(at(Step::OpenFiles))?;
         }
@@ -241,19 +245,19 @@ impl Plan {
             write_file(c"/proc/self/oom_score_adj", value.to_bytes()).map_err(at(Step::OomScoreAdj))?;
         }
         if let Some(nice) = self.nice {
-            sys::set_nice(nice).map_err(|error| (Step::Nice, error))?;
+            sys::set_nice(nice).map_err(sys_at(Step::Nice))?;
         }
         if let Some(directory) = self.directory {
             let _ = unistd::chdir(directory); // renamed or removed: it stays where the sidecar is
         }
-        if let Some(groups) = &self.identity.groups {
-            unistd::setgroups(groups).map_err(at(Step::Group))?;
+        if let Some(groups) = &self.groups {
+            sys::set_groups(groups).map_err(sys_at(Step::Group))?;
         }
-        if let Some(gid) = self.identity.gid {
-            unistd::setresgid(gid, gid, gid).map_err(at(Step::Group))?;
+        if let Some(gid) = self.gid {
+            sys::set_group(gid).map_err(sys_at(Step::Group))?;
         }
-        if let Some(uid) = self.identity.uid {
-            unistd::setresuid(uid, uid, uid).map_err(at(Step::User))?;
+        if let Some(uid) = self.uid {
+            sys::set_user(uid).map_err(sys_at(Step::User))?;
         }
         if let Some(mask) = self.umask {
             umask(mask);
@@ -261,12 +265,12 @@ impl Plan {
         if let Some(cwd) = &self.cwd {
             unistd::chdir(cwd.as_c_str()).map_err(at(Step::Cwd))?;
         }
-        sys::default_signals().map_err(|error| (Step::Signals, error))?;
+        sys::default_signals().map_err(sys_at(Step::Signals))?;
         set_pdeathsig(Signal::SIGKILL).map_err(at(Step::DeathSignal))?;
         if unistd::getppid() != self.sidecar {
             sys::exit_at_once(1); // it died before the signal was asked for: nobody is there to be told
         }
-        self.ends.as_ref().map_or(Ok(()), Ends::pass_to_exec).map_err(|error| (Step::Link, error))
+        self.ends.as_ref().map_or(Ok(()), Ends::pass_to_exec).map_err(sys_at(Step::Link))
     }
 }
 
@@ -278,25 +282,13 @@ fn write_file(path: &CStr, bytes: &[u8]) -> nix::Result<()> {
 }
 
 impl Step {
-    const ALL: [Self; 9] = [
-        Self::OpenFiles,
-        Self::OomScoreAdj,
-        Self::Nice,
-        Self::Group,
-        Self::User,
-        Self::Cwd,
-        Self::Signals,
-        Self::DeathSignal,
-        Self::Link,
-    ];
-
     fn sentence(self, birth: &Birth, error: &io::Error) -> String {
         let needed = match self {
             Self::OpenFiles | Self::OomScoreAdj => "CAP_SYS_RESOURCE",
             Self::Nice => "CAP_SYS_NICE",
             Self::Group => "CAP_SETGID",
             Self::User => "CAP_SETUID",
-            Self::Cwd | Self::Signals | Self::DeathSignal | Self::Link => "",
+            Self::Standard | Self::Cwd | Self::Signals | Self::DeathSignal | Self::Link => "",
         };
         let allowed = match error.kind() {
             io::ErrorKind::PermissionDenied if !needed.is_empty() => {
@@ -307,6 +299,7 @@ impl Step {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let number = |value: Option<i32>| value.unwrap_or_default();
         match self {
+            Self::Standard => format!("stdin, stdout and stderr cannot be put in place: {error}"),
             Self::OpenFiles => {
                 let limit = birth.limit_nofile.unwrap_or_default();
                 format!("limit_nofile: cannot set the limit of open files to {limit}: {error}{allowed}")
@@ -363,7 +356,7 @@ mod tests {
 
     use super::*;
 
-    fn spawn(birth: &Birth, command: &[OsString]) -> io::Result<Process> {
+    fn spawn_with(birth: &Birth, command: &[OsString]) -> io::Result<Process> {
         let socket = Path::new("/run/x.sock");
         Process::spawn(Start {
             command,
@@ -371,13 +364,13 @@ mod tests {
             variables: &birth.env,
             run: "run/0",
             socket,
-            output: [Stdio::inherit(), Stdio::inherit()],
+            output: [sys::duplicate(io::stdout().as_fd())?, sys::duplicate(io::stderr().as_fd())?],
             ends: None,
         })
     }
 
     fn run_with(birth: &Birth, script: &str) -> ExitStatus {
-        let process = spawn(birth, &["sh".into(), "-c".into(), script.into()]).unwrap();
+        let process = spawn_with(birth, &["sh".into(), "-c".into(), script.into()]).unwrap();
         let ended =
             poll(&mut [PollFd::new(process.pidfd(), PollFlags::POLLIN)], PollTimeout::from(10_000_u16));
         assert_eq!(ended, Ok(1), "{script} has not ended within 10 s");
@@ -396,7 +389,7 @@ mod tests {
     /// Why a process with `birth` does not start.
     #[track_caller]
     fn refused(birth: &Birth) -> String {
-        spawn(birth, &["true".into()]).unwrap_err().to_string()
+        spawn_with(birth, &["true".into()]).unwrap_err().to_string()
     }
 
     /// Changing the user needs root; without it these rules are seen where CI runs as root.
@@ -425,9 +418,25 @@ mod tests {
 
     #[test]
     fn what_cannot_be_started_says_why() {
-        let error = spawn(&Birth::default(), &["/no/such/file".into()]).unwrap_err();
+        let error = spawn_with(&Birth::default(), &["/no/such/file".into()]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert_eq!(error.to_string(), "cannot execute /no/such/file: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn a_script_without_its_first_line_says_what_it_needs() {
+        let script = std::env::temp_dir().join(format!("rd-script-{}", std::process::id()));
+        std::fs::write(&script, "echo no\n").unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let error = spawn_with(&Birth::default(), &[script.clone().into()]).unwrap_err();
+        std::fs::remove_file(&script).unwrap();
+        let shown = script.display();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot execute {shown}: Exec format error (os error 8); a script needs a first line such as #!/bin/sh"
+            )
+        );
     }
 
     #[test]

@@ -308,8 +308,6 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Stdio;
-
     use std::path::Path;
 
     use super::*;
@@ -321,13 +319,14 @@ mod tests {
         let script = r#"fd=${RUSTDAEMON_LINK#*out=}; fd=${fd%%:*}
             printf '\016\0\0\0\004\0\0\0\0\0\0\0\0\0\0\0{"methods":[]}' >&"$fd""#;
         let command = ["bash".into(), "-c".into(), script.into()];
+        let null = || File::create("/dev/null").unwrap().into();
         let start = Start {
             command: &command,
             birth: &Birth::default(),
             variables: &[],
             run: "run/0",
             socket: Path::new("/run/x.sock"),
-            output: [Stdio::null(), Stdio::null()],
+            output: [null(), null()],
             ends: None,
         };
         let mut worker = Worker::start(start, true, None).unwrap();

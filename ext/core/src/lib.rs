@@ -9,6 +9,7 @@
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
+//! F1 `spawn`   a program started without copying this process
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
@@ -25,4 +26,5 @@ pub mod settings;
 pub mod signal;
 pub mod signo;
 pub mod slot;
+pub mod spawn;
 pub mod sys;

@@ -318,6 +318,22 @@ pub fn duplicate_to(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Makes the descriptor `number` lead where `fd` leads, for the program that an execve starts. What it led to is closed.
+///
+/// # Errors
+/// `EBADF`, `EBUSY`. Source: dup2(2).
+///
+/// # Signal safety
+/// At most two system calls: may run between `fork` and `execve`.
+pub fn pass_as(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    if fd.as_raw_fd() == number {
+        return set_close_on_exec(fd, false);
+    }
+    // SAFETY: two numbers; the caller owns `number`, whatever it leads to.
+    let rc = unsafe { libc::dup2(fd.as_raw_fd(), number) };
+    if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Sets or clears close-on-exec.
 ///
 /// # Errors
@@ -414,6 +430,47 @@ pub fn default_signals() -> io::Result<()> {
 pub fn set_nice(value: i32) -> io::Result<()> {
     // SAFETY: three numbers.
     let rc = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives the calling thread these supplementary groups, and no others. Source: setgroups(2).
+///
+/// # Errors
+/// `EPERM`, `EINVAL`: too many.
+///
+/// # Signal safety
+/// One raw system call, where glibc's would go through all threads: may run between `fork` and `execve`, and in a child
+/// that still works in its parent's memory.
+pub fn set_groups(groups: &[libc::gid_t]) -> io::Result<()> {
+    // SAFETY: so many numbers are read.
+    done(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })
+}
+
+/// Gives the calling thread this real, effective and saved group. Source: setresgid(2).
+///
+/// # Errors
+/// `EPERM`.
+///
+/// # Signal safety
+/// As [`set_groups`].
+pub fn set_group(gid: libc::gid_t) -> io::Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })
+}
+
+/// Gives the calling thread this real, effective and saved user. Source: setresuid(2).
+///
+/// # Errors
+/// `EPERM`; `EAGAIN`: that user has too many processes.
+///
+/// # Signal safety
+/// As [`set_groups`].
+pub fn set_user(uid: libc::uid_t) -> io::Result<()> {
+    // SAFETY: numbers only.
+    done(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })
+}
+
+fn done(rc: libc::c_long) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

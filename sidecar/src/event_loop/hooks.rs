@@ -79,14 +79,14 @@ impl EventLoop {
         ];
         all.extend(told.map(|(name, value)| (name.into(), value.into())));
         let slot = place(WorkerId::new(number, 0), u32::try_from(hook.slot).unwrap_or_default());
-        let [stdout, stderr] = self.logs.open(id, name, pool)?;
+        let output = self.logs.open(id, name, pool)?;
         let start = Start {
             command: &hook.command,
             birth: &pool.birth,
             variables: &all,
             run: &format!("{}/{slot}", self.run),
             socket: &self.config.socket,
-            output: [stdout.into(), stderr.into()],
+            output,
             ends: None,
         };
         let worker = Worker::start(start, false, None)?;

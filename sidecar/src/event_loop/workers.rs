@@ -95,14 +95,14 @@ impl EventLoop {
     pub(super) fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
         let pool = self.config.pools.get(id.pool()).ok_or(io::ErrorKind::NotFound)?;
         let variables = variables(pool)?;
-        let [stdout, stderr] = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
+        let output = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
         let start = Start {
             command: &pool.command,
             birth: &pool.birth,
             variables: &variables,
             run: &format!("{}/{}", self.run, place(id, slot)),
             socket: &self.config.socket,
-            output: [stdout.into(), stderr.into()],
+            output,
             ends: None,
         };
         let life = pool.link.then(|| self.life.hold(place(id, slot))).transpose()?;
