@@ -35,7 +35,7 @@ use crate::lines::Stream;
 use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
 use crate::order::Order;
-use crate::proc;
+use crate::proc::OomKills;
 use crate::takeover::Takeover;
 use crate::verbs::Lines;
 use crate::worker::Worker;
@@ -127,11 +127,9 @@ pub struct EventLoop {
     interrupted: bool,
     hooks: BTreeMap<WorkerId, hooks::Running>,
     next_hook: u64,
-    own_pid: i32,
     /// There was a terminal at the start.
     has_terminal: bool,
-    /// Out-of-memory kills that the kernel has counted and that are explained.
-    oom_kills: Option<u64>,
+    oom_kills: Option<OomKills>,
     /// The exit code, once everything has ended.
     ended: Option<u8>,
     life: LifeLock,
@@ -181,7 +179,6 @@ impl EventLoop {
             let _ = poll.registry().register(&mut SourceFd(&fd), token, Interest::WRITABLE);
         }
         let now = Instant::now();
-        let own_pid = nix::unistd::getpid().as_raw();
         let daemon = Daemon::new(now, config.clone(), seed);
         let life = LifeLock::of(&config.socket);
         let patience = config.pools.iter().map(|pool| pool.takeover_timeout).max().unwrap_or_default();
@@ -207,9 +204,8 @@ impl EventLoop {
             interrupted: false,
             hooks: BTreeMap::new(),
             next_hook: 0,
-            own_pid,
             has_terminal: has_terminal(),
-            oom_kills: proc::oom_kills(own_pid),
+            oom_kills: OomKills::watch(nix::unistd::getpid().as_raw()),
             ended: None,
             life,
             takeover,

@@ -65,19 +65,38 @@ fn parse(status: &str) -> Facts {
     }
 }
 
-/// How often the kernel has killed something in the process's control group for want of memory; without a memory
-/// controller: on the whole machine. Read before and after an end by SIGKILL.
-#[must_use]
-pub fn oom_kills(pid: i32) -> Option<u64> {
-    let unified = cgroup(pid).map(|group| group.join("memory.events"));
-    let own = [unified, memory_group(pid).map(|group| group.join("memory.oom_control"))];
-    let own =
-        own.into_iter().flatten().find_map(|file| number(&std::fs::read_to_string(file).ok()?, "oom_kill"));
-    own.or_else(|| number(&read_large("/proc/vmstat").ok()?, "oom_kill"))
+/// The kernel's count of what it has killed for want of memory: in the process's control group; without a memory
+/// controller, on the whole machine.
+#[derive(Debug)]
+pub struct OomKills {
+    file: PathBuf,
+    explained: u64,
+}
+
+impl OomKills {
+    /// Those so far are nobody's. `None`: this kernel counts nowhere.
+    #[must_use]
+    pub fn watch(pid: i32) -> Option<Self> {
+        let unified = cgroup(pid).map(|group| group.join("memory.events"));
+        let own = [unified, memory_group(pid).map(|group| group.join("memory.oom_control"))];
+        let files = own.into_iter().flatten().chain([PathBuf::from("/proc/vmstat")]);
+        files.into_iter().find_map(|file| Some(Self { explained: count(&file)?, file }))
+    }
+
+    /// Whether there is one more that nobody has asked about: to be asked after an end by SIGKILL.
+    pub fn explains_one(&mut self) -> bool {
+        let found = count(&self.file).is_some_and(|counted| counted > self.explained);
+        self.explained += u64::from(found);
+        found
+    }
+}
+
+fn count(file: &Path) -> Option<u64> {
+    number(&read_large(file).ok()?, "oom_kill")
 }
 
 /// In few reads: at each of them the kernel sums all of the file up anew.
-fn read_large(path: &str) -> std::io::Result<String> {
+fn read_large(path: &Path) -> std::io::Result<String> {
     let mut text = String::with_capacity(16 * 1024);
     File::open(path)?.read_to_string(&mut text)?;
     Ok(text)
@@ -130,5 +149,18 @@ mod tests {
         assert_eq!(number("low 0\noom 3\noom_kill 2\noom_group_kill 9\n", "oom_kill"), Some(2));
         assert_eq!(number("populated 1\nfrozen 1\n", "frozen"), Some(1));
         assert_eq!(number("", "frozen"), None);
+    }
+
+    #[test]
+    fn an_out_of_memory_kill_explains_one_end() {
+        let file = std::env::temp_dir().join(format!("rd-oom-{}", std::process::id()));
+        let counted = |kills: u64| std::fs::write(&file, format!("oom 9\noom_kill {kills}\n")).unwrap();
+        counted(5);
+        let mut kills = OomKills { explained: count(&file).unwrap(), file: file.clone() };
+        assert!(!kills.explains_one(), "those before are nobody's");
+        counted(7);
+        assert_eq!([(); 3].map(|()| kills.explains_one()), [true, true, false]);
+        std::fs::remove_file(&file).unwrap();
+        assert!(!kills.explains_one());
     }
 }

@@ -12,6 +12,7 @@
 //! a process (setresuid(2), setgroups(2)) would reach ours: [`sys::set_user`] and its siblings are raw ones.
 //! Sources: clone(2), vfork(2), glibc sysdeps/unix/sysv/linux/spawni.c, exec(3), nptl(7).
 
+use std::cell::Cell;
 use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -127,7 +128,7 @@ pub unsafe fn spawn<E>(program: &Program, prepare: &dyn Fn() -> Result<(), E>) -
         prepare,
         failure: None,
     };
-    let stack = Stack::new().map_err(Failure::Clone)?;
+    let stack = STACK.take().map_or_else(Stack::new, Ok).map_err(Failure::Clone)?;
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
         .map_err(|errno| Failure::Clone(errno.into()))?;
@@ -140,6 +141,7 @@ pub unsafe fn spawn<E>(program: &Program, prepare: &dyn Fn() -> Result<(), E>) -
         libc::clone(child::<E>, stack.top(), flags, (&raw mut shared).cast::<c_void>(), &raw mut pidfd)
     };
     let error = io::Error::last_os_error();
+    STACK.set(Some(stack));
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None); // a mask that the kernel has given us
     if pid == -1 {
         return Err(Failure::Clone(error));
@@ -191,7 +193,12 @@ fn execute(files: &[CString], arguments: &[*const c_char], environment: &[*const
     refused.map_or(last, io::Error::from_raw_os_error)
 }
 
-/// The child's stack; unmapped on drop.
+thread_local! {
+    /// Kept for the next child of this thread, which stands still while one uses it.
+    static STACK: Cell<Option<Stack>> = const { Cell::new(None) };
+}
+
+/// A child's stack; unmapped on drop.
 struct Stack(NonNull<c_void>);
 
 impl Stack {

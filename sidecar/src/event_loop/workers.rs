@@ -20,13 +20,14 @@ use super::{EventLoop, Source, unix_time};
 use crate::config::PoolConfig;
 use crate::daemon::Event;
 use crate::doing::Word;
+use crate::env_file;
 use crate::ids::WorkerId;
 use crate::life::State;
+use crate::proc::OomKills;
 use crate::process::Start;
 use crate::reason::Exit;
 use crate::verbs::Status;
 use crate::worker::{Message, Rest, Worker};
-use crate::{env_file, proc};
 
 /// How many log lines go with the reason of an end.
 const LAST_LINES: usize = 20;
@@ -215,17 +216,8 @@ impl EventLoop {
 
     /// Whether it was killed, and the kernel has counted an out-of-memory kill that nobody has died of yet.
     fn is_out_of_memory(&mut self, status: ExitStatus) -> bool {
-        if !matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. }) {
-            return false;
-        }
-        let counted = proc::oom_kills(self.own_pid);
-        match (&mut self.oom_kills, counted) {
-            (Some(known), Some(counted)) if counted > *known => {
-                *known += 1;
-                true
-            }
-            _ => false,
-        }
+        matches!(status, ExitStatus::Signal { number: libc::SIGKILL, .. })
+            && self.oom_kills.as_mut().is_some_and(OomKills::explains_one)
     }
 
     /// Reaps whatever has ended: workers as ever, all others quietly.
