@@ -7,7 +7,7 @@
 //!
 //! # Correct order
 //! Before the child is there: whatever has to be looked up ([`Identity`]). In it, each as one step that can fail with one
-//! sentence: stdin, stdout and stderr; open files, oom_score_adj and nice with the sidecar's privileges; groups and user; umask and working
+//! sentence: process group; open files, oom_score_adj and nice with the sidecar's privileges; groups and user; umask and working
 //! directory as that user (without `cwd`, the sidecar's own directory, with the sidecar's privileges: it does not have
 //! to be open to that user); last the signal that comes with the sidecar's death, because a change of user clears it.
 //! Then the child looks whether its parent is still there: it may have died before the signal was asked for.
@@ -22,8 +22,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,9 @@ pub fn capture_origin(pwd: Option<&OsStr>) -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
+/// A worker's link comes after its standard streams.
+const FIRST_OF_LINK: RawFd = 3;
+
 /// A process to be.
 #[derive(Debug)]
 pub struct Start<'a> {
@@ -83,7 +87,7 @@ pub struct Start<'a> {
     pub socket: &'a Path,
     /// Its stdout and stderr.
     pub output: [OwnedFd; 2],
-    /// The worker's ends of its link; closed here afterwards.
+    /// The worker's ends of its link.
     pub ends: Option<Ends>,
 }
 
@@ -107,7 +111,10 @@ impl Process {
         let Start { command, birth, variables, run, socket, output, ends } = start;
         let identity =
             Identity::of(birth.user.as_deref(), birth.group.as_deref()).map_err(io::Error::other)?;
-        let link = ends.as_ref().map(Ends::variable).transpose()?;
+        let nothing = OwnedFd::from(File::open("/dev/null")?);
+        let mut passed = vec![nothing.as_fd(), output[0].as_fd(), output[1].as_fd()];
+        passed.extend(ends.iter().flat_map(Ends::all));
+        let link = ends.as_ref().map(|ends| ends.variable(FIRST_OF_LINK..)).transpose()?;
         let own: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         let mut environment: BTreeMap<&OsStr, &OsStr> =
             own.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())).collect();
@@ -125,13 +132,16 @@ impl Process {
             None => environment.remove(OsStr::new(LINK_VARIABLE)),
         };
         let program = Program::new(command, environment.into_iter())?;
-        let plan = Plan::new(birth, identity, output, ends)?;
+        let plan = Plan::new(birth, identity)?;
         // SAFETY: `apply` makes system calls only, and touches no lock and no allocator.
-        let spawned = unsafe { spawn(&program, &|| plan.apply()) };
+        let spawned = unsafe { spawn(&program, &passed, &|| plan.apply()) };
         spawned
             .map_err(|failure| {
                 let (sentence, error) = match failure {
                     Failure::Clone(error) => (format!("no process can be made: {error}"), error),
+                    Failure::Descriptors(error) => {
+                        (format!("its descriptors cannot be put in place: {error}"), error)
+                    }
                     Failure::Prepare((step, error)) => (step.sentence(birth, &error), error),
                     Failure::Execute(error) => (not_executed(command, &error), error),
                 };
@@ -174,7 +184,6 @@ fn not_executed(command: &[OsString], error: &io::Error) -> String {
 
 /// What is done in the child before its execve, in the order of [`Step`].
 struct Plan {
-    output: [OwnedFd; 2],
     open_files: Option<(u64, u64)>,
     oom_score_adj: Option<CString>,
     nice: Option<i32>,
@@ -185,13 +194,12 @@ struct Plan {
     umask: Option<Mode>,
     cwd: Option<CString>,
     sidecar: Pid,
-    ends: Option<Ends>,
 }
 
 /// What can fail there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    Standard,
+    ProcessGroup,
     OpenFiles,
     OomScoreAdj,
     Nice,
@@ -200,16 +208,14 @@ enum Step {
     Cwd,
     Signals,
     DeathSignal,
-    Link,
 }
 
 impl Plan {
-    fn new(birth: &Birth, identity: Identity, output: [OwnedFd; 2], ends: Option<Ends>) -> io::Result<Self> {
+    fn new(birth: &Birth, identity: Identity) -> io::Result<Self> {
         let origin = ORIGIN.get();
         let cwd = birth.cwd.as_ref().map(|path| CString::new(path.as_os_str().as_bytes())).transpose()?;
         let oom_score_adj = birth.oom_score_adj.map(|value| CString::new(value.to_string())).transpose()?;
         Ok(Self {
-            output,
             open_files: birth
                 .limit_nofile
                 .map(|limit| (limit, limit))
@@ -223,7 +229,6 @@ impl Plan {
             umask: birth.umask.map(Mode::from_bits_truncate),
             cwd,
             sidecar: unistd::getpid(),
-            ends,
         })
     }
 
@@ -232,12 +237,7 @@ impl Plan {
     fn apply(&self) -> Result<(), (Step, io::Error)> {
         let at = |step: Step| move |error: nix::errno::Errno| (step, io::Error::from(error));
         let sys_at = |step: Step| move |error: io::Error| (step, error);
-        unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(at(Step::Standard))?;
-        let nothing = open(c"/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
-        let nothing = nothing.map_err(at(Step::Standard))?;
-        for (fd, number) in [&nothing, &self.output[0], &self.output[1]].into_iter().zip(0..) {
-            sys::pass_as(fd.as_fd(), number).map_err(sys_at(Step::Standard))?;
-        }
+        unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(at(Step::ProcessGroup))?;
         if let Some((soft, hard)) = self.open_files {
             setrlimit(Resource::RLIMIT_NOFILE, soft, hard).map_err(at(Step::OpenFiles))?;
         }
@@ -270,7 +270,7 @@ impl Plan {
         if unistd::getppid() != self.sidecar {
             sys::exit_at_once(1); // it died before the signal was asked for: nobody is there to be told
         }
-        self.ends.as_ref().map_or(Ok(()), Ends::pass_to_exec).map_err(sys_at(Step::Link))
+        Ok(())
     }
 }
 
@@ -288,7 +288,7 @@ impl Step {
             Self::Nice => "CAP_SYS_NICE",
             Self::Group => "CAP_SETGID",
             Self::User => "CAP_SETUID",
-            Self::Standard | Self::Cwd | Self::Signals | Self::DeathSignal | Self::Link => "",
+            Self::ProcessGroup | Self::Cwd | Self::Signals | Self::DeathSignal => "",
         };
         let allowed = match error.kind() {
             io::ErrorKind::PermissionDenied if !needed.is_empty() => {
@@ -299,7 +299,7 @@ impl Step {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let number = |value: Option<i32>| value.unwrap_or_default();
         match self {
-            Self::Standard => format!("stdin, stdout and stderr cannot be put in place: {error}"),
+            Self::ProcessGroup => format!("no process group of its own: {error}"),
             Self::OpenFiles => {
                 let limit = birth.limit_nofile.unwrap_or_default();
                 format!("limit_nofile: cannot set the limit of open files to {limit}: {error}{allowed}")
@@ -323,7 +323,6 @@ impl Step {
             }
             Self::Signals => format!("the signal mask cannot be emptied: {error}"),
             Self::DeathSignal => format!("PR_SET_PDEATHSIG: {error}"),
-            Self::Link => format!("the link cannot be handed on: {error}"),
         }
     }
 }

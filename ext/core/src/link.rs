@@ -494,33 +494,23 @@ pub struct Ends {
 impl Ends {
     const NAMES: [&str; 4] = ["in", "out", "slot", "life"];
 
-    fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+    /// In the order of the variable.
+    pub fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let needed = [self.input.as_fd(), self.output.as_fd(), self.slot.as_fd()];
         needed.into_iter().chain(self.life.as_ref().map(AsFd::as_fd))
     }
 
     /// The value of [`LINK_VARIABLE`]: `in=FD:INODE,out=FD:INODE,slot=FD:INODE`, with a life lock `,life=FD:INODE`.
+    /// `numbers` are those under which the program that reads it has them, in the order of [`Self::all`].
     ///
     /// # Errors
     /// What fstat(2) says.
-    pub fn variable(&self) -> io::Result<String> {
-        use std::os::fd::AsRawFd;
+    pub fn variable(&self, numbers: impl Iterator<Item = RawFd>) -> io::Result<String> {
         let mut pairs = Vec::new();
-        for (name, fd) in Self::NAMES.iter().zip(self.all()) {
-            pairs.push(format!("{name}={}:{}", fd.as_raw_fd(), sys::inode(fd)?));
+        for ((name, fd), number) in Self::NAMES.iter().zip(self.all()).zip(numbers) {
+            pairs.push(format!("{name}={number}:{}", sys::inode(fd)?));
         }
         Ok(pairs.join(","))
-    }
-
-    /// Lets the descriptors pass the next execve.
-    ///
-    /// # Errors
-    /// `EBADF`.
-    ///
-    /// # Signal safety
-    /// fcntl(2) only: may run between `fork` and `execve`.
-    pub fn pass_to_exec(&self) -> io::Result<()> {
-        self.all().try_for_each(|fd| sys::set_close_on_exec(fd, false))
     }
 
     /// Takes the ends that [`LINK_VARIABLE`] names and makes them close-on-exec. Names that a later sidecar may
@@ -718,8 +708,8 @@ mod tests {
     #[test]
     fn the_variable_leads_back_to_the_same_descriptors() {
         let ends = ends();
-        let value = ends.variable().unwrap();
-        ends.pass_to_exec().unwrap();
+        let value = own_numbers(&ends);
+        ends.all().for_each(|fd| sys::set_close_on_exec(fd, false).unwrap());
         let Ends { input, output, slot, life } = ends;
         for fd in [input, output, slot].into_iter().chain(life) {
             let _ = fd.into_raw_fd();
@@ -735,7 +725,7 @@ mod tests {
     #[test]
     fn a_number_that_something_else_took_is_not_the_link() {
         let ends = ends();
-        let value = ends.variable().unwrap().replacen(':', ":1", 1);
+        let value = own_numbers(&ends).replacen(':', ":1", 1);
         // SAFETY: refused before any descriptor is taken.
         let error = unsafe { Ends::from_variable(&value) }.unwrap_err();
         assert!(error.contains("something else now"), "{error}");
@@ -746,6 +736,11 @@ mod tests {
             // SAFETY: as above.
             assert!(unsafe { Ends::from_variable(value) }.is_err(), "{value}");
         }
+    }
+
+    fn own_numbers(ends: &Ends) -> String {
+        use std::os::fd::AsRawFd;
+        ends.variable(ends.all().map(|fd| fd.as_raw_fd())).unwrap()
     }
 
     fn ends() -> Ends {

@@ -14,7 +14,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -97,12 +97,13 @@ impl Worker {
         let ends = Ends { input: to.read, output: from.write, slot, life };
         let mut child = Command::new(program);
         child.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        child.process_group(0).env(LINK_VARIABLE, ends.variable()?);
+        let numbers = ends.all().map(|fd| fd.as_raw_fd());
+        child.process_group(0).env(LINK_VARIABLE, ends.variable(numbers)?);
         // SAFETY: system calls only.
         unsafe {
             child.pre_exec(move || {
                 set_pdeathsig(Signal::SIGKILL)?;
-                ends.pass_to_exec()
+                ends.all().try_for_each(|fd| sys::set_close_on_exec(fd, false))
             });
         }
         Ok(Self {
