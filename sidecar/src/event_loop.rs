@@ -47,6 +47,8 @@ mod workers;
 
 /// Who sleeps so much longer than told was no victim of load: the machine, or we, stood still.
 const GAP: Duration = Duration::from_secs(1);
+/// Taken in at a time. Where hundreds of workers end at once, their successors' first words are heard between the starts.
+const TURN_EVENTS: usize = 16;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -134,8 +136,10 @@ pub struct EventLoop {
     ended: Option<u8>,
     life: LifeLock,
     takeover: Takeover,
+    /// Workers to be started, and their slots.
+    starts: VecDeque<(WorkerId, u32)>,
     /// Starts that wait for a slot that a killed sidecar's worker holds.
-    deferred: Vec<(WorkerId, u32)>,
+    held_starts: Vec<(WorkerId, u32)>,
     stop_began: Option<Instant>,
     in_a_hurry: bool,
 }
@@ -209,7 +213,8 @@ impl EventLoop {
             ended: None,
             life,
             takeover,
-            deferred: Vec::new(),
+            starts: VecDeque::new(),
+            held_starts: Vec::new(),
             stop_began: None,
             in_a_hurry: false,
         };
@@ -255,13 +260,16 @@ impl EventLoop {
 
     /// Waits for readiness, or until `deadline`, and takes in all of it.
     fn turn(&mut self, deadline: Option<Instant>) {
-        let idle = self.readable.is_empty() && self.flowing.is_empty() && self.unread.is_empty();
+        let idle = self.readable.is_empty()
+            && self.flowing.is_empty()
+            && self.unread.is_empty()
+            && self.starts.is_empty();
         let timeout = match idle {
             true => deadline.map(|at| at.saturating_duration_since(Instant::now())),
             false => Some(Duration::ZERO),
         };
         let before = Instant::now();
-        let mut events = Events::with_capacity(256);
+        let mut events = Events::with_capacity(TURN_EVENTS);
         if let Err(failed) = self.poll.poll(&mut events, timeout)
             && failed.kind() != io::ErrorKind::Interrupted
         {
@@ -307,6 +315,7 @@ impl EventLoop {
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
+        self.start_some();
         let now = Instant::now();
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept();
@@ -366,7 +375,7 @@ impl EventLoop {
 
     fn obey(&mut self, order: Order) -> Option<Event> {
         match order {
-            Order::Spawn { worker, slot } => return self.spawn(worker, slot),
+            Order::Spawn { worker, slot } => self.spawn(worker, slot),
             Order::Say(level, line) => log!(level, "{line}"),
             Order::Go(worker, go) => self.tell(worker, |worker| worker.go(&go)),
             Order::Refuse(worker, sentence) => self.tell(worker, |worker| worker.refuse(&sentence)),

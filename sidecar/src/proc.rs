@@ -5,7 +5,7 @@
 //! Sources: proc_pid_stat(5), proc_pid_status(5), cgroups(7), Linux Documentation/admin-guide/cgroup-v2.rst.
 
 use std::fs::File;
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// What can be told of a process without asking it.
@@ -69,7 +69,7 @@ fn parse(status: &str) -> Facts {
 /// controller, on the whole machine.
 #[derive(Debug)]
 pub struct OomKills {
-    file: PathBuf,
+    file: File,
     explained: u64,
 }
 
@@ -80,7 +80,10 @@ impl OomKills {
         let unified = cgroup(pid).map(|group| group.join("memory.events"));
         let own = [unified, memory_group(pid).map(|group| group.join("memory.oom_control"))];
         let files = own.into_iter().flatten().chain([PathBuf::from("/proc/vmstat")]);
-        files.into_iter().find_map(|file| Some(Self { explained: count(&file)?, file }))
+        files.into_iter().find_map(|path| {
+            let file = File::open(path).ok()?;
+            Some(Self { explained: count(&file)?, file })
+        })
     }
 
     /// Whether there is one more that nobody has asked about: to be asked after an end by SIGKILL.
@@ -91,15 +94,17 @@ impl OomKills {
     }
 }
 
-fn count(file: &Path) -> Option<u64> {
-    number(&read_large(file).ok()?, "oom_kill")
-}
-
-/// In few reads: at each of them the kernel sums all of the file up anew.
-fn read_large(path: &Path) -> std::io::Result<String> {
-    let mut text = String::with_capacity(16 * 1024);
-    File::open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+/// In one read where that is enough: at each of them the kernel sums all of /proc/vmstat up anew.
+fn count(file: &File) -> Option<u64> {
+    let mut text = vec![0; 16 * 1024];
+    let mut length = 0;
+    while let Some(rest) = text.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, length as u64).ok()? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    number(str::from_utf8(text.get(..length)?).ok()?, "oom_kill")
 }
 
 /// The directory of the process's control group of the memory controller, cgroup v1.
@@ -156,11 +161,11 @@ mod tests {
         let file = std::env::temp_dir().join(format!("rd-oom-{}", std::process::id()));
         let counted = |kills: u64| std::fs::write(&file, format!("oom 9\noom_kill {kills}\n")).unwrap();
         counted(5);
-        let mut kills = OomKills { explained: count(&file).unwrap(), file: file.clone() };
+        let opened = File::open(&file).unwrap();
+        let mut kills = OomKills { explained: count(&opened).unwrap(), file: opened };
         assert!(!kills.explains_one(), "those before are nobody's");
         counted(7);
         assert_eq!([(); 3].map(|()| kills.explains_one()), [true, true, false]);
         std::fs::remove_file(&file).unwrap();
-        assert!(!kills.explains_one());
     }
 }

@@ -70,7 +70,11 @@ impl Program {
             if key == "PATH" {
                 path = Some(value);
             }
-            strings.push(CString::new([key.as_bytes(), value.as_bytes()].join(&b'='))?);
+            let mut string = Vec::with_capacity(key.len() + value.len() + 2); // its NUL too: it stays where it is
+            string.extend_from_slice(key.as_bytes());
+            string.push(b'=');
+            string.extend_from_slice(value.as_bytes());
+            strings.push(CString::new(string)?);
         }
         let files = if name.as_bytes().contains(&b'/') {
             vec![CString::new(name.as_bytes())?]

@@ -74,15 +74,8 @@ impl EventLoop {
 
     /// Starts what may be started now.
     pub(super) fn go_on_after_leftovers(&mut self) {
-        // One at a time: what follows from one may take back another.
-        for _ in 0..self.deferred.len() {
-            if self.deferred.is_empty() {
-                break;
-            }
-            let (worker, slot) = self.deferred.remove(0);
-            if let Some(event) = self.spawn(worker, slot) {
-                self.feed(event);
-            }
+        for (worker, slot) in std::mem::take(&mut self.held_starts) {
+            self.spawn(worker, slot);
         }
         if let Some(listener) = &mut self.listener
             && self.takeover.is_over()

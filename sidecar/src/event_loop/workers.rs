@@ -32,6 +32,9 @@ use crate::worker::{Message, Rest, Worker};
 /// How many log lines go with the reason of an end.
 const LAST_LINES: usize = 20;
 
+/// A start takes about a millisecond, and clients have their turns between.
+const TURN_STARTS: usize = 8;
+
 /// A pipe's largest usual capacity in turns of reading.
 const READS_AT_THE_END: usize = 16;
 
@@ -52,22 +55,35 @@ impl EventLoop {
 
     /// Ends a worker, or its start where that still waits.
     pub(super) fn end(&mut self, worker: WorkerId, number: i32) -> Option<Event> {
-        let Some(at) = self.deferred.iter().position(|(deferred, _)| *deferred == worker) else {
+        let waits = |(waiting, _): &(WorkerId, u32)| *waiting == worker;
+        let why = if let Some(at) = self.starts.iter().position(waits) {
+            self.starts.remove(at);
+            "it was to end before it was started"
+        } else if let Some(at) = self.held_starts.iter().position(waits) {
+            self.held_starts.swap_remove(at);
+            "a worker of a killed sidecar still holds its slot"
+        } else {
             self.signal(worker, number);
             return None;
         };
-        self.deferred.swap_remove(at);
-        let why = "a worker of a killed sidecar still holds its slot".into();
-        Some(Event::SpawnFailed { worker, why })
+        Some(Event::SpawnFailed { worker, why: why.into() })
     }
 
-    /// Starts it, or keeps it for later where its slot is held.
-    pub(super) fn spawn(&mut self, worker: WorkerId, slot: u32) -> Option<Event> {
-        if self.takeover.may_start(place(worker, slot), Instant::now()) {
-            return Some(self.spawn_now(worker, slot));
+    /// Has it started soon, or keeps it for later where its slot is held.
+    pub(super) fn spawn(&mut self, worker: WorkerId, slot: u32) {
+        match self.takeover.may_start(place(worker, slot), Instant::now()) {
+            true => self.starts.push_back((worker, slot)),
+            false => self.held_starts.push((worker, slot)),
         }
-        self.deferred.push((worker, slot));
-        None
+    }
+
+    /// One turn's share of the starts.
+    pub(super) fn start_some(&mut self) {
+        for _ in 0..TURN_STARTS {
+            let Some((worker, slot)) = self.starts.pop_front() else { return };
+            let event = self.spawn_now(worker, slot);
+            self.feed(event);
+        }
     }
 
     fn spawn_now(&mut self, id: WorkerId, slot: u32) -> Event {
