@@ -84,8 +84,14 @@ fn what_workers_had_started_is_ended_by_the_next_sidecar() {
     let script = format!("setsid sh -c 'setsid sleep 600 & echo $! >{}' &", file.display());
     sidecar.call("start", json!([script])).unwrap();
     let helper = pid_in(&file);
-    let run = fs::read(format!("/proc/{helper}/environ")).unwrap();
-    assert!(String::from_utf8_lossy(&run).contains(RUN_VARIABLE));
+    // In the middle of its execve it has none.
+    eventually("the helper carries the run's name", || {
+        let run = fs::read(format!("/proc/{helper}/environ")).unwrap();
+        match String::from_utf8_lossy(&run) {
+            run if run.contains(RUN_VARIABLE) => Ok(()),
+            run => Err(run.into_owned()),
+        }
+    });
     let mut killed = sidecar.killed();
     assert!(stat(helper, 0).is_some(), "it clears nothing up by itself: this would show nothing");
     let again = killed.start_again();

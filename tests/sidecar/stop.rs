@@ -204,6 +204,19 @@ fn a_stop_in_backoff_ends_at_once() {
 }
 
 #[test]
+fn starts_that_wait_for_their_turn_are_taken_back_by_a_stop() {
+    let mut sidecar = fake("").flags("--workers 200").start();
+    // A client is heard between the starts, and long before the last of them.
+    let workers = sidecar.status()["workers"].as_array().unwrap().clone();
+    assert!(workers.iter().any(|worker| worker["pid"] == json!(null)), "all have been started");
+    let ended = sidecar.stop();
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_nothing_left(&sidecar);
+    let taken_back = sidecar.logged("it was to end before it was started").len();
+    assert!(taken_back > 0);
+}
+
+#[test]
 fn a_worker_that_never_got_ready_is_told_by_term() {
     for arguments in ["--no-ready", "--no-hello"] {
         let mut sidecar = fake(arguments).flags("--stop-timeout 1h").start();

@@ -16,10 +16,9 @@ use log::{error, info, warn};
 use rustdaemon_core::sys::ExitStatus;
 
 use super::EventLoop;
-use super::workers::{place, variables};
+use super::workers::Job;
 use crate::ids::WorkerId;
 use crate::order::{Hook, Moment};
-use crate::process::Start;
 use crate::worker::Worker;
 
 /// A hook that is slower than what it tells of must not fill the machine.
@@ -53,10 +52,7 @@ impl EventLoop {
                 let kill_at = Some(Instant::now() + limit);
                 self.hooks.insert(id, Running { name, moment: hook.moment, worker, kill_at });
             }
-            Err(failed) => {
-                self.logs.discard(id);
-                error!("{name} could not be run: {failed}");
-            }
+            Err(failed) => error!("{name} could not be run: {failed}"),
         }
     }
 
@@ -69,7 +65,7 @@ impl EventLoop {
         let mut pools = self.config.pools.iter().enumerate();
         let found = pools.find(|(_, pool)| pool.name == hook.pool);
         let (number, pool) = found.ok_or(io::ErrorKind::NotFound)?;
-        let mut all = variables(pool)?;
+        let limit = pool.hook_timeout;
         let told = [
             ("RUSTDAEMON_POOL", pool.name.clone()),
             ("RUSTDAEMON_WORKER", format!("{}#{}", pool.name, hook.slot)),
@@ -77,24 +73,14 @@ impl EventLoop {
             ("RUSTDAEMON_GENERATION", hook.generation.to_string()),
             ("RUSTDAEMON_REASON", hook.reason.clone()),
         ];
-        all.extend(told.map(|(name, value)| (name.into(), value.into())));
-        let slot = place(WorkerId::new(number, 0), u32::try_from(hook.slot).unwrap_or_default());
-        let output = self.logs.open(id, name, pool)?;
-        let start = Start {
-            command: &hook.command,
-            birth: &pool.birth,
-            variables: &all,
-            run: &format!("{}/{slot}", self.run),
-            socket: &self.config.socket,
-            output,
-            ends: None,
+        let job = Job {
+            name,
+            pool: number,
+            slot: u32::try_from(hook.slot).unwrap_or_default(),
+            hook: Some(&hook.command),
+            told: told.map(|(name, value)| (name.into(), value.into())).into(),
         };
-        let worker = Worker::start(start, false, None)?;
-        if let Err(failed) = self.watch(id, &worker) {
-            let _ = worker.process.signal(libc::SIGKILL); // nobody would see it end
-            return Err(failed);
-        }
-        Ok((worker, pool.hook_timeout))
+        Ok((self.launch(id, job)?, limit))
     }
 
     /// A hook has ended.

@@ -17,7 +17,6 @@ use rustdaemon_core::sys::ExitStatus;
 use rustdaemon_core::{settings, signo, sys};
 
 use super::{EventLoop, Source, unix_time};
-use crate::config::PoolConfig;
 use crate::daemon::Event;
 use crate::doing::Word;
 use crate::env_file;
@@ -37,6 +36,20 @@ const TURN_STARTS: usize = 8;
 
 /// A pipe's largest usual capacity in turns of reading.
 const READS_AT_THE_END: usize = 16;
+
+/// A child to be: a worker or a hook.
+pub(super) struct Job<'a> {
+    /// What its output is forwarded under.
+    pub(super) name: &'a str,
+    /// Whose settings it is born with.
+    pub(super) pool: usize,
+    /// Whose worker it is, or tells of.
+    pub(super) slot: u32,
+    /// A hook's command; `None`: a worker, with the pool's.
+    pub(super) hook: Option<&'a [OsString]>,
+    /// What it is told in its environment, besides the pool's.
+    pub(super) told: Vec<(OsString, OsString)>,
+}
 
 impl EventLoop {
     /// Does something with a worker, if it still lives.
@@ -87,8 +100,24 @@ impl EventLoop {
     }
 
     fn spawn_now(&mut self, id: WorkerId, slot: u32) -> Event {
-        let started = self.start(id, slot);
-        let registered = started.and_then(|worker| match self.watch(id, &worker) {
+        match self.start(id, slot) {
+            Ok(worker) => {
+                let pid = worker.process.pid;
+                self.workers.insert(id, worker);
+                Event::Spawned { worker: id, pid }
+            }
+            Err(failed) => Event::SpawnFailed { worker: id, why: failed.to_string() },
+        }
+    }
+
+    fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
+        let name = self.daemon.name_of(id);
+        self.launch(id, Job { name: &name, pool: id.pool(), slot, hook: None, told: Vec::new() })
+    }
+
+    /// Starts a child and watches it.
+    pub(super) fn launch(&mut self, id: WorkerId, job: Job<'_>) -> io::Result<Worker> {
+        let started = self.start_unwatched(id, job).and_then(|worker| match self.watch(id, &worker) {
             Ok(()) => Ok(worker),
             Err(failed) => {
                 // Nobody would see it end: it must not live.
@@ -96,37 +125,36 @@ impl EventLoop {
                 Err(failed)
             }
         });
-        match registered {
-            Ok(worker) => {
-                let pid = worker.process.pid;
-                self.workers.insert(id, worker);
-                Event::Spawned { worker: id, pid }
-            }
-            Err(failed) => {
-                self.logs.discard(id);
-                Event::SpawnFailed { worker: id, why: failed.to_string() }
-            }
+        if started.is_err() {
+            self.logs.discard(id);
         }
+        started
     }
 
-    pub(super) fn start(&mut self, id: WorkerId, slot: u32) -> io::Result<Worker> {
-        let pool = self.config.pools.get(id.pool()).ok_or(io::ErrorKind::NotFound)?;
-        let variables = variables(pool)?;
-        let output = self.logs.open(id, &format!("{}#{slot}", pool.name), pool)?;
+    fn start_unwatched(&mut self, id: WorkerId, job: Job<'_>) -> io::Result<Worker> {
+        let pool = self.config.pools.get(job.pool).ok_or(io::ErrorKind::NotFound)?;
+        let place = place(WorkerId::new(job.pool, 0), job.slot);
+        let mut variables = match &pool.birth.env_file {
+            Some(file) => env_file::read(file).map_err(io::Error::other)?,
+            None => Vec::new(),
+        };
+        variables.extend_from_slice(&pool.birth.env);
+        variables.extend(job.told);
         let start = Start {
-            command: &pool.command,
+            command: job.hook.unwrap_or(&pool.command),
             birth: &pool.birth,
             variables: &variables,
-            run: &format!("{}/{}", self.run, place(id, slot)),
+            run: &format!("{}/{place}", self.run),
             socket: &self.config.socket,
-            output,
+            output: self.logs.open(id, job.name, pool)?,
             ends: None,
         };
-        let life = pool.link.then(|| self.life.hold(place(id, slot))).transpose()?;
-        Worker::start(start, pool.link, life)
+        let linked = pool.link && job.hook.is_none();
+        let life = linked.then(|| self.life.hold(place)).transpose()?;
+        Worker::start(start, linked, life)
     }
 
-    pub(super) fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
+    fn watch(&self, id: WorkerId, worker: &Worker) -> io::Result<()> {
         let registry = self.poll.registry();
         let pidfd = worker.process.pidfd().as_raw_fd();
         registry.register(&mut SourceFd(&pidfd), Source::WorkerEnd(id).token(), Interest::READABLE)?;
@@ -263,17 +291,7 @@ impl EventLoop {
     }
 }
 
-/// What a pool's processes have in their environment besides ours.
-pub(super) fn variables(pool: &PoolConfig) -> io::Result<Vec<(OsString, OsString)>> {
-    let mut variables = match &pool.birth.env_file {
-        Some(file) => env_file::read(file).map_err(io::Error::other)?,
-        None => Vec::new(),
-    };
-    variables.extend_from_slice(&pool.birth.env);
-    Ok(variables)
-}
-
 /// The number of a slot among those of all pools.
-pub(super) fn place(worker: WorkerId, slot: u32) -> u32 {
+fn place(worker: WorkerId, slot: u32) -> u32 {
     u32::try_from(worker.pool()).unwrap_or(0) * settings::MAX_WORKERS + slot
 }
