@@ -69,8 +69,8 @@ pub fn capture_origin(pwd: Option<&OsStr>) -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
-/// A worker's link comes after its standard streams.
-const FIRST_OF_LINK: RawFd = 3;
+/// A worker's link stands above the numbers that a shell script gives its own descriptors (`exec 3>&1`).
+const FIRST_OF_LINK: RawFd = 10;
 
 /// A process to be.
 #[derive(Debug)]
@@ -112,8 +112,8 @@ impl Process {
         let identity =
             Identity::of(birth.user.as_deref(), birth.group.as_deref()).map_err(io::Error::other)?;
         let nothing = OwnedFd::from(File::open("/dev/null")?);
-        let mut passed = vec![nothing.as_fd(), output[0].as_fd(), output[1].as_fd()];
-        passed.extend(ends.iter().flat_map(Ends::all));
+        let mut passed = vec![(0, nothing.as_fd()), (1, output[0].as_fd()), (2, output[1].as_fd())];
+        passed.extend((FIRST_OF_LINK..).zip(ends.iter().flat_map(Ends::all)));
         let link = ends.as_ref().map(|ends| ends.variable(FIRST_OF_LINK..)).transpose()?;
         let own: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         let mut environment: BTreeMap<&OsStr, &OsStr> =

@@ -38,8 +38,8 @@ const GUARD_BYTES: usize = 4 * 1024;
 
 /// Standard streams, a link, and some to spare.
 pub const MOST_PASSED: usize = 8;
-/// Places lie above all numbers that the child gives them.
-const LOWEST_PLACE: RawFd = 16;
+/// Places lie above all numbers that a program's descriptors can have.
+pub const LOWEST_PLACE: RawFd = 16;
 
 /// execvp(3)'s, where the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -110,23 +110,27 @@ pub enum Failure<E> {
     Execute(io::Error),
 }
 
-/// Starts it with these descriptors, numbered from 0, and no others. `prepare` runs in the child, before the execve.
+/// Starts it with these descriptors, each under its number there, and no others. `prepare` runs in the child, before the
+/// execve.
 ///
 /// # Blocking
 /// Until the execve has worked or failed.
 ///
 /// # Errors
-/// See [`Failure`]. More than [`MOST_PASSED`] descriptors are `InvalidInput`.
+/// See [`Failure`]. More than [`MOST_PASSED`] descriptors, or numbers that do not ascend below [`LOWEST_PLACE`], are
+/// `InvalidInput`.
 ///
 /// # Safety
 /// `prepare` makes system calls only: it neither allocates, nor panics, nor takes a lock, nor changes memory of this
 /// process.
 pub unsafe fn spawn<E>(
     program: &Program,
-    passed: &[BorrowedFd<'_>],
+    passed: &[(RawFd, BorrowedFd<'_>)],
     prepare: &dyn Fn() -> Result<(), E>,
 ) -> Result<Child, Failure<E>> {
-    if passed.len() > MOST_PASSED {
+    let ascending = passed.is_sorted_by(|(one, _), (next, _)| one < next);
+    let in_range = passed.iter().all(|(number, _)| (0..LOWEST_PLACE).contains(number));
+    if passed.len() > MOST_PASSED || !ascending || !in_range {
         return Err(Failure::Descriptors(io::ErrorKind::InvalidInput.into()));
     }
     let mut site = SITE.take().map_or_else(Site::new, Ok).map_err(Failure::Clone)?;
@@ -155,7 +159,7 @@ enum Refusal<E> {
 unsafe fn spawn_at<E>(
     site: &Site,
     program: &Program,
-    passed: &[BorrowedFd<'_>],
+    passed: &[(RawFd, BorrowedFd<'_>)],
     prepare: &dyn Fn() -> Result<(), E>,
 ) -> Result<Child, Refusal<E>> {
     let failed = |error: io::Error| Refusal::Failure(Failure::Clone(error));
@@ -168,7 +172,8 @@ unsafe fn spawn_at<E>(
         files: &program.files,
         arguments: &arguments,
         environment: &environment,
-        ramp: ramp.numbers(),
+        passed,
+        places: ramp.places(),
         table: site.table,
         prepare,
         refusal: None,
@@ -206,8 +211,9 @@ struct Shared<'a, E> {
     files: &'a [CString],
     arguments: &'a [*const c_char],
     environment: &'a [*const c_char],
-    /// Where the child's descriptors stand, in the order of their numbers there.
-    ramp: &'a [RawFd],
+    passed: &'a [(RawFd, BorrowedFd<'a>)],
+    /// Where those stand.
+    places: &'a [RawFd],
     table: Table,
     prepare: &'a dyn Fn() -> Result<(), E>,
     refusal: Option<Refusal<E>>,
@@ -230,22 +236,27 @@ extern "C" fn child<E>(shared: *mut c_void) -> c_int {
 
 /// Comes back with what stood in the way only.
 fn refusal_of<E>(shared: &Shared<'_, E>) -> Refusal<E> {
-    let last = shared.ramp.iter().copied().max().unwrap_or(0);
+    let last = shared.places.iter().copied().max().unwrap_or(0);
     // SAFETY: unshared.
-    if shared.table == Table::Shared && unsafe { sys::close_from(last + 1, true) }.is_err() {
+    let unshare = || unsafe { sys::close_range(last + 1, RawFd::MAX, true) };
+    if shared.table == Table::Shared && unshare().is_err() {
         return Refusal::NotUnshared;
     }
+    // What whoever started us has left open is not the program's either. Without close_range(2) it has that.
+    // SAFETY: the table is this process's own, and nobody needs what is between and behind what it is to have.
+    let close = |first, last| unsafe { sys::close_range(first, last, false) };
     let mut next = 0;
-    for place in shared.ramp {
+    for ((number, _), place) in shared.passed.iter().zip(shared.places) {
         // SAFETY: the parent's, and open: it stands still.
-        if let Err(error) = sys::pass_as(unsafe { BorrowedFd::borrow_raw(*place) }, next) {
+        if let Err(error) = sys::pass_as(unsafe { BorrowedFd::borrow_raw(*place) }, *number) {
             return Refusal::Failure(Failure::Descriptors(error));
         }
-        next += 1;
+        if next < *number {
+            let _ = close(next, *number - 1);
+        }
+        next = *number + 1;
     }
-    // What whoever started us has left open is not the program's either. Without close_range(2) it has that.
-    // SAFETY: the table is this process's own, and the rest of it needs none of them.
-    let _ = unsafe { sys::close_from(next, false) };
+    let _ = close(next, RawFd::MAX);
     Refusal::Failure(match (shared.prepare)() {
         Ok(()) => Failure::Execute(execute(shared.files, shared.arguments, shared.environment)),
         Err(error) => Failure::Prepare(error),
@@ -317,9 +328,9 @@ impl Site {
     }
 
     /// Puts descriptors on the kept places, as long as what this gives lives.
-    fn ramp(&self, passed: &[BorrowedFd<'_>]) -> io::Result<Ramp<'_>> {
+    fn ramp(&self, passed: &[(RawFd, BorrowedFd<'_>)]) -> io::Result<Ramp<'_>> {
         let mut ramp = Ramp { site: self, length: 0 };
-        for (fd, place) in passed.iter().zip(&self.places) {
+        for ((_, fd), place) in passed.iter().zip(&self.places) {
             sys::duplicate_to(*fd, place.as_raw_fd())?;
             ramp.length += 1;
         }
@@ -334,14 +345,14 @@ struct Ramp<'a> {
 }
 
 impl Ramp<'_> {
-    fn numbers(&self) -> &[RawFd] {
+    fn places(&self) -> &[RawFd] {
         self.site.numbers.get(..self.length).unwrap_or_default()
     }
 }
 
 impl Drop for Ramp<'_> {
     fn drop(&mut self) {
-        for place in self.numbers() {
+        for place in self.places() {
             let _ = sys::duplicate_to(self.site.nothing.as_fd(), *place); // both are open
         }
     }
@@ -396,7 +407,7 @@ mod tests {
     fn start(program: &Program, prepare: &dyn Fn() -> io::Result<()>) -> Result<Child, Failure<io::Error>> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         // SAFETY: the tests' closures make system calls only.
-        unsafe { spawn(program, &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], prepare) }
+        unsafe { spawn(program, &[(0, stdin.as_fd()), (1, stdout.as_fd()), (2, stderr.as_fd())], prepare) }
     }
 
     fn end(child: &Child) -> ExitStatus {
@@ -435,9 +446,10 @@ mod tests {
         let null = std::fs::File::open("/dev/null").unwrap();
         // Without a descriptor of its own.
         let look =
-            "i=0; while [ $i -lt 1000 ]; do [ -e /proc/$$/fd/$i ] && s=$s$i; i=$((i+1)); done; echo $s >&4";
+            "i=0; while [ $i -lt 1000 ]; do [ -e /proc/$$/fd/$i ] && s=$s$i; i=$((i+1)); done; echo $s >&7";
         let list = program(&["sh", "-c", look], &[]);
-        let passed = [null.as_fd(), null.as_fd(), null.as_fd(), null.as_fd(), high.as_fd()];
+        let null = null.as_fd();
+        let passed = [(0, null), (1, null), (2, null), (4, null), (7, high.as_fd())];
         for table in [Table::Shared, Table::Copied] {
             SITE.set(Some(Site { table, ..Site::new().unwrap() }));
             // SAFETY: nothing is prepared.
@@ -445,18 +457,20 @@ mod tests {
             assert_eq!(end(&child), ExitStatus::Code(0));
             let mut said = [0; 100];
             let length = nix::unistd::read(&pipe.read, &mut said).unwrap();
-            assert_eq!(str::from_utf8(&said[..length]), Ok("01234\n"), "{table:?}");
+            assert_eq!(str::from_utf8(&said[..length]), Ok("01247\n"), "{table:?}");
             let site = SITE.take().unwrap();
             assert_eq!(site.table, table);
             let elsewhere = site.places.iter().map(|place| sys::inode(place.as_fd()).unwrap());
-            assert!(elsewhere.into_iter().all(|inode| inode == sys::inode(null.as_fd()).unwrap()));
+            assert!(elsewhere.into_iter().all(|inode| inode == sys::inode(null).unwrap()));
         }
         drop(high);
         assert_eq!(nix::unistd::read(&pipe.read, &mut [0]), Ok(0), "nobody holds the pipe any more");
-        let many = [null.as_fd(); MOST_PASSED + 1];
-        // SAFETY: as above.
-        let refused = unsafe { spawn::<()>(&list, &many, &|| Ok(())) };
-        assert!(matches!(refused, Err(Failure::Descriptors(_))));
+        let nine: Vec<_> = (0..9).map(|number| (number, null)).collect();
+        for wrong in [&nine[..], &[(1, null), (1, null)], &[(LOWEST_PLACE, null)], &[(-1, null)]] {
+            // SAFETY: as above.
+            let refused = unsafe { spawn::<()>(&list, wrong, &|| Ok(())) };
+            assert!(matches!(refused, Err(Failure::Descriptors(_))), "{wrong:?}");
+        }
     }
 
     #[test]

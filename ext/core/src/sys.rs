@@ -334,8 +334,8 @@ pub fn pass_as(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
     if rc == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Closes every descriptor from `first` on. With `unshare`, where the table is shared with another process: in a table of
-/// this one's own, which has never had them.
+/// Closes all descriptors from `first` to `last`. With `unshare`, where the table is shared with another process: in a
+/// table of this one's own, which has never had them.
 ///
 /// # Errors
 /// `ENOSYS`: Linux older than 5.9. `EPERM`: a seccomp filter. `ENOMEM`. Source: close_range(2).
@@ -345,10 +345,10 @@ pub fn pass_as(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
 ///
 /// # Safety
 /// Without `unshare`: nothing of this process uses one of them any more.
-pub unsafe fn close_from(first: RawFd, unshare: bool) -> io::Result<()> {
+pub unsafe fn close_range(first: RawFd, last: RawFd, unshare: bool) -> io::Result<()> {
     let flags = if unshare { libc::CLOSE_RANGE_UNSHARE } else { 0 };
     // SAFETY: three numbers; our caller's promise.
-    done(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) })
+    done(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })
 }
 
 /// Sets or clears close-on-exec.
