@@ -9,7 +9,7 @@
 //! atomically: a signal handler, ours or pcntl's, that becomes due just before the wait is not slept over.
 //!
 //! # What may be lost
-//! Nothing. A request that arrives after the stop was seen is not begun here: by the slot page the sidecar knows, and
+//! Nothing. A request that arrives after the stop was seen is not begun here: by its claim the sidecar takes it back, and
 //! gives it to another worker. While paused no request is begun; the sidecar sends none.
 //!
 //! # Rules
@@ -35,7 +35,7 @@ use rustdaemon_core::fork::{self, OwnDescriptor};
 use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
-use rustdaemon_core::slot::{Call, Phase, SlotPage};
+use rustdaemon_core::slot::{Call, Claim, Phase, SlotPage};
 use rustdaemon_core::{pulse, signal, signo, sys};
 
 use crate::dispatch;
@@ -169,6 +169,7 @@ pub struct State {
     gone: bool,
     looked: bool,
     leaving: bool,
+    leaving_said: bool,
 }
 
 thread_local! {
@@ -282,6 +283,16 @@ impl State {
     pub fn leave(&mut self) {
         self.leaving = true;
         self.looked = true;
+        self.say_leaving();
+    }
+
+    /// Tells the sidecar that nothing is begun here any more: what it has sent moves at once, and not when the script has
+    /// ended.
+    pub fn say_leaving(&mut self) {
+        let speaks = self.link.as_ref().is_some_and(|link| link.version >= link::CLAIMS_VERSION);
+        if speaks && !std::mem::replace(&mut self.leaving_said, true) {
+            self.send(Kind::Leaving, 0, 0, &[]);
+        }
     }
 
     /// Whether the script is ending: see [`Self::leave`].
@@ -327,10 +338,17 @@ impl State {
         self.link.as_ref().map(|link| link.page)
     }
 
-    /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`.
+    /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`. A
+    /// request is this worker's from here on.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        let at = self.next_frame_at(|_| true)?;
-        self.link.as_mut()?.inbox.remove(at)
+        loop {
+            let at = self.next_frame_at(|_| true)?;
+            let link = self.link.as_mut()?;
+            let frame = link.inbox.remove(at)?;
+            if claim_of(&frame).is_none_or(|claim| link.page.claim(claim)) {
+                return Some(frame);
+            } // taken back in the last moment
+        }
     }
 
     /// PHP goes on: what looked like its end was none (`opcache_compile_file()` of a broken file, for instance).
@@ -355,9 +373,10 @@ impl State {
     }
 
     fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
-        let inbox = self.link.as_ref().filter(|_| !self.leaving).map(|link| &link.inbox)?;
+        let link = self.link.as_ref().filter(|_| !self.leaving)?;
         let waits = |kind| (self.paused && kind == Kind::Request) || (self.obeying && is_order(kind));
-        inbox.iter().position(|frame| wanted(frame.kind) && !waits(frame.kind))
+        let mut frames = link.inbox.iter();
+        frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
     }
 
     /// Whether a frame waits to be looked at.
@@ -485,7 +504,14 @@ impl State {
 }
 
 impl Link {
+    /// Whether the sidecar has taken a request back.
+    fn is_recalled(&self, frame: &Frame) -> bool {
+        claim_of(frame).is_some_and(|claim| self.page.is_recalled(claim))
+    }
+
     fn sort_frames(&mut self, draining: &mut bool) -> Result<(), LinkError> {
+        let page = self.page;
+        self.inbox.retain(|frame| claim_of(frame).is_none_or(|claim| !page.is_recalled(claim)));
         while let Some(frame) = self.decoder.next_frame()? {
             match frame.kind {
                 Kind::Drain => *draining = true,
@@ -494,6 +520,12 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// The word by which a request is begun or taken back.
+fn claim_of(frame: &Frame) -> Option<Claim> {
+    let word = link::claim_of(frame.flags).filter(|_| frame.kind == Kind::Request)?;
+    Some(Claim { word, sequence: frame.sequence })
 }
 
 fn is_order(kind: Kind) -> bool {

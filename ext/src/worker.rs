@@ -765,6 +765,7 @@ fn turn(deadline: Option<Duration>) -> Turn {
             if supervision::with(|state| state.last_look()) {
                 continue;
             }
+            supervision::with(|state| state.say_leaving());
             return if tell_stop() { Turn::Stop } else { Turn::Leave };
         }
         match supervision::with(|state| state.wait(deadline, Call::Loop)) {

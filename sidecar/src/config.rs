@@ -115,6 +115,8 @@ pub struct PoolConfig {
     pub request_timeout: Duration,
     /// Requests that may wait for a worker, default 1 024.
     pub queue: usize,
+    /// Requests that a worker may have in hand, the one it is at included, while no other one is idle; default 16.
+    pub prefetch: usize,
     /// A worker with more than this many bytes in memory is replaced when it is idle; default none.
     pub memory_soft: Option<u64>,
     /// A worker with more than this many bytes in memory is killed; default none.
@@ -172,6 +174,7 @@ impl PoolConfig {
             stop_timeout: Duration::from_secs(8),
             request_timeout: Duration::from_secs(30),
             queue: 1024,
+            prefetch: 16,
             memory_soft: None,
             memory_hard: None,
             max_requests: None,

@@ -11,12 +11,12 @@
 //! Pure: no clock, no descriptor, no log. An action's outcome comes back as an event.
 //! Sources: DESIGN §3, §4.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use log::Level;
 use rustdaemon_core::link::{self, Fault, Hello, Ready, Signalled};
 use rustdaemon_core::settings;
+use rustdaemon_core::slot::Claim;
 
 use crate::config::Config;
 use crate::control::Control;
@@ -25,7 +25,7 @@ use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
 use crate::reason::{Exit, Look};
-use crate::router::{Entry, Limits, Router};
+use crate::router::{Entry, Limits, Replied, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod tasks;
@@ -76,6 +76,20 @@ pub enum Event {
         sequence: u64,
         /// Data as JSON, or why there is none.
         outcome: Result<Vec<u8>, Fault>,
+    },
+    /// What [`Action::Recall`] asked for.
+    Recalled {
+        /// Which.
+        worker: WorkerId,
+        /// Requests that it has not begun, and will not.
+        back: Vec<u64>,
+        /// Requests that it has begun.
+        kept: Vec<u64>,
+    },
+    /// A worker begins nothing any more.
+    Leaving {
+        /// Which.
+        worker: WorkerId,
     },
     /// A worker has acknowledged a pause, or its end.
     Paused {
@@ -159,12 +173,21 @@ pub enum Event {
 pub enum Action {
     /// About a worker, or a line for the log.
     Worker(Order),
-    /// Write these bytes to a worker's link.
+    /// Offer a request by its claim, if it has one, and write it to a worker's link.
     Send {
         /// Which.
         worker: WorkerId,
+        /// By which word the worker begins it.
+        claim: Option<Claim>,
         /// One frame.
         frame: Vec<u8>,
+    },
+    /// Take back what a worker has not begun.
+    Recall {
+        /// Which.
+        worker: WorkerId,
+        /// Which requests.
+        claims: Vec<Claim>,
     },
     /// Write the answer to one of a client's requests.
     Answer {
@@ -202,7 +225,6 @@ pub struct Daemon {
     started: Instant,
     pools: Vec<Pool>,
     router: Router,
-    in_hand: HashMap<WorkerId, u64>,
     tasks: Vec<Task>,
     exit_when_parked: bool,
     exit_code: u8,
@@ -225,7 +247,6 @@ impl Daemon {
             pools: pools.collect(),
             socket,
             router,
-            in_hand: HashMap::new(),
             tasks: Vec::new(),
             exit_when_parked: config.exit_when_parked,
             exit_code: 0,
@@ -266,6 +287,14 @@ impl Daemon {
                     pool.paused(now, worker, paused);
                 }
                 self.serve(&mut out, now, worker);
+                self.share(&mut out, worker);
+            }
+            Event::Recalled { worker, back, kept } => self.recalled(&mut out, now, worker, &back, &kept),
+            Event::Leaving { worker } => {
+                if let Some(pool) = self.pool_of(worker) {
+                    pool.leaving(now, worker);
+                }
+                self.recall_all(&mut out, worker);
             }
             Event::Signalled { worker, signalled } => {
                 self.with(&mut out, now, worker, |pool| pool.signalled(worker, signalled));
@@ -290,14 +319,15 @@ impl Daemon {
                 self.with(&mut out, now, worker, |pool| pool.observed(now, worker, &look));
             }
             Event::Exited { worker, exit } => {
-                self.in_hand.remove(&worker);
-                let begun = exit.begun;
-                let entries = self.router.worker_ended(worker, begun);
+                let pool = self.pools.get(worker.pool());
+                let again = |method: &str| pool.is_some_and(|pool| pool.is_idempotent(method));
+                let ended = self.router.worker_ended(worker, &exit.begun, again);
                 let status = exit.status;
                 let mut follows = Vec::new();
                 self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
                 let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
-                refuse(&mut out, entries, |_| Cause::WorkerDied(told.clone())); // before a fork takes its time
+                refuse(&mut out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
+                refuse(&mut out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
                 out.append(&mut follows);
                 self.serve_all(&mut out, now);
             }
@@ -316,10 +346,13 @@ impl Daemon {
             Event::Deadline => {
                 let pools = &self.pools;
                 let trouble = |entry: &Entry| pools.get(entry.pool).and_then(Pool::trouble);
-                refuse(&mut out, self.router.expired(now), |entry| match entry.worker {
+                let expired = self.router.expired(now);
+                refuse(&mut out, expired.over, |entry| match entry.worker {
                     Some(_) => Cause::NoAnswer(entry.limit),
                     None => Cause::NotStarted(entry.limit, trouble(entry)),
                 });
+                let asked = expired.asked.into_iter();
+                out.extend(asked.map(|(worker, claim)| Action::Recall { worker, claims: vec![claim] }));
                 self.every_pool(&mut out, now, |pool| pool.tick(now));
             }
         }
@@ -403,7 +436,13 @@ impl Daemon {
                     self.exit_code = code;
                     self.every_pool(out, now, |pool| pool.stop(now));
                 }
-                order => out.push(Action::Worker(order)),
+                order => {
+                    // What it has not begun waits elsewhere.
+                    if let Order::Drain(worker) | Order::Pause(worker) | Order::Terminate(worker) = order {
+                        self.recall_all(out, worker);
+                    }
+                    out.push(Action::Worker(order));
+                }
             }
         }
     }
@@ -483,7 +522,8 @@ impl Daemon {
             return Err(unknown());
         }
         let idle = offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
-        let (number, worker) = match idle {
+        let bytes = request.args.len();
+        let (number, worker) = match idle.or_else(|| self.busy_for(method, bytes)) {
             Some((number, worker)) => (number, Some(worker)),
             None => {
                 let waits = offering(Offer::Yes).chain(offering(Offer::NotKnownYet)).next();
@@ -492,14 +532,32 @@ impl Daemon {
         };
         let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
         let limits = Limits { pool: number, queue: config.queue, timeout: config.request_timeout };
-        let accepted = self.router.accept(now, client, request.clone(), limits, worker);
-        let Some((sequence, deadline)) = accepted else {
-            return Err(Cause::Busy(self.router.counts(number).waiting));
+        let accepted = self.router.accept(now, client, request, limits, idle.is_some());
+        let Some(sequence) = accepted else {
+            return Err(Cause::Busy(self.router.counts(number).all_waiting()));
         };
         if let Some(worker) = worker {
-            self.send(out, now, worker, sequence, deadline, &request);
+            self.send(out, now, worker, sequence);
         }
         Ok(())
+    }
+
+    /// Where no worker is idle: the busy one with the least in hand that has room. Nobody overtakes who waits.
+    fn busy_for(&self, method: &str, bytes: usize) -> Option<(usize, WorkerId)> {
+        let mut found: Option<(usize, usize, WorkerId)> = None;
+        for (number, pool) in self.pools.iter().enumerate() {
+            let most = pool.config().prefetch;
+            if most < 2 || self.router.counts(number).waiting > 0 {
+                continue;
+            }
+            for worker in pool.busy_for(method) {
+                let load = self.router.in_hand(worker);
+                if found.is_none_or(|(least, ..)| load < least) && self.router.has_room(worker, most, bytes) {
+                    found = Some((load, number, worker));
+                }
+            }
+        }
+        found.map(|(_, number, worker)| (number, worker))
     }
 
     fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
@@ -519,59 +577,108 @@ impl Daemon {
         sequence: u64,
         outcome: Result<Vec<u8>, Fault>,
     ) {
-        if let Some(entry) = self.router.replied(worker, sequence) {
+        let Replied { entry, was_in_hand } = self.router.replied(worker, sequence);
+        if let Some(entry) = entry {
             match outcome {
                 Ok(data) => answer(out, entry.client, entry.address(), &data),
                 Err(why) => fault(out, entry.client, entry.address(), &Cause::Said(why)),
             }
         }
-        // Late or not, the worker is free when it has answered what it had in hand.
-        if self.in_hand.get(&worker) == Some(&sequence) {
-            self.in_hand.remove(&worker);
-            self.with(out, now, worker, |pool| pool.idle(now, worker));
+        // Late or not, the worker is at the next one, or free.
+        if was_in_hand {
+            let next = self.router.deadline_of(worker);
+            self.with(out, now, worker, |pool| pool.answered(now, worker, next));
             self.serve(out, now, worker);
+            self.share(out, worker);
         }
     }
 
-    /// Gives every idle worker a waiting request.
+    /// Gives every idle worker waiting requests.
     fn serve_all(&mut self, out: &mut Vec<Action>, now: Instant) {
         let idle: Vec<WorkerId> = self.pools.iter().flat_map(Pool::idle_workers).collect();
+        for worker in &idle {
+            self.serve(out, now, *worker);
+        }
         for worker in idle {
-            self.serve(out, now, worker);
+            self.share(out, worker);
         }
     }
 
-    /// Gives an idle worker the first waiting request that it offers.
+    /// Gives a worker the first waiting requests that it offers: one if it is idle, and ahead as far as it has room.
     fn serve(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
-        let Some(pool) = self.pools.get(worker.pool()) else { return };
-        let assigned = self.router.assign(worker, |method| pool.serves(worker, method));
-        let assigned = assigned.map(|(sequence, entry)| (sequence, entry.deadline, entry.request.clone()));
-        if let Some((sequence, deadline, request)) = assigned {
-            self.send(out, now, worker, sequence, deadline, &request);
+        loop {
+            let Some(pool) = self.pools.get(worker.pool()) else { return };
+            let Some(reach) = pool.reach(worker) else { return };
+            let Some((sequence, bytes)) = self.router.first_waiting(|method| reach.life.offers(method))
+            else {
+                return;
+            };
+            if !reach.is_free && !self.router.has_room(worker, pool.config().prefetch, bytes) {
+                return;
+            }
+            self.send(out, now, worker, sequence);
         }
     }
 
-    fn send(
+    /// Has an idle worker take over what another one of its pool has not begun.
+    fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
+        let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
+        if idle.is_some_and(|reach| reach.is_free)
+            && let Some((from, claims)) = self.router.to_share(|other| other.pool() == worker.pool())
+        {
+            out.push(Action::Recall { worker: from, claims });
+        }
+    }
+
+    fn recall_all(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
+        let claims = self.router.claims(worker);
+        if !claims.is_empty() {
+            out.push(Action::Recall { worker, claims });
+        }
+    }
+
+    fn recalled(
         &mut self,
         out: &mut Vec<Action>,
         now: Instant,
         worker: WorkerId,
-        sequence: u64,
-        deadline: Instant,
-        request: &Request,
+        back: &[u64],
+        kept: &[u64],
     ) {
+        let never = back.iter().filter_map(|sequence| self.router.recalled(worker, *sequence)).collect();
+        refuse(out, never, |entry| Cause::NotStarted(entry.limit, None));
+        let late = kept.iter().filter_map(|sequence| self.router.kept(worker, *sequence)).collect();
+        refuse(out, late, |entry| Cause::NoAnswer(entry.limit));
+        if !back.is_empty() {
+            if self.router.in_hand(worker) == 0
+                && let Some(pool) = self.pool_of(worker)
+            {
+                pool.idle(now, worker);
+            }
+            let idle: Vec<WorkerId> = self.pools.iter().flat_map(Pool::idle_workers).collect();
+            idle.into_iter().for_each(|worker| self.serve(out, now, worker));
+        }
+    }
+
+    fn send(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
+        let life = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).map(|reach| reach.life);
+        let (claims, jobs) = life.map(|life| (life.has_claims(), life.jobs)).unwrap_or_default();
+        let is_first = self.router.in_hand(worker) == 0;
+        let Some((claim, entry)) = self.router.give(worker, sequence, claims, jobs) else {
+            return;
+        };
+        let (request, deadline) = (&entry.request, entry.deadline);
+        let (dialect, word) = (request.address.dialect, claim.map(|claim| claim.word));
         let mut frame = Vec::new();
-        let dialect = request.address.dialect;
-        match link::encode_request(&mut frame, sequence, dialect, &request.method, &request.args) {
+        match link::encode_request(&mut frame, sequence, dialect, word, &request.method, &request.args) {
             Ok(()) => {
-                if let Some(pool) = self.pool_of(worker) {
+                if is_first && let Some(pool) = self.pool_of(worker) {
                     pool.busy(now, worker, deadline);
                 }
-                self.in_hand.insert(worker, sequence);
-                out.push(Action::Send { worker, frame });
+                out.push(Action::Send { worker, claim, frame });
             }
             Err(_) => {
-                if let Some(entry) = self.router.replied(worker, sequence) {
+                if let Some(entry) = self.router.replied(worker, sequence).entry {
                     fault(out, entry.client, entry.address(), &Cause::FrameTooLarge);
                 }
             }
@@ -604,10 +711,12 @@ impl Daemon {
                 link: config.link,
                 generation: pool.generation(),
                 reloading: pool.is_reloading(),
-                waiting: counts.waiting,
-                in_flight: counts.in_flight,
+                waiting: counts.all_waiting(),
+                in_flight: counts.in_flight.saturating_sub(counts.ahead),
                 accepted: counts.accepted,
                 late: counts.late,
+                recalled: counts.recalled,
+                retried: counts.retried,
             });
             status.workers.extend(pool.views().enumerate().map(|(slot, view)| WorkerStatus {
                 name: format!("{}#{slot}", config.name),

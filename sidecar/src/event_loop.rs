@@ -343,7 +343,10 @@ impl EventLoop {
             for action in self.daemon.on(Instant::now(), event) {
                 match action {
                     Action::Worker(order) => events.extend(self.obey(order)),
-                    Action::Send { worker, frame } => self.tell(worker, |worker| worker.send(&frame)),
+                    Action::Send { worker, claim, frame } => {
+                        self.tell(worker, |worker| worker.offer(claim, &frame));
+                    }
+                    Action::Recall { worker, claims } => events.push_back(self.recall(worker, claims)),
                     Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
                     Action::Report { client, address, mut status } => {
                         self.complete(&mut status);

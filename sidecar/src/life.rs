@@ -146,6 +146,8 @@ pub struct Life {
     pub served: u64,
     /// It has acknowledged a pause.
     pub paused: bool,
+    /// It begins nothing any more: its loop has ended.
+    pub leaving: bool,
     /// It is on its way out.
     pub ending: Option<Ending>,
     /// A limit that it has reached; its ending waits for its turn.
@@ -198,6 +200,7 @@ impl Life {
             in_hand: None,
             served: 0,
             paused: false,
+            leaving: false,
             ending: None,
             due: None,
             last_signal: None,
@@ -232,6 +235,7 @@ impl Life {
             None if self.gate == Gate::Away => State::Starting,
             None if !self.ready && self.linked => State::Booted,
             None if !self.ready => State::Starting,
+            None if self.leaving => State::Draining,
             None if self.in_hand.is_some() => State::Busy,
             None if self.paused => State::Paused,
             None => State::Idle,
@@ -246,6 +250,18 @@ impl Life {
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.state == State::Idle && self.linked && !self.own_loop
+    }
+
+    /// Whether it may be sent requests ahead of those that it has in hand.
+    #[must_use]
+    pub fn prefetches(&self) -> bool {
+        self.state == State::Busy && self.has_claims() && !self.own_loop && !self.paused
+    }
+
+    /// Whether what it has been sent can be taken back.
+    #[must_use]
+    pub fn has_claims(&self) -> bool {
+        self.linked && self.version >= link::CLAIMS_VERSION
     }
 
     /// Whether it offers a method.

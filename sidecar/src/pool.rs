@@ -62,6 +62,15 @@ pub enum Offer {
     NotKnownYet,
 }
 
+/// A worker that may be sent a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// The worker.
+    pub life: &'a Life,
+    /// It has none in hand; otherwise what it is sent now waits there.
+    pub is_free: bool,
+}
+
 /// A place that survives its workers.
 #[derive(Clone, Debug)]
 pub struct Slot {
@@ -238,11 +247,24 @@ impl Pool {
         }
     }
 
-    /// An idle worker that offers `method`: the one idle longest, so that work goes round.
+    /// An idle worker that offers `method`: the one idle longest, so that work goes round; who may be busy without our
+    /// knowing comes last.
     #[must_use]
     pub fn idle_for(&self, method: &str) -> Option<WorkerId> {
         let offering = self.free().filter(|life| life.offers(method));
-        offering.min_by_key(|life| life.since).map(|life| life.worker)
+        offering.min_by_key(|life| (life.jobs, life.since)).map(|life| life.worker)
+    }
+
+    /// Busy workers that offer `method` and may be sent requests ahead.
+    pub fn busy_for(&self, method: &str) -> impl Iterator<Item = WorkerId> {
+        let current = self.current().filter(|life| life.prefetches());
+        current.filter(move |life| life.offers(method)).map(|life| life.worker)
+    }
+
+    /// Whether running `method` twice does no harm.
+    #[must_use]
+    pub fn is_idempotent(&self, method: &str) -> bool {
+        self.methods().iter().any(|offered| offered.name == method && offered.idempotent)
     }
 
     /// All idle workers.
@@ -251,17 +273,23 @@ impl Pool {
         self.free().map(|life| life.worker).collect()
     }
 
-    /// Whether an idle worker offers `method`.
+    /// Whether a worker may be sent a request now, and in which way.
     #[must_use]
-    pub fn serves(&self, worker: WorkerId, method: &str) -> bool {
-        self.free().any(|life| life.worker == worker && life.offers(method))
+    pub fn reach(&self, worker: WorkerId) -> Option<Reach<'_>> {
+        let life = self.lives.get(&worker)?;
+        self.slots.get(life.slot).filter(|slot| slot.current == Some(worker) && !slot.pause)?;
+        let is_free = life.is_free();
+        (is_free || life.prefetches()).then_some(Reach { life, is_free })
     }
 
     fn free(&self) -> impl Iterator<Item = &Life> {
+        self.current().filter(|life| life.is_free())
+    }
+
+    fn current(&self) -> impl Iterator<Item = &Life> {
         // A pause that is not acknowledged yet holds all the same: behind it a request would wait in the worker.
         let current = self.slots.iter().filter(|slot| !slot.pause);
-        let current = current.filter_map(|slot| self.lives.get(&slot.current?));
-        current.filter(|life| life.is_free())
+        current.filter_map(|slot| self.lives.get(&slot.current?))
     }
 
     /// Why no worker is up; `None`: one is.
@@ -460,20 +488,38 @@ impl Pool {
         self.arm_sample(now, worker);
     }
 
-    /// Its reply came back.
-    pub fn idle(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
-        let hang_timeout = self.config.hang_timeout;
+    /// A reply came back; the deadline of the request that it has in hand next, if it has another one.
+    pub fn answered(&mut self, now: Instant, worker: WorkerId, next: Option<Instant>) -> Vec<Order> {
         let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
         life.served += 1;
-        life.hang_at = hang_timeout.filter(|_| life.jobs).map(|timeout| now + timeout);
         if let Some(limit) = life.max_requests.filter(|limit| life.served >= *limit) {
             life.due.get_or_insert(Why::MaxRequests(limit));
         }
-        life.finished(now);
         if let Some(slot) = self.slots.get_mut(life.slot) {
             slot.served += 1;
         }
+        match next {
+            Some(deadline) => self.busy(now, worker, deadline),
+            None => self.idle(now, worker),
+        }
         self.start_due(now)
+    }
+
+    /// It has nothing in hand any more.
+    pub fn idle(&mut self, now: Instant, worker: WorkerId) {
+        let hang_timeout = self.config.hang_timeout;
+        if let Some(life) = self.lives.get_mut(&worker) {
+            life.hang_at = hang_timeout.filter(|_| life.jobs).map(|timeout| now + timeout);
+            life.finished(now);
+        }
+    }
+
+    /// It begins nothing any more.
+    pub fn leaving(&mut self, now: Instant, worker: WorkerId) {
+        if let Some(life) = self.lives.get_mut(&worker) {
+            life.leaving = true;
+            life.settle(now);
+        }
     }
 
     /// A pause or its end has been acknowledged.

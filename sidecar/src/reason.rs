@@ -125,8 +125,8 @@ pub struct Look {
 pub struct Exit {
     /// What waitid(2) said.
     pub status: ExitStatus,
-    /// The request that it had begun last, by its page.
-    pub begun: u64,
+    /// Requests that it had begun, by its page; also those that it had answered.
+    pub begun: Vec<u64>,
     /// The kernel has counted an out-of-memory kill.
     pub out_of_memory: bool,
     /// The fatal error on its page.
@@ -145,7 +145,7 @@ impl Exit {
     pub fn of(status: ExitStatus) -> Self {
         Self {
             status,
-            begun: 0,
+            begun: Vec::new(),
             out_of_memory: false,
             error: None,
             exception: None,

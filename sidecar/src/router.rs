@@ -1,22 +1,33 @@
-//! Requests from acceptance to answer: the queue, what is in flight, deadlines. Knows workers by number only.
+//! Requests from acceptance to answer: the queue, what workers have in hand, deadlines. Knows workers by number only.
 //!
 //! # How it works
 //! An accepted request has a sequence number and stays here until it is answered: by a reply, by its worker's end,
 //! by its deadline, or by a stop. Each of these takes it out, so that a second one finds nothing: one request, one
 //! answer.
 //!
+//! A worker has one request in hand, or, where its link knows claims, several, of which it begins one after the other.
+//! Each of those has a claim, a word on the worker's page that whoever begins the request or takes it back swaps. So what
+//! was not begun is a fact, and always moves: to an idle worker, at a pause, at the worker's end. Who asks for a claim
+//! back gets [`Router::recalled`] or [`Router::kept`] as the answer.
+//!
 //! # What may be lost
 //! Nothing that was accepted. The late reply to a request whose deadline has passed finds nothing and is dropped.
 //!
 //! # Rules
-//! Pure. Which worker is idle, the caller knows.
-//! Sources: DESIGN §4.
+//! Pure. Which worker is idle, the caller knows. Who waits is served in the order of acceptance, whatever has become of it
+//! meanwhile.
+//! Sources: DESIGN §2 (claim words), §4.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
+
+use rustdaemon_core::slot::{CLAIMS, Claim};
 
 use crate::dialect::{Address, Request};
 use crate::ids::{ClientId, WorkerId};
+
+/// Arguments that lie in a worker's link and are not begun may have so many bytes together: what a pipe takes.
+const AHEAD_BYTES: usize = 64 * 1024;
 
 /// An accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +44,10 @@ pub struct Entry {
     pub deadline: Instant,
     /// How long that is.
     pub limit: Duration,
+    /// A worker has ended with it in hand, and it was tried once more.
+    pub retried: bool,
+    /// Its deadline has passed; whether it was begun is being asked.
+    expired: bool,
 }
 
 impl Entry {
@@ -43,12 +58,35 @@ impl Entry {
     }
 }
 
+/// What one worker has in hand, in the order in which it was sent.
+#[derive(Clone, Debug, Default)]
+struct Hand {
+    sent: Vec<Sent>,
+    /// Bit N: word N of the page is some request's.
+    words: u64,
+    /// It may be at something else than its requests: even one is not safe with it.
+    jobs: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    sequence: u64,
+    word: Option<u8>,
+    bytes: usize,
+    deadline: Instant,
+}
+
+const _: () = assert!(CLAIMS == u64::BITS as usize);
+
 /// All accepted requests that have no answer yet.
 #[derive(Debug)]
 pub struct Router {
     entries: HashMap<u64, Entry>,
-    queue: VecDeque<u64>,
+    queue: BTreeSet<u64>,
     deadlines: BTreeSet<(Instant, u64)>,
+    hands: HashMap<WorkerId, Hand>,
+    /// Workers that may hold what they have not begun, by how much they have in hand.
+    loaded: BTreeSet<(usize, WorkerId)>,
     next: u64,
     counts: Vec<Counts>,
 }
@@ -56,14 +94,20 @@ pub struct Router {
 /// One pool's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that wait for a worker.
+    /// Requests that no worker has.
     pub waiting: usize,
     /// Requests that a worker has.
     pub in_flight: usize,
+    /// Those of them that wait there for the ones before them.
+    pub ahead: usize,
     /// Requests accepted since the start.
     pub accepted: u64,
     /// Replies that came after their request had been answered otherwise.
     pub late: u64,
+    /// Requests that were taken back from a worker before it had begun them.
+    pub recalled: u64,
+    /// Idempotent requests that were tried once more.
+    pub retried: u64,
 }
 
 /// A pool's limits for its requests.
@@ -77,45 +121,75 @@ pub struct Limits {
     pub timeout: Duration,
 }
 
+/// What a reply was.
+#[derive(Debug, PartialEq)]
+pub struct Replied {
+    /// The request that it answers; `None`: it is not, or no longer, this worker's.
+    pub entry: Option<Entry>,
+    /// The worker had it in hand, answered otherwise or not.
+    pub was_in_hand: bool,
+}
+
+/// What has become of an ended worker's requests.
+#[derive(Debug, Default, PartialEq)]
+pub struct Ended {
+    /// Begun, and not to be tried again.
+    pub begun: Vec<Entry>,
+    /// Their deadlines had passed.
+    pub expired: Vec<Entry>,
+}
+
+/// Requests whose deadline has passed.
+#[derive(Debug, Default, PartialEq)]
+pub struct Expired {
+    /// Those that can be answered now; who has `worker` may have been begun.
+    pub over: Vec<Entry>,
+    /// Those that are asked back first.
+    pub asked: Vec<(WorkerId, Claim)>,
+}
+
 impl Router {
     /// An empty one for so many pools.
     #[must_use]
     pub fn new(pools: usize) -> Self {
         Self {
             entries: HashMap::new(),
-            queue: VecDeque::new(),
+            queue: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            hands: HashMap::new(),
+            loaded: BTreeSet::new(),
             next: 1,
             counts: vec![Counts::default(); pools],
         }
     }
 
-    /// Takes a request in and gives it to `worker`, or queues it. Its number and deadline; `None`: the queue is full.
+    /// Takes a request in: it waits, or, with `straight`, is about to be given to an idle worker. Its number; `None`: as
+    /// many as may wait do.
     pub fn accept(
         &mut self,
         now: Instant,
         client: ClientId,
         request: Request,
         limits: Limits,
-        worker: Option<WorkerId>,
-    ) -> Option<(u64, Instant)> {
+        straight: bool,
+    ) -> Option<u64> {
         let Limits { pool, queue, timeout } = limits;
-        if worker.is_none() {
-            if self.counts(pool).waiting >= queue {
-                return None;
-            }
-            self.queue.push_back(self.next);
+        if !straight && self.counts(pool).all_waiting() >= queue {
+            return None;
         }
         let sequence = self.next;
         self.next += 1;
         let deadline = now + timeout;
         self.deadlines.insert((deadline, sequence));
-        self.entries.insert(sequence, Entry { client, request, worker, pool, deadline, limit: timeout });
+        self.queue.insert(sequence);
+        let (worker, retried, expired) = (None, false, false);
+        let entry = Entry { client, request, worker, pool, deadline, limit: timeout, retried, expired };
+        self.entries.insert(sequence, entry);
         self.count(pool, |counts| {
             counts.accepted += 1;
-            *counts.of(worker.is_some()) += 1;
+            counts.waiting += 1;
         });
-        Some((sequence, deadline))
+        Some(sequence)
     }
 
     /// A pool's figures.
@@ -130,42 +204,130 @@ impl Router {
         }
     }
 
-    /// The first waiting request that `fits`, now `worker`'s.
-    pub fn assign(&mut self, worker: WorkerId, fits: impl Fn(&str) -> bool) -> Option<(u64, &Entry)> {
-        let entries = &self.entries;
-        let fits = |sequence: &u64| entries.get(sequence).is_some_and(|entry| fits(&entry.request.method));
-        let at = self.queue.iter().position(fits)?;
-        let sequence = self.queue.remove(at)?;
-        let entry = self.entries.get_mut(&sequence)?;
+    /// How many requests a worker has in hand.
+    #[must_use]
+    pub fn in_hand(&self, worker: WorkerId) -> usize {
+        self.hands.get(&worker).map_or(0, |hand| hand.sent.len())
+    }
+
+    /// The deadline of the request that a worker is at, as far as it is known.
+    #[must_use]
+    pub fn deadline_of(&self, worker: WorkerId) -> Option<Instant> {
+        self.hands.get(&worker)?.sent.first().map(|sent| sent.deadline)
+    }
+
+    /// Whether a worker with requests in hand can be sent so many bytes more, `most` requests together.
+    #[must_use]
+    pub fn has_room(&self, worker: WorkerId, most: usize, bytes: usize) -> bool {
+        self.hands.get(&worker).is_none_or(|hand| {
+            let ahead = hand.sent.iter().map(|sent| sent.bytes).sum::<usize>();
+            let claimed = hand.sent.iter().all(|sent| sent.word.is_some());
+            claimed && hand.sent.len() < most.min(CLAIMS) && ahead + bytes <= AHEAD_BYTES
+        })
+    }
+
+    /// The first waiting request that `fits`.
+    #[must_use]
+    pub fn first_waiting(&self, fits: impl Fn(&str) -> bool) -> Option<(u64, usize)> {
+        let waiting = self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
+        let mut fitting = waiting.filter(|(_, entry)| fits(&entry.request.method));
+        fitting.next().map(|(sequence, entry)| (sequence, entry.request.args.len()))
+    }
+
+    /// Gives a waiting request to `worker`; with a claim where its link knows them. `jobs`: it may be busy without a request.
+    pub fn give(
+        &mut self,
+        worker: WorkerId,
+        sequence: u64,
+        claims: bool,
+        jobs: bool,
+    ) -> Option<(Option<Claim>, &Entry)> {
+        let entry = self.entries.get_mut(&sequence).filter(|entry| entry.worker.is_none())?;
+        let hand = self.hands.entry(worker).or_default();
+        let word = if claims { Some(hand.free_word()?) } else { None };
+        self.queue.remove(&sequence);
         entry.worker = Some(worker);
         let waited_for = std::mem::replace(&mut entry.pool, worker.pool());
+        let (bytes, deadline) = (entry.request.args.len(), entry.deadline);
+        hand.words |= word.map_or(0, |word| 1 << word);
+        hand.jobs = jobs;
+        let is_ahead = !hand.sent.is_empty();
+        hand.sent.push(Sent { sequence, word, bytes, deadline });
+        self.weigh(worker);
+        self.count(worker.pool(), |counts| counts.ahead += usize::from(is_ahead));
         self.count(waited_for, |counts| counts.waiting -= 1);
         self.count(worker.pool(), |counts| counts.in_flight += 1);
-        self.entries.get(&sequence).map(|entry| (sequence, entry))
+        let claim = word.map(|word| Claim { word, sequence });
+        self.entries.get(&sequence).map(|entry| (claim, entry))
     }
 
-    /// `worker` has answered. `None`: the request is not, or no longer, its own.
-    pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
-        let entry = self.take_from(worker, sequence);
+    /// `worker` has answered.
+    pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Replied {
+        let was_in_hand = self.drop_from(worker, sequence);
+        let entry = match self.entries.get(&sequence) {
+            Some(entry) if entry.worker == Some(worker) => self.take(sequence),
+            _ => None,
+        };
         self.count(worker.pool(), |counts| counts.late += u64::from(entry.is_none()));
-        entry
+        Replied { entry, was_in_hand }
     }
 
-    /// Takes out what an ended worker had begun; what it had been sent and had not `begun` waits again, before all
-    /// others.
-    pub fn worker_ended(&mut self, worker: WorkerId, begun: u64) -> Vec<Entry> {
-        let sent = self.entries.iter_mut().filter(|(_, entry)| entry.worker == Some(worker));
-        let mut moved = 0;
-        for (sequence, entry) in sent.filter(|(sequence, _)| **sequence != begun) {
-            entry.worker = None;
-            self.queue.push_front(*sequence);
-            moved += 1;
+    /// Takes out what an ended worker had begun, all but `again`'s, which are tried once more; what it had been sent and
+    /// had not begun waits again, in its old place.
+    pub fn worker_ended(&mut self, worker: WorkerId, begun: &[u64], again: impl Fn(&str) -> bool) -> Ended {
+        let mut ended = Ended::default();
+        let sent = self.hands.remove(&worker).unwrap_or_default().sent;
+        self.count(worker.pool(), |counts| counts.ahead -= sent.len().saturating_sub(1));
+        for Sent { sequence, .. } in sent {
+            let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| entry.worker == Some(worker))
+            else {
+                continue;
+            };
+            if begun.contains(&sequence) {
+                if entry.retried || entry.expired || !again(&entry.request.method) {
+                    ended.begun.extend(self.take(sequence));
+                    continue;
+                }
+                entry.retried = true;
+                self.count(worker.pool(), |counts| counts.retried += 1);
+            }
+            ended.expired.extend(self.wait_again(worker, sequence));
         }
-        self.count(worker.pool(), |counts| {
-            counts.in_flight -= moved;
-            counts.waiting += moved;
-        });
-        self.take_from(worker, begun).into_iter().collect()
+        self.loaded.retain(|(_, loaded)| *loaded != worker);
+        ended
+    }
+
+    /// What a worker may not have begun yet.
+    #[must_use]
+    pub fn claims(&self, worker: WorkerId) -> Vec<Claim> {
+        self.hands.get(&worker).map(Hand::claims).unwrap_or_default()
+    }
+
+    /// What an idle worker may take from another one: the later half of what that may not have begun. The one with the
+    /// most in hand for which `fits` holds.
+    #[must_use]
+    pub fn to_share(&self, fits: impl Fn(WorkerId) -> bool) -> Option<(WorkerId, Vec<Claim>)> {
+        let mut loaded = self.loaded.iter().rev().map(|(_, worker)| *worker).filter(|worker| fits(*worker));
+        let worker = loaded.next()?;
+        let mut claims = self.claims(worker);
+        claims.drain(..claims.len() / 2);
+        Some((worker, claims))
+    }
+
+    /// A claim has been taken back: the request waits again, in its old place. The entry: its deadline had passed.
+    pub fn recalled(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
+        if !self.drop_from(worker, sequence) {
+            return None;
+        }
+        self.entries.get(&sequence).filter(|entry| entry.worker == Some(worker))?;
+        self.count(worker.pool(), |counts| counts.recalled += 1);
+        self.wait_again(worker, sequence)
+    }
+
+    /// A claim could not be taken back. The entry: its deadline had passed.
+    pub fn kept(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.get(&sequence)?;
+        (entry.worker == Some(worker) && entry.expired).then(|| self.take(sequence))?
     }
 
     /// Takes out everything that workers have in hand.
@@ -178,14 +340,22 @@ impl Router {
         self.take_all(|entry| entry.worker.is_none() && !fits(&entry.request.method))
     }
 
-    /// Takes out every request whose deadline has passed.
-    pub fn expired(&mut self, now: Instant) -> Vec<Entry> {
-        let mut expired = Vec::new();
+    /// Takes out every request whose deadline has passed; what may not have been begun is asked back first.
+    pub fn expired(&mut self, now: Instant) -> Expired {
+        let mut expired = Expired::default();
         while let Some((deadline, sequence)) = self.deadlines.first().copied() {
             if deadline > now {
                 break;
             }
-            expired.extend(self.take(sequence));
+            self.deadlines.pop_first();
+            let claim = self.claim_of(sequence);
+            match (claim, self.entries.get_mut(&sequence)) {
+                (Some(claim), Some(entry)) => {
+                    entry.expired = true;
+                    expired.asked.push(claim);
+                }
+                _ => expired.over.extend(self.take(sequence)),
+            }
         }
         expired
     }
@@ -196,6 +366,49 @@ impl Router {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
+    fn claim_of(&self, sequence: u64) -> Option<(WorkerId, Claim)> {
+        let worker = self.entries.get(&sequence)?.worker?;
+        let sent = self.hands.get(&worker)?.sent.iter().find(|sent| sent.sequence == sequence)?;
+        Some((worker, Claim { word: sent.word?, sequence }))
+    }
+
+    /// Back into the queue; out of everything where its deadline has passed.
+    fn wait_again(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
+        let entry = self.entries.get_mut(&sequence)?;
+        entry.worker = None;
+        self.queue.insert(sequence);
+        let expired = entry.expired;
+        self.count(worker.pool(), |counts| {
+            counts.in_flight -= 1;
+            counts.waiting += 1;
+        });
+        expired.then(|| self.take(sequence))?
+    }
+
+    /// Whether the worker had it in hand.
+    fn drop_from(&mut self, worker: WorkerId, sequence: u64) -> bool {
+        let Some(hand) = self.hands.get_mut(&worker) else { return false };
+        let Some(at) = hand.sent.iter().position(|sent| sent.sequence == sequence) else { return false };
+        let sent = hand.sent.remove(at);
+        hand.words &= !sent.word.map_or(0, |word| 1 << word);
+        let was_ahead = !hand.sent.is_empty();
+        self.weigh(worker);
+        self.count(worker.pool(), |counts| counts.ahead -= usize::from(was_ahead));
+        true
+    }
+
+    /// Keeps `loaded`.
+    fn weigh(&mut self, worker: WorkerId) {
+        let least = self.hands.get(&worker).map_or(2, |hand| if hand.jobs { 1 } else { 2 });
+        let load = self.in_hand(worker);
+        for other in [load.saturating_sub(1), load + 1] {
+            self.loaded.remove(&(other, worker));
+        }
+        if load >= least {
+            self.loaded.insert((load, worker));
+        }
+    }
+
     fn take_all(&mut self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let wanted = self.entries.iter().filter(|(_, entry)| wanted(entry));
         let mut sequences: Vec<u64> = wanted.map(|(sequence, _)| *sequence).collect();
@@ -203,26 +416,35 @@ impl Router {
         sequences.into_iter().filter_map(|sequence| self.take(sequence)).collect()
     }
 
-    /// Takes a request out that `worker` has.
-    fn take_from(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
-        self.entries.get(&sequence).filter(|entry| entry.worker == Some(worker))?;
-        self.take(sequence)
-    }
-
     fn take(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
         self.deadlines.remove(&(entry.deadline, sequence));
-        if entry.worker.is_none() {
-            self.queue.retain(|waiting| *waiting != sequence);
-        }
-        self.count(entry.pool, |counts| *counts.of(entry.worker.is_some()) -= 1);
+        self.queue.remove(&sequence);
+        let in_flight = entry.worker.is_some();
+        self.count(entry.pool, |counts| {
+            *if in_flight { &mut counts.in_flight } else { &mut counts.waiting } -= 1;
+        });
         Some(entry)
     }
 }
 
 impl Counts {
-    fn of(&mut self, in_flight: bool) -> &mut usize {
-        if in_flight { &mut self.in_flight } else { &mut self.waiting }
+    /// Requests that have not been begun, wherever they wait.
+    #[must_use]
+    pub fn all_waiting(&self) -> usize {
+        self.waiting + self.ahead
+    }
+}
+
+impl Hand {
+    fn free_word(&self) -> Option<u8> {
+        let free = (!self.words).trailing_zeros();
+        u8::try_from(free).ok().filter(|word| usize::from(*word) < CLAIMS)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |sent: &Sent| Some(Claim { word: sent.word?, sequence: sent.sequence });
+        self.sent.iter().filter_map(claim).collect()
     }
 }
 
@@ -234,30 +456,35 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(30);
     const WORKER: WorkerId = WorkerId(1);
+    const OTHER: WorkerId = WorkerId(2);
 
     fn request(method: &str) -> Request {
         let address = Address { dialect: Dialect::Flat, id: String::new() };
-        Request { address, method: method.into(), args: Vec::new() }
+        Request { address, method: method.into(), args: vec![b'x'; 100] }
     }
 
+    /// With so many requests waiting, from 1 on.
     fn router(waiting: &[&str]) -> (Router, Instant) {
         let (mut router, now) = (Router::new(1), Instant::now());
         for method in waiting {
-            accept(&mut router, now, 1, method, TIMEOUT, None).unwrap();
+            accept(&mut router, now, method, TIMEOUT).unwrap();
         }
         (router, now)
     }
 
-    fn accept(
-        router: &mut Router,
-        now: Instant,
-        client: u64,
-        method: &str,
-        timeout: Duration,
-        worker: Option<WorkerId>,
-    ) -> Option<u64> {
+    fn accept(router: &mut Router, now: Instant, method: &str, timeout: Duration) -> Option<u64> {
         let limits = Limits { pool: 0, queue: 4, timeout };
-        Some(router.accept(now, ClientId(client), request(method), limits, worker)?.0)
+        router.accept(now, ClientId(1), request(method), limits, false)
+    }
+
+    fn give(router: &mut Router, worker: WorkerId, sequence: u64) -> Option<u8> {
+        router.give(worker, sequence, true, false).unwrap().0.map(|claim| claim.word)
+    }
+
+    fn give_all(router: &mut Router, sequences: &[u64]) {
+        for sequence in sequences {
+            give(router, WORKER, *sequence);
+        }
     }
 
     fn figures(router: &Router) -> (usize, usize) {
@@ -265,67 +492,159 @@ mod tests {
         (counts.waiting, counts.in_flight)
     }
 
+    fn sequences(claims: &[Claim]) -> Vec<u64> {
+        claims.iter().map(|claim| claim.sequence).collect()
+    }
+
+    fn methods(entries: &[Entry]) -> Vec<&str> {
+        entries.iter().map(|entry| entry.request.method.as_str()).collect()
+    }
+
     #[test]
     fn waiting_requests_are_served_in_order_by_who_offers_them() {
         let (mut router, _) = router(&["a", "b", "a"]);
-        assert_eq!(router.assign(WORKER, |method| method == "b").unwrap().0, 2);
-        assert_eq!(router.assign(WORKER, |_| true).unwrap().0, 1);
-        assert_eq!(figures(&router), (1, 2));
-        assert_eq!(router.assign(WORKER, |method| method == "x"), None);
+        assert_eq!(router.first_waiting(|method| method == "b"), Some((2, 100)));
+        assert_eq!(router.first_waiting(|_| true), Some((1, 100)));
+        assert_eq!(router.first_waiting(|method| method == "x"), None);
+        give(&mut router, WORKER, 1);
+        assert_eq!(router.first_waiting(|method| method == "a"), Some((3, 100)));
+        assert!(router.give(OTHER, 1, true, false).is_none(), "it is somebody's");
+        assert_eq!(figures(&router), (2, 1));
     }
 
     #[test]
     fn a_full_queue_takes_no_more_but_an_idle_worker_does() {
         let (mut router, now) = router(&["a"; 4]);
-        assert_eq!(accept(&mut router, now, 1, "a", TIMEOUT, None), None);
-        assert!(accept(&mut router, now, 1, "a", TIMEOUT, Some(WORKER)).is_some());
+        assert_eq!(accept(&mut router, now, "a", TIMEOUT), None);
+        let limits = Limits { pool: 0, queue: 4, timeout: TIMEOUT };
+        let straight = router.accept(now, ClientId(1), request("a"), limits, true).unwrap();
+        give(&mut router, WORKER, straight);
         assert_eq!(figures(&router), (4, 1));
+        give_all(&mut router, &[1, 2, 3, 4]);
+        assert_eq!((figures(&router), router.counts(0).ahead), ((0, 5), 4));
+        assert_eq!(accept(&mut router, now, "a", TIMEOUT), None, "wherever they wait");
     }
 
     #[test]
     fn one_request_has_one_answer() {
-        let (mut router, now) = router(&[]);
-        let sequence = accept(&mut router, now, 1, "a", TIMEOUT, Some(WORKER)).unwrap();
-        assert_eq!(router.replied(WorkerId(2), sequence), None, "another worker's reply");
-        assert!(router.replied(WORKER, sequence).is_some());
-        assert_eq!(router.replied(WORKER, sequence), None, "a second reply");
-        assert_eq!(router.worker_ended(WORKER, sequence), []);
-        assert_eq!(router.expired(now + TIMEOUT), []);
+        let (mut router, now) = router(&["a"]);
+        give(&mut router, WORKER, 1);
+        let not_its_own = Replied { entry: None, was_in_hand: false };
+        assert_eq!(router.replied(OTHER, 1), not_its_own, "another worker's reply");
+        let replied = router.replied(WORKER, 1);
+        assert!(replied.entry.is_some() && replied.was_in_hand);
+        assert_eq!(router.replied(WORKER, 1), not_its_own, "a second reply");
+        assert_eq!(router.worker_ended(WORKER, &[1], |_| true), Ended::default());
+        assert_eq!(router.expired(now + TIMEOUT), Expired::default());
         assert_eq!(router.counts(0).late, 2);
     }
 
     #[test]
-    fn a_workers_end_takes_only_what_it_had() {
-        let (mut router, now) = router(&["a"]);
-        let begun = accept(&mut router, now, 2, "b", TIMEOUT, Some(WORKER)).unwrap();
-        let ended = router.worker_ended(WORKER, begun);
-        assert_eq!(ended.iter().map(|entry| entry.client).collect::<Vec<_>>(), [ClientId(2)]);
-        assert_eq!(figures(&router), (1, 0));
+    fn a_workers_end_takes_only_what_it_had_begun() {
+        let (mut router, _) = router(&["a", "b", "c", "d"]);
+        give_all(&mut router, &[1, 2, 3]);
+        let ended = router.worker_ended(WORKER, &[99, 2], |_| false);
+        assert_eq!(methods(&ended.begun), ["b"]);
+        assert_eq!(figures(&router), (3, 0));
+        assert_eq!(router.first_waiting(|_| true), Some((1, 100)), "in its old place");
+        assert!(router.replied(WORKER, 1).entry.is_none(), "it is no longer the dead one's");
     }
 
     #[test]
-    fn what_an_ended_worker_had_not_begun_waits_again_before_all_others() {
-        let (mut router, now) = router(&["a"]);
-        let sent = accept(&mut router, now, 2, "b", TIMEOUT, Some(WORKER)).unwrap();
-        assert_eq!(router.worker_ended(WORKER, sent - 1), []);
-        assert_eq!(figures(&router), (2, 0));
-        assert_eq!(router.assign(WorkerId(2), |_| true).unwrap().0, sent);
-        assert_eq!(router.replied(WORKER, sent), None, "it is no longer the first one's");
+    fn an_idempotent_request_is_tried_once_more_and_not_twice() {
+        let (mut router, _) = router(&["a"]);
+        let harmless = |method: &str| method == "a";
+        give(&mut router, WORKER, 1);
+        assert_eq!(router.worker_ended(WORKER, &[1], harmless), Ended::default());
+        give(&mut router, OTHER, 1);
+        let ended = router.worker_ended(OTHER, &[1], harmless);
+        assert!(ended.begun[0].retried);
+        assert_eq!((figures(&router), router.counts(0).retried), ((0, 0), 1));
+    }
+
+    #[test]
+    fn each_request_ahead_has_a_word_of_its_own_and_words_are_used_again() {
+        let (mut router, now) = router(&["a", "a", "a"]);
+        assert_eq!(
+            [1, 2, 3].map(|sequence| give(&mut router, WORKER, sequence)),
+            [Some(0), Some(1), Some(2)]
+        );
+        router.replied(WORKER, 2);
+        let next = accept(&mut router, now, "a", TIMEOUT).unwrap();
+        assert_eq!(give(&mut router, WORKER, next), Some(1));
+        let old = accept(&mut router, now, "a", TIMEOUT).unwrap();
+        assert_eq!(router.give(OTHER, old, false, false).unwrap().0, None, "its link knows none");
+        assert_eq!(router.claims(OTHER), []);
+        assert!(!router.has_room(OTHER, 16, 0), "what it has cannot be taken back");
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_for_what_a_pipe_takes() {
+        let (mut router, _) = router(&["a", "a"]);
+        assert!(router.has_room(WORKER, 1, AHEAD_BYTES));
+        give(&mut router, WORKER, 1);
+        assert!(!router.has_room(WORKER, 1, 0) && router.has_room(WORKER, 2, AHEAD_BYTES - 100));
+        assert!(!router.has_room(WORKER, 2, AHEAD_BYTES - 99));
+    }
+
+    #[test]
+    fn the_later_half_of_what_the_busiest_has_not_begun_is_shared() {
+        let (mut router, now) = router(&["a"; 4]);
+        give_all(&mut router, &[1, 2, 3, 4]);
+        let few = accept(&mut router, now, "a", TIMEOUT).unwrap();
+        give(&mut router, OTHER, few);
+        assert_eq!(router.to_share(|worker| worker == OTHER), None, "one is being done");
+        let (worker, claims) = router.to_share(|_| true).unwrap();
+        assert_eq!((worker, sequences(&claims)), (WORKER, vec![3, 4]));
+        assert_eq!(router.recalled(WORKER, 3), None);
+        assert_eq!(router.kept(WORKER, 4), None, "begun meanwhile: nothing changes");
+        assert_eq!((figures(&router), router.counts(0).recalled), ((1, 4), 1));
+        assert_eq!(router.recalled(WORKER, 3), None, "not twice");
+        (1..=4).for_each(|sequence| drop(router.replied(WORKER, sequence)));
+        assert_eq!((router.to_share(|_| true), router.counts(0).ahead), (None, 0));
+    }
+
+    #[test]
+    fn even_one_request_is_shared_by_who_may_be_at_something_else() {
+        let (mut router, _) = router(&["a"]);
+        router.give(WORKER, 1, true, true).unwrap();
+        let (worker, claims) = router.to_share(|_| true).unwrap();
+        assert_eq!((worker, sequences(&claims)), (WORKER, vec![1]));
     }
 
     #[test]
     fn deadlines_pass_in_the_queue_and_in_flight() {
-        let (mut router, now) = router(&["a"]);
-        let sequence = accept(&mut router, now, 2, "b", TIMEOUT * 2, Some(WORKER)).unwrap();
+        let (mut router, now) = router(&["waits"]);
+        for method in ["begun", "ahead"] {
+            let sequence = accept(&mut router, now, method, TIMEOUT * 2).unwrap();
+            give(&mut router, WORKER, sequence);
+        }
+        let old = accept(&mut router, now, "old", TIMEOUT * 2).unwrap();
+        router.give(OTHER, old, false, false).unwrap();
         assert_eq!(router.next_deadline(), Some(now + TIMEOUT));
-        assert_eq!(
-            router.expired(now + TIMEOUT).iter().map(|entry| entry.worker).collect::<Vec<_>>(),
-            [None]
-        );
-        assert_eq!(router.assign(WORKER, |_| true), None, "never started");
-        assert_eq!(router.expired(now + TIMEOUT * 2).len(), 1);
-        assert_eq!(router.replied(WORKER, sequence), None, "the late reply is dropped");
-        assert_eq!(router.next_deadline(), None);
+        let expired = router.expired(now + TIMEOUT);
+        assert_eq!((methods(&expired.over), expired.asked), (vec!["waits"], vec![]));
+        assert_eq!(router.first_waiting(|_| true), None, "never started");
+        let expired = router.expired(now + TIMEOUT * 2);
+        assert_eq!(methods(&expired.over), ["old"]);
+        let asked: Vec<u64> = expired.asked.iter().map(|(_, claim)| claim.sequence).collect();
+        assert_eq!((asked, router.next_deadline()), (vec![2, 3], None));
+        let begun = router.kept(WORKER, 2).unwrap();
+        assert_eq!((begun.request.method.as_str(), begun.worker), ("begun", Some(WORKER)));
+        assert_eq!(router.recalled(WORKER, 3).unwrap().request.method, "ahead");
+        assert_eq!((figures(&router), router.in_hand(WORKER)), ((0, 0), 1), "it is still at the first one");
+        assert_eq!(router.replied(WORKER, 2), Replied { entry: None, was_in_hand: true }, "the late reply");
+        assert_eq!(router.in_hand(WORKER), 0);
+    }
+
+    #[test]
+    fn who_dies_between_a_deadline_and_the_answer_about_it_leaves_its_client_an_answer() {
+        let (mut router, now) = router(&["a", "b"]);
+        give_all(&mut router, &[1, 2]);
+        assert_eq!(router.expired(now + TIMEOUT).asked.len(), 2);
+        let ended = router.worker_ended(WORKER, &[1], |_| true);
+        assert_eq!((methods(&ended.begun), methods(&ended.expired)), (vec!["a"], vec!["b"]));
+        assert_eq!(figures(&router), (0, 0));
     }
 
     #[test]

@@ -87,6 +87,10 @@ pub struct PoolStatus {
     pub accepted: u64,
     /// Replies that came after their deadline and were dropped.
     pub late: u64,
+    /// Requests that were taken back from a worker before it had begun them, and served by another one.
+    pub recalled: u64,
+    /// Idempotent requests that were tried once more, because a worker had ended with them in hand.
+    pub retried: u64,
 }
 
 /// One slot and its worker.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
 };
-use rustdaemon_core::slot::{Failure, Observation, SlotPage};
+use rustdaemon_core::slot::{Claim, Failure, Observation, SlotPage};
 use rustdaemon_core::sys;
 
 use crate::doing::{self, Doing, Texts};
@@ -75,6 +75,8 @@ pub enum Message {
     Paused,
     /// It serves again.
     Resumed,
+    /// It begins nothing any more.
+    Leaving,
 }
 
 #[derive(Debug)]
@@ -184,10 +186,27 @@ impl Worker {
             .map(|failure| failure.map(remains))
     }
 
-    /// The request that the worker has begun last, 0: none. A fact only once it has ended.
+    /// Requests that the worker has begun, answered ones too. A fact only once it has ended.
     #[must_use]
-    pub fn begun(&self) -> u64 {
-        self.link.as_ref().map_or(0, |link| link.page.observe().begun)
+    pub fn begun(&self) -> Vec<u64> {
+        let Some(link) = &self.link else { return Vec::new() };
+        let mut begun = link.page.started();
+        begun.push(link.page.observe().begun); // a worker without claims
+        begun
+    }
+
+    /// Offers a request by its claim, and sends it.
+    pub fn offer(&mut self, claim: Option<Claim>, frame: &[u8]) {
+        if let Some((link, claim)) = self.link.as_ref().zip(claim) {
+            link.page.offer(claim);
+        }
+        self.send(frame);
+    }
+
+    /// Takes a request back that it has been sent. False: it has begun it.
+    #[must_use]
+    pub fn recall(&self, claim: Claim) -> bool {
+        self.link.as_ref().is_some_and(|link| link.page.recall(claim))
     }
 
     /// Lets it pass the gate.
@@ -299,6 +318,7 @@ impl Message {
             Kind::Taken => link::from_json::<Taken>(&frame.payload).map(|taken| Self::Taken(taken.signals)),
             Kind::Paused => Ok(Self::Paused),
             Kind::Resumed => Ok(Self::Resumed),
+            Kind::Leaving => Ok(Self::Leaving),
             Kind::Go | Kind::Refused | Kind::Request | Kind::Drain | Kind::Pause | Kind::Resume => {
                 Err(LinkError::Malformed("a frame that only a sidecar sends"))
             }

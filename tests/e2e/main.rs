@@ -18,6 +18,8 @@ mod doing;
 mod gate;
 // Handlers: arguments in, results and exceptions out.
 mod handlers;
+// Requests that are sent ahead.
+mod prefetch;
 // ReactPHP's event loop.
 mod react;
 // A script becomes its own sidecar.

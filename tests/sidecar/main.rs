@@ -25,6 +25,8 @@ mod hooks;
 mod limits;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
+// Requests that are sent ahead of those in hand.
+mod prefetch;
 // New generations.
 mod reload;
 // Deaths, restarts, backoff.

@@ -245,8 +245,9 @@ fn assert_refused(sidecar: &Sidecar, says: &[&str]) {
     let pool = sidecar.pool();
     assert_eq!((&pool["generation"], &pool["reloading"]), (&json!(1), &json!(false)));
     for (n, before) in before.iter().enumerate() {
-        let worker = sidecar.worker(n);
-        for key in ["pid", "state", "restarts", "last_exit"] {
+        // Its answer to `serving` may be here before its page says that it is idle.
+        let worker = sidecar.wait_state(n, before["state"].as_str().unwrap());
+        for key in ["pid", "restarts", "last_exit"] {
             assert_eq!(worker[key], before[key], "{key} of {worker}");
         }
     }

@@ -41,6 +41,7 @@
 //! 1: Hello Go Refused Ready Request Reply Drain.
 //! 2: Signalled Taken.
 //! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
+//! 4: Leaving; in a request's flags the number of its claim (see `slot`).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -59,11 +60,13 @@ pub const SOCKET_VARIABLE: &str = "RUSTDAEMON_SOCKET";
 /// The lowest link version that this build speaks.
 pub const LOWEST_VERSION: u16 = 1;
 /// The highest link version that this build speaks.
-pub const HIGHEST_VERSION: u16 = 3;
+pub const HIGHEST_VERSION: u16 = 4;
 /// The first version with [`Kind::Signalled`] and [`Kind::Taken`].
 pub const SIGNALS_VERSION: u16 = 2;
 /// The first version with [`Kind::Pause`], [`Kind::Resume`] and their acknowledgements.
 pub const PAUSE_VERSION: u16 = 3;
+/// The first version with claims and [`Kind::Leaving`].
+pub const CLAIMS_VERSION: u16 = 4;
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -101,6 +104,8 @@ pub enum Kind {
     Paused = 12,
     /// Worker: it serves again; also when it did already.
     Resumed = 13,
+    /// Worker: it begins nothing any more, and is about to end.
+    Leaving = 14,
 }
 
 impl Kind {
@@ -119,6 +124,7 @@ impl Kind {
             11 => Self::Resume,
             12 => Self::Paused,
             13 => Self::Resumed,
+            14 => Self::Leaving,
             _ => return None,
         })
     }
@@ -138,7 +144,7 @@ impl Dialect {
     /// The dialect of a `Request` frame's flags.
     #[must_use]
     pub fn from_flags(flags: u16) -> Option<Self> {
-        match flags {
+        match flags & 0xff {
             1 => Some(Self::Flat),
             2 => Some(Self::Typed),
             _ => None,
@@ -176,7 +182,7 @@ impl std::fmt::Display for LinkError {
 pub struct Frame {
     /// What it says.
     pub kind: Kind,
-    /// By kind: dialect of a request, outcome of a reply.
+    /// By kind: [`request_flags`] of a request, outcome of a reply.
     pub flags: u16,
     /// The request's number, 0 where there is none.
     pub sequence: u64,
@@ -450,7 +456,20 @@ pub fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LinkError
     serde_json::from_slice(bytes).map_err(|_| LinkError::Malformed("its JSON does not fit its kind"))
 }
 
-/// Appends a `Request` frame.
+/// The flags of a `Request` frame: its dialect in the lower byte, and one more than the number of its claim, if it has
+/// one, in the upper.
+#[must_use]
+pub fn request_flags(dialect: Dialect, claim: Option<u8>) -> u16 {
+    dialect as u16 | claim.map_or(0, |claim| (u16::from(claim) + 1) << 8)
+}
+
+/// The number of the claim in a `Request` frame's flags.
+#[must_use]
+pub fn claim_of(flags: u16) -> Option<u8> {
+    u8::try_from((flags >> 8).checked_sub(1)?).ok()
+}
+
+/// Appends a `Request` frame. `claim`: only for a link of [`CLAIMS_VERSION`] or later.
 ///
 /// # Errors
 /// [`LinkError::TooLong`].
@@ -458,12 +477,13 @@ pub fn encode_request(
     out: &mut Vec<u8>,
     sequence: u64,
     dialect: Dialect,
+    claim: Option<u8>,
     method: &str,
     args: &[u8],
 ) -> Result<(), LinkError> {
     let length = u32::try_from(method.len()).map_err(|_| LinkError::TooLong(method.len()))?;
     let parts: [&[u8]; 3] = [&length.to_le_bytes(), method.as_bytes(), args];
-    encode(out, Kind::Request, dialect as u16, sequence, &parts)
+    encode(out, Kind::Request, request_flags(dialect, claim), sequence, &parts)
 }
 
 /// Splits the payload of a `Request` frame into method and raw JSON arguments.
@@ -576,7 +596,7 @@ mod tests {
     #[test]
     fn frames_survive_any_cut() {
         let mut bytes = Vec::new();
-        encode_request(&mut bytes, 7, Dialect::Flat, "plc.read", br#"["ns=2;s=X"]"#).unwrap();
+        encode_request(&mut bytes, 7, Dialect::Flat, None, "plc.read", br#"["ns=2;s=X"]"#).unwrap();
         encode(&mut bytes, Kind::Drain, 0, 0, &[]).unwrap();
         for cut in 0..bytes.len() {
             let mut decoder = Decoder::default();
@@ -640,8 +660,8 @@ mod tests {
         assert_eq!(common_version((1, 9)), Some(HIGHEST_VERSION));
         assert_eq!(common_version((0, 1)), Some(1));
         assert_eq!(common_version((2, 2)), Some(2));
-        assert_eq!(common_version((3, 9)), Some(3));
-        assert_eq!(common_version((4, 9)), None);
+        assert_eq!(common_version((4, 9)), Some(4));
+        assert_eq!(common_version((HIGHEST_VERSION + 1, 9)), None);
         assert_eq!(common_version((0, 0)), None);
     }
 
@@ -662,6 +682,21 @@ mod tests {
         assert_eq!(from_json::<Signalled>(&frame.payload).unwrap(), signalled);
         let frame = decoder.next_frame().unwrap().unwrap();
         assert_eq!(from_json::<Taken>(&frame.payload).unwrap(), taken);
+    }
+
+    #[test]
+    fn what_version_4_added_stays_as_it_is_on_the_wire() {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, Kind::Leaving, 0, 0, &[]).unwrap();
+        assert_eq!(bytes, [0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.clear();
+        encode_request(&mut bytes, 7, Dialect::Typed, Some(63), "m", b"[]").unwrap();
+        assert_eq!(bytes, b"\x07\0\0\0\x05\0\x02\x40\x07\0\0\0\0\0\0\0\x01\0\0\0m[]");
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes);
+        let flags = decoder.next_frame().unwrap().unwrap().flags;
+        assert_eq!((Dialect::from_flags(flags), claim_of(flags)), (Some(Dialect::Typed), Some(63)));
+        assert_eq!(claim_of(request_flags(Dialect::Flat, None)), None, "as versions before 4 have it");
     }
 
     #[test]

@@ -34,7 +34,11 @@
 //!    656    384  place            pulse or worker: where PHP is, `function() at file:line` or `file:line`
 //!   1040   1024  fatal            worker: the fatal error: file NUL line NUL NUL message; empty: none, or PHP went on
 //!   2064   1024  thrown           worker: the exception thrown last: file NUL line NUL class NUL message
-//!   3088   1008  zero, for later versions
+//! since version 3:
+//!   3088    512  claims           both: 64 words, one for each request that is at the worker
+//!   3600    496  zero, for later versions
+//!
+//! A claim: the request's sequence in the upper 62 bits, below it 1 offered, 2 started, 3 recalled; 0: never used.
 //!
 //! A text:
 //!      0      4  sequence         odd: it is being written
@@ -42,6 +46,8 @@
 //!      8      -  the bytes, cut at the end when there are more
 //! ```
 //!
+//! Who swaps a claim from offered has the request: the worker before it begins it, the sidecar to take it back. Number and
+//! state change together: a word that is used again for C is no offer of A, whose frame may still lie in the link.
 //! `begun` is stored before any of the handler runs: after the worker's death a request that it had been sent and that
 //! is not `begun` was certainly not started, and may be given to another worker.
 //!
@@ -69,7 +75,13 @@ pub const PAGE_BYTES: usize = 4096;
 /// First bytes of the page: "RDSL".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDSL");
 /// The layout in the table above.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+/// How many requests can be at a worker at a time.
+pub const CLAIMS: usize = 64;
+
+const OFFERED: u64 = 1;
+const STARTED: u64 = 2;
+const RECALLED: u64 = 3;
 
 /// How often a reader looks again at a text that is being written.
 const LOOKS: usize = 64;
@@ -104,9 +116,11 @@ struct Layout {
     place: Text<376>,
     fatal: Text<1016>,
     thrown: Text<1016>,
+    claims: [AtomicU64; CLAIMS],
 }
 
-const _: () = assert!(size_of::<Layout>() == 3088 && size_of::<Layout>() <= PAGE_BYTES);
+const _: () = assert!(offset_of!(Layout, claims) == 3088);
+const _: () = assert!(size_of::<Layout>() == 3600 && size_of::<Layout>() <= PAGE_BYTES);
 const _: () = assert!(align_of::<Layout>() == 8);
 const _: () = assert!(offset_of!(Layout, alive) == 40 && offset_of!(Layout, phase) == 88);
 const _: () = assert!(offset_of!(Layout, busy_since) == 104 && offset_of!(Layout, what) == 144);
@@ -165,6 +179,21 @@ impl<const BYTES: usize> Text<BYTES> {
     fn read_string(&self) -> Option<String> {
         let text = self.read().filter(|text| !text.is_empty())?;
         Some(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// The word by which one request is begun or taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its number, below [`CLAIMS`].
+    pub word: u8,
+    /// The request's number.
+    pub sequence: u64,
+}
+
+impl Claim {
+    fn in_state(self, state: u64) -> u64 {
+        self.sequence << 2 | state
     }
 }
 
@@ -341,6 +370,29 @@ impl SlotPage {
         self.busy(Phase::Busy, method, None, now);
     }
 
+    /// Worker: takes a request that it has been sent, to begin it now. False: it has been taken back.
+    #[must_use]
+    pub fn claim(&self, claim: Claim) -> bool {
+        self.swap(claim, STARTED)
+    }
+
+    /// Worker: whether a request that it has been sent has been taken back.
+    #[must_use]
+    pub fn is_recalled(&self, claim: Claim) -> bool {
+        self.word(claim).is_none_or(|word| word.load(Ordering::Relaxed) != claim.in_state(OFFERED))
+    }
+
+    fn swap(&self, claim: Claim, to: u64) -> bool {
+        let Some(word) = self.word(claim) else { return false };
+        // SYNC: one of worker and sidecar wins; what follows is the winner's alone.
+        let (from, to) = (claim.in_state(OFFERED), claim.in_state(to));
+        word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    fn word(&self, claim: Claim) -> Option<&AtomicU64> {
+        self.layout().claims.get(usize::from(claim.word))
+    }
+
     /// Worker: that request is answered.
     pub fn end(&self) {
         let layout = self.layout();
@@ -491,6 +543,27 @@ impl SlotPage {
 
     // ---- the sidecar's side
 
+    /// Sidecar: a request that is about to be sent. Its word is no other request's.
+    pub fn offer(&self, claim: Claim) {
+        if let Some(word) = self.word(claim) {
+            // SYNC: before the frame, whose write and read order it for the worker.
+            word.store(claim.in_state(OFFERED), Ordering::Release);
+        }
+    }
+
+    /// Sidecar: takes a request back. False: the worker has begun it, or has written nonsense.
+    #[must_use]
+    pub fn recall(&self, claim: Claim) -> bool {
+        self.swap(claim, RECALLED)
+    }
+
+    /// Sidecar: the sequences of all requests that the worker has begun, as far as their words have not been used again.
+    #[must_use]
+    pub fn started(&self) -> Vec<u64> {
+        let words = self.layout().claims.iter().map(|word| word.load(Ordering::Acquire));
+        words.filter(|word| word & 3 == STARTED).map(|word| word >> 2).collect()
+    }
+
     /// Sidecar: what the page says now, without its texts.
     #[must_use]
     pub fn observe(&self) -> Observation {
@@ -620,6 +693,54 @@ mod tests {
         let after = sidecar.observe();
         assert_eq!((after.begun, after.in_hand_since, after.served), (7, None, 1));
         assert_eq!((after.phase, after.busy_since), (Phase::Idle, None));
+    }
+
+    #[test]
+    fn a_request_is_begun_or_taken_back_and_never_both() {
+        let (sidecar, worker) = pair();
+        let claim = |sequence| Claim { word: 5, sequence };
+        sidecar.offer(claim(1));
+        assert!(!worker.is_recalled(claim(1)) && worker.claim(claim(1)));
+        assert!(!sidecar.recall(claim(1)) && !worker.claim(claim(1)));
+        assert_eq!(sidecar.started(), [1]);
+        sidecar.offer(claim(2));
+        assert!(sidecar.recall(claim(2)) && worker.is_recalled(claim(2)) && !worker.claim(claim(2)));
+        sidecar.offer(claim(3));
+        assert!(!worker.claim(claim(2)), "its frame is read after the word was used again");
+        assert!(!sidecar.recall(claim(2)) && worker.claim(claim(3)));
+        let nowhere = Claim { word: 64, sequence: 1 };
+        sidecar.offer(nowhere);
+        assert!(!worker.claim(nowhere) && !sidecar.recall(nowhere) && worker.is_recalled(nowhere));
+    }
+
+    #[test]
+    fn of_worker_and_sidecar_exactly_one_wins() {
+        let (sidecar, worker) = pair();
+        let rounds = 2_000;
+        let start = std::sync::Barrier::new(2);
+        let round = |act: &dyn Fn(Claim) -> bool| {
+            let won = |sequence| {
+                start.wait();
+                act(Claim { word: 0, sequence })
+            };
+            (1..=rounds).map(won).collect::<Vec<bool>>()
+        };
+        std::thread::scope(|scope| {
+            let begun = scope.spawn(|| {
+                round(&|claim| {
+                    while worker.layout().claims[0].load(Ordering::Acquire) >> 2 != claim.sequence {}
+                    worker.claim(claim)
+                })
+            });
+            let back = round(&|claim| {
+                sidecar.offer(claim);
+                std::hint::spin_loop();
+                sidecar.recall(claim)
+            });
+            for (begun, back) in begun.join().unwrap().into_iter().zip(back) {
+                assert!(begun != back);
+            }
+        });
     }
 
     #[test]

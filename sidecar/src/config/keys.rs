@@ -170,6 +170,13 @@ pub const POOL: &[Key<PoolConfig>] = &[
         given.whole(0..=1_000_000).map(|it| to.queue = it)
     }),
     key(
+        "prefetch",
+        Number("N"),
+        "16",
+        "Requests that a worker may have in hand, 1 to 64; what it has not begun moves on",
+        |to, given| given.whole(1..=64).map(|it| to.prefetch = it),
+    ),
+    key(
         "memory_soft",
         Text("SIZE"),
         "",

@@ -81,6 +81,7 @@ fn every_key_takes_what_it_says() {
         ("stop_timeout", "'1.5s'", with(|_, pool| pool.stop_timeout = Duration::from_millis(1500))),
         ("request_timeout", "'2s'", with(|_, pool| pool.request_timeout = seconds(2))),
         ("queue", "0", with(|_, pool| pool.queue = 0)),
+        ("prefetch", "1", with(|_, pool| pool.prefetch = 1)),
         ("memory_soft", "'1.5GiB'", with(|_, pool| pool.memory_soft = Some(3 << 29))),
         ("memory_hard", "'512MB'", with(|_, pool| pool.memory_hard = Some(512_000_000))),
         ("memory_hard", "''", plain()),
@@ -151,6 +152,7 @@ fn what_a_key_refuses_is_said_with_what_it_takes() {
         ("stop_timeout", "''", "\"\" is not a duration; write a number and ms, s, m or h, such as 8s"),
         ("max_lifetime", "'0h'", "\"0h\" is no time at all; at least 1ms"),
         ("queue", "-1", "-1 is not a whole number from 0 to 1000000"),
+        ("prefetch", "65", "65 is not a whole number from 1 to 64"),
         (
             "memory_soft",
             "268435456",
@@ -211,8 +213,8 @@ fn a_key_that_is_none_is_told_what_it_may_have_meant() {
             "f:2: pools: is not a known key; did you mean \"pool\"?",
         ),
         (
-            "socket = 's'\n[pool.p]\nprefetch = 16\ncommand = ['x']",
-            "f:3: pool.p.prefetch: is not a known key; `rustdaemon run --defaults` prints all of them",
+            "socket = 's'\n[pool.p]\naffinity = 'x'\ncommand = ['x']",
+            "f:3: pool.p.affinity: is not a known key; `rustdaemon run --defaults` prints all of them",
         ),
         (
             "socket = 's'\n[[pool]]\ncommand = ['x']",

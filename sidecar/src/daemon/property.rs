@@ -32,7 +32,7 @@ struct Process {
     /// KILL does nothing.
     frozen: bool,
     requests: Vec<u64>,
-    begun: u64,
+    begun: Vec<u64>,
 }
 
 struct World {
@@ -67,6 +67,7 @@ impl World {
             pool.short_run = Duration::from_secs([0, 5][pick(&mut random, 2)]);
             pool.start_limit = 3;
             pool.queue = 5;
+            pool.prefetch = 1 + pick(&mut random, 4);
             pool
         });
         let config = Config {
@@ -122,13 +123,24 @@ impl World {
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Worker(order) => return self.obey(order),
-            Action::Send { worker, frame } => {
+            Action::Send { worker, frame, .. } => {
                 let mut decoder = link::Decoder::default();
                 decoder.push(&frame);
                 let sequence = decoder.next_frame().unwrap().unwrap().sequence;
                 let process = self.alive.get_mut(&worker).expect("a request for the dead");
                 assert!(process.is_in && process.ready, "a request for who is not ready: {worker:?}");
                 process.requests.push(sequence);
+            }
+            Action::Recall { worker, claims } => {
+                let process = self.alive.get_mut(&worker).expect("asked of the dead");
+                let (mut back, mut kept) = (Vec::new(), Vec::new());
+                for claim in claims {
+                    let sequence = claim.sequence;
+                    let begun = process.begun.contains(&sequence) || !process.requests.contains(&sequence);
+                    if begun { &mut kept } else { &mut back }.push(sequence);
+                }
+                process.requests.retain(|sequence| !back.contains(sequence));
+                return Some(Event::Recalled { worker, back, kept });
             }
             Action::Answer { line, .. } => {
                 let answer: serde_json::Value = serde_json::from_slice(&line).unwrap();
@@ -211,7 +223,7 @@ impl World {
 
     fn exits(&mut self, worker: WorkerId, status: ExitStatus) {
         if let Some(process) = self.alive.remove(&worker) {
-            let exit = Exit { begun: process.begun, ..Exit::of(status) };
+            let exit = Exit { begun: process.begun.clone(), ..Exit::of(status) };
             self.happens(Event::Exited { worker, exit: Box::new(exit) });
             assert!(self.daemon.pools[worker.pool()].life(worker).is_none(), "a lost exit: {worker:?}");
         }
@@ -228,7 +240,7 @@ impl World {
     fn reply(&mut self, worker: WorkerId) {
         let process = self.alive.get_mut(&worker).unwrap();
         let sequence = process.requests.remove(0);
-        process.begun = sequence;
+        process.begun.push(sequence);
         self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
     }
 
@@ -259,7 +271,8 @@ impl World {
             0..4 => {
                 if let Some(worker) = self.one(|process| !process.said_hello && !process.is_in) {
                     self.alive.get_mut(&worker).unwrap().said_hello = true;
-                    let highest = if self.pick(30) == 0 { 99 } else { 3 };
+                    let highest =
+                        if self.pick(30) == 0 { 99 } else { [3, link::HIGHEST_VERSION][self.pick(2)] };
                     let lowest = if highest == 99 { 98 } else { 1 };
                     self.happens(Event::Hello {
                         worker,
@@ -270,8 +283,11 @@ impl World {
             4..8 => {
                 if let Some(worker) = self.one(|process| process.is_in && process.said_hello) {
                     self.alive.get_mut(&worker).unwrap().ready = true;
-                    let method =
-                        |name: &str| Method { name: name.into(), description: None, idempotent: false };
+                    let method = |name: &str| Method {
+                        name: name.into(),
+                        description: None,
+                        idempotent: name == "m0",
+                    };
                     let methods = vec![method("m"), method(&format!("m{}", worker.pool()))];
                     let (own_loop, jobs) = (self.pick(8) == 0, self.pick(8) == 0);
                     self.happens(Event::Ready {
@@ -308,7 +324,7 @@ impl World {
                     if let Some(process) = self.alive.get_mut(&worker)
                         && let Some(first) = process.requests.first()
                     {
-                        process.begun = *first;
+                        process.begun.push(*first);
                     }
                     let status =
                         [ExitStatus::Code(1), ExitStatus::Signal { number: 9, core: false }][self.pick(2)];
@@ -327,7 +343,21 @@ impl World {
             },
             _ => {
                 if let Some(worker) = self.one(|process| process.is_in && process.ready) {
-                    match self.pick(3) {
+                    match self.pick(5) {
+                        3 => {
+                            // It has begun what it has in hand, and will be a while.
+                            if let Some(process) = self.alive.get_mut(&worker)
+                                && let Some(first) = process.requests.first()
+                            {
+                                process.begun.push(*first);
+                            }
+                        }
+                        4 => {
+                            if let Some(process) = self.alive.get_mut(&worker) {
+                                process.told = true;
+                            }
+                            self.happens(Event::Leaving { worker });
+                        }
                         0 => self.happens(Event::LinkBroken { worker, why: "garbage".into() }),
                         1 => {
                             let signalled = Signalled { signal: "SIGTERM".into(), ..Signalled::default() };

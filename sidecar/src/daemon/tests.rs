@@ -33,11 +33,18 @@ impl Scene {
         scene
     }
 
+    /// Its link knows no claims: it has one request in hand.
     fn make_ready(&mut self, worker: WorkerId) -> String {
+        self.make_ready_with(worker, 1)
+    }
+
+    fn make_ready_with(&mut self, worker: WorkerId, highest: u16) -> String {
         self.on(Event::Spawned { worker, pid: 7 });
-        let hello = Hello { lowest: 1, highest: 1, ..Hello::default() };
+        let hello = Hello { lowest: 1, highest, ..Hello::default() };
         self.on(Event::Hello { worker, hello });
-        let methods = vec![Method { name: "m".into(), description: None, idempotent: false }];
+        let method =
+            |name: &str| Method { name: name.into(), description: None, idempotent: name == "again" };
+        let methods = vec![method("m"), method("again")];
         self.on(Event::Ready { worker, ready: Ready { methods, ..Ready::default() } })
     }
 
@@ -49,6 +56,10 @@ impl Scene {
                 Some(String::from_utf8_lossy(line).trim_end().replace("\"id\":1,\"t\":\"res\",", ""))
             }
             Action::Send { worker, .. } => Some(format!("send {}", worker.0)),
+            Action::Recall { worker, claims } => {
+                let sequences: Vec<u64> = claims.iter().map(|claim| claim.sequence).collect();
+                Some(format!("recall {} {sequences:?}", worker.0))
+            }
             Action::Report { status, .. } => Some(format!("report {}", status.state)),
             Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
             Action::Exit(code) => Some(if *code == 0 { "exit".into() } else { format!("exit {code}") }),
@@ -71,6 +82,24 @@ impl Scene {
         words.join("; ")
     }
 
+    /// With so many workers whose links know claims.
+    fn claiming(workers: u32, change: impl FnOnce(&mut PoolConfig)) -> Self {
+        let mut scene = Self::new(|pool| {
+            pool.workers = workers;
+            change(pool);
+        });
+        for worker in 1..=u64::from(workers) {
+            scene.make_ready_with(WorkerId(worker), link::HIGHEST_VERSION);
+            scene.now += Duration::from_millis(1);
+        }
+        scene
+    }
+
+    fn recalled(&mut self, worker: u64, back: &[u64], kept: &[u64]) -> String {
+        let (back, kept) = (back.to_vec(), kept.to_vec());
+        self.on(Event::Recalled { worker: WorkerId(worker), back, kept })
+    }
+
     fn ask(&mut self, line: &str) -> String {
         let request = dialect::parse(line.as_bytes()).unwrap();
         self.on(Event::Request { client: CLIENT, request, may_control: true, unix_time: 1.5 })
@@ -86,13 +115,12 @@ impl Scene {
 
     /// The end of a worker that had begun all that it was sent.
     fn exit(&mut self, worker: u64) -> String {
-        let begun = self.daemon.in_hand.get(&WorkerId(worker)).copied().unwrap_or(0);
-        self.exit_having_begun(worker, begun)
+        self.exit_having_begun(worker, &(1..100).collect::<Vec<_>>())
     }
 
-    fn exit_having_begun(&mut self, worker: u64, begun: u64) -> String {
+    fn exit_having_begun(&mut self, worker: u64, begun: &[u64]) -> String {
         let status = ExitStatus::Signal { number: 9, core: false };
-        let exit = Box::new(Exit { begun, ..Exit::of(status) });
+        let exit = Box::new(Exit { begun: begun.to_vec(), ..Exit::of(status) });
         self.on(Event::Exited { worker: WorkerId(worker), exit })
     }
 }
@@ -169,14 +197,14 @@ fn what_was_sent_to_a_leaving_worker_and_not_begun_moves() {
     scene.call("m");
     scene.reply(1, 1);
     assert_eq!(scene.call("m"), "send 1", "it has ended already, but nobody knows yet");
-    assert_eq!(scene.exit_having_begun(1, 1), "spawn", "no answer yet");
+    assert_eq!(scene.exit_having_begun(1, &[1]), "spawn", "no answer yet");
     assert_eq!(scene.make_ready(WorkerId(2)), "send 2");
     assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#);
     assert_eq!(scene.call("m"), "send 2");
     assert_eq!(scene.make_ready(WorkerId(3)), "");
-    assert_eq!(scene.exit_having_begun(2, 2), "spawn; send 3", "an idle one takes it at once");
+    assert_eq!(scene.exit_having_begun(2, &[2]), "spawn; send 3", "an idle one takes it at once");
     scene.on(Event::Stop);
-    assert!(scene.exit_having_begun(3, 0).contains("shutting_down"), "a stop answers it");
+    assert!(scene.exit_having_begun(3, &[]).contains("shutting_down"), "a stop answers it");
 }
 
 #[test]
@@ -293,4 +321,90 @@ fn work_goes_round() {
 fn without_a_link_nothing_is_offered() {
     let mut scene = Scene::new(|config| config.link = false);
     assert!(scene.call("m").contains("unknown_method"));
+}
+
+#[test]
+fn requests_are_sent_ahead_only_while_nobody_is_idle() {
+    let mut scene = Scene::claiming(2, |pool| (pool.prefetch, pool.queue) = (2, 3));
+    let sent: Vec<String> = (0..6).map(|_| scene.call("m")).collect();
+    assert_eq!(sent[..4], ["send 1", "send 2", "send 1", "send 2"]);
+    assert_eq!(sent[4], "", "both are full: it waits");
+    assert!(sent[5].contains("busy"), "{}", sent[5]);
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}; send 1"#, "the one that waited");
+}
+
+#[test]
+fn who_becomes_idle_takes_over_what_the_busiest_has_not_begun() {
+    let mut scene = Scene::claiming(2, |_| {});
+    (0..5).for_each(|_| drop(scene.call("m"))); // 1 3 5 and 2 4
+    scene.reply(2, 2);
+    assert_eq!(scene.reply(2, 4), r#"{"ok":true,"data":42}; recall 1 [3, 5]"#);
+    assert_eq!(scene.recalled(1, &[3, 5], &[]), "send 2; send 2");
+    assert_eq!(scene.reply(2, 3), r#"{"ok":true,"data":42}"#);
+    assert_eq!(
+        scene.reply(2, 5),
+        r#"{"ok":true,"data":42}"#,
+        "of one that is being done nothing can be taken"
+    );
+    assert_eq!(scene.call("m"), "send 2", "the idle one, not the blocked one");
+}
+
+#[test]
+fn what_was_begun_meanwhile_stays() {
+    let mut scene = Scene::claiming(2, |_| {});
+    (0..3).for_each(|_| drop(scene.call("m")));
+    assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}; recall 1 [3]"#);
+    assert_eq!(scene.recalled(1, &[], &[3]), "");
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}"#);
+    assert_eq!(scene.reply(1, 3), r#"{"ok":true,"data":42}"#);
+}
+
+#[test]
+fn pause_drain_and_leaving_take_everything_back() {
+    let mut scene = Scene::claiming(2, |_| {});
+    (0..4).for_each(|_| drop(scene.call("m")));
+    let paused = scene.ask(r#"{"id":1,"t":"req","method":"worker.pause","args":["opcua#0"]}"#);
+    assert!(paused.starts_with("recall 1 [1, 3]; pause"), "{paused}");
+    assert_eq!(scene.recalled(1, &[3], &[1]), "", "it waits for the other one");
+    assert_eq!(scene.on(Event::Leaving { worker: WorkerId(2) }), "recall 2 [2, 4]");
+    assert_eq!(scene.recalled(2, &[2, 4], &[]), "", "nobody serves");
+    assert_eq!(scene.call("m"), "");
+    assert_eq!(scene.exit_having_begun(2, &[]), "spawn");
+    assert_eq!(scene.make_ready_with(WorkerId(3), 4), "send 3; send 3; send 3; send 3");
+    let stop = scene.on(Event::Stop);
+    assert!(stop.contains("recall 3 [2, 3, 4, 5]; drain"), "{stop}");
+    let refused = scene.recalled(3, &[3, 4, 5], &[2]);
+    assert_eq!(refused.matches("shutting_down").count(), 3, "{refused}");
+}
+
+#[test]
+fn of_a_dead_workers_requests_only_the_begun_one_is_lost() {
+    let mut scene = Scene::claiming(1, |_| {});
+    (0..3).for_each(|_| drop(scene.call("m")));
+    let died = scene.exit_having_begun(1, &[1]);
+    assert_eq!((died.matches("worker_died").count(), died.ends_with("spawn")), (1, true), "{died}");
+    assert_eq!(scene.make_ready_with(WorkerId(2), 4), "send 2; send 2");
+}
+
+#[test]
+fn an_idempotent_request_is_tried_once_more() {
+    let mut scene = Scene::claiming(1, |_| {});
+    scene.call("again");
+    assert_eq!(scene.exit(1), "spawn", "no answer yet");
+    assert_eq!(scene.make_ready_with(WorkerId(2), 4), "send 2");
+    assert!(scene.exit(2).contains("worker_died"), "not a third time");
+}
+
+#[test]
+fn a_deadline_asks_whether_the_request_was_begun() {
+    let mut scene = Scene::claiming(1, |_| {});
+    scene.call("m");
+    scene.call("m");
+    scene.now += Duration::from_secs(30);
+    assert_eq!(scene.on(Event::Deadline), "recall 1 [1]; recall 1 [2]");
+    assert!(scene.recalled(1, &[], &[1]).contains("may have been executed"));
+    assert!(scene.recalled(1, &[2], &[]).contains("was not started"));
+    assert_eq!(scene.call("m"), "send 1", "ahead: it is still at the first one");
+    assert_eq!(scene.reply(1, 1), "", "the late reply is dropped");
+    assert_eq!(scene.reply(1, 3), r#"{"ok":true,"data":42}"#);
 }

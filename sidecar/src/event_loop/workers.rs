@@ -13,6 +13,7 @@ use log::{debug, error, warn};
 use mio::Interest;
 use mio::unix::SourceFd;
 use nix::sys::signal::Signal;
+use rustdaemon_core::slot::Claim;
 use rustdaemon_core::sys::ExitStatus;
 use rustdaemon_core::{settings, signo, sys};
 
@@ -57,6 +58,15 @@ impl EventLoop {
         if let Some(worker) = self.workers.get_mut(&id) {
             what(worker);
         }
+    }
+
+    /// Takes back what a worker has not begun.
+    pub(super) fn recall(&self, worker: WorkerId, claims: Vec<Claim>) -> Event {
+        let found = self.workers.get(&worker);
+        let is_back = |claim: &Claim| found.is_some_and(|worker| worker.recall(*claim));
+        let (back, kept): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(is_back);
+        let sequences = |claims: Vec<Claim>| claims.into_iter().map(|claim| claim.sequence).collect();
+        Event::Recalled { worker, back: sequences(back), kept: sequences(kept) }
     }
 
     pub(super) fn signal(&self, worker: WorkerId, number: i32) {
@@ -189,6 +199,7 @@ impl EventLoop {
                 Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
                 Message::Paused => Event::Paused { worker: id, paused: true },
                 Message::Resumed => Event::Paused { worker: id, paused: false },
+                Message::Leaving => Event::Leaving { worker: id },
             });
         }
         match &rest {

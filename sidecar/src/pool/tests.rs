@@ -87,7 +87,7 @@ fn a_worker_goes_from_starting_to_idle() {
     assert_eq!(scene.pool.idle_for("x"), None);
     scene.pool.busy(scene.now, worker, scene.now + 30 * SECOND);
     assert_eq!((scene.state(), scene.pool.idle_for("m")), (State::Busy, None));
-    assert_eq!(scene.pool.idle(scene.now, worker), []);
+    assert_eq!(scene.pool.answered(scene.now, worker, None), []);
     assert_eq!((scene.state(), scene.view().slot.served), (State::Idle, 1));
 }
 
@@ -367,7 +367,7 @@ impl Scene {
 
     fn serve_one(&mut self, worker: WorkerId) -> Vec<Order> {
         self.pool.busy(self.now, worker, self.now + 30 * SECOND);
-        self.pool.idle(self.now, worker)
+        self.pool.answered(self.now, worker, None)
     }
 }
 
@@ -463,7 +463,7 @@ fn a_request_that_ends_starts_the_budget() {
     scene.pool.busy(scene.now, worker, scene.now + 30 * SECOND);
     scene.command(Command::Restart);
     scene.now += SECOND;
-    scene.pool.idle(scene.now, worker);
+    scene.pool.answered(scene.now, worker, None);
     assert_eq!(scene.pool.next_deadline(), Some(scene.now + 6 * SECOND));
 }
 
@@ -620,7 +620,7 @@ fn who_has_jobs_is_looked_at_between_requests_as_well() {
         assert_eq!(scene.pool.observed(scene.now, worker, &look(60, false)).len(), told, "said once");
     }
     scene.pool.busy(scene.now, worker, scene.now + 30 * SECOND);
-    scene.pool.idle(scene.now, worker);
+    scene.pool.answered(scene.now, worker, None);
     assert_eq!(scene.pool.next_deadline(), Some(scene.now + 60 * SECOND));
 }
 

@@ -38,7 +38,7 @@ use rustdaemon_core::link::{
     self, Decoder, Ends, Fault, Go, Hello, Kind, LINK_VARIABLE, Method, RUN_VARIABLE, Ready, SOCKET_VARIABLE,
 };
 use rustdaemon_core::signal::{self, Capture, Meaning};
-use rustdaemon_core::slot::{Phase, SlotPage};
+use rustdaemon_core::slot::{Claim, Phase, SlotPage};
 use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
@@ -87,6 +87,9 @@ struct Arguments {
     /// Say that it runs a loop of its own
     #[arg(long)]
     own_loop: bool,
+    /// Running these methods twice does no harm
+    #[arg(long, value_delimiter = ',')]
+    idempotent: Vec<String>,
     /// Offer only these methods
     #[arg(long, value_delimiter = ',')]
     offer: Option<Vec<String>>,
@@ -291,6 +294,7 @@ impl Worker {
                     eprintln!("fake_worker: refused: {}", String::from_utf8_lossy(&frame.payload));
                     return Ok(1);
                 }
+                Kind::Request if !self.claims(&frame) => {} // taken back
                 Kind::Request => {
                     let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
                     self.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
@@ -309,17 +313,27 @@ impl Worker {
                 | Kind::Signalled
                 | Kind::Taken
                 | Kind::Paused
-                | Kind::Resumed => {
+                | Kind::Resumed
+                | Kind::Leaving => {
                     return Err(io::Error::other("a worker's frame"));
                 }
             }
         }
     }
 
+    /// Whether a request may be begun.
+    fn claims(&self, frame: &link::Frame) -> bool {
+        let claim = link::claim_of(frame.flags).map(|word| Claim { word, sequence: frame.sequence });
+        claim.is_none_or(|claim| self.page.claim(claim))
+    }
+
     fn ready(&mut self, arguments: &Arguments) -> io::Result<()> {
         let names = arguments.offer.clone().unwrap_or_else(|| METHODS.map(str::to_owned).to_vec());
-        let method =
-            |name: String| Method { description: Some(format!("fake {name}")), name, idempotent: false };
+        let method = |name: String| Method {
+            description: Some(format!("fake {name}")),
+            idempotent: arguments.idempotent.contains(&name),
+            name,
+        };
         let methods = names.into_iter().map(method).collect();
         let own_loop = arguments.own_loop;
         self.page.idle(if own_loop { Phase::OwnIdle } else { Phase::Idle });
