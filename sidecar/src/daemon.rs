@@ -544,20 +544,15 @@ impl Daemon {
 
     /// Where no worker is idle: the busy one with the least in hand that has room. Nobody overtakes who waits.
     fn busy_for(&self, method: &str, bytes: usize) -> Option<(usize, WorkerId)> {
-        let mut found: Option<(usize, usize, WorkerId)> = None;
-        for (number, pool) in self.pools.iter().enumerate() {
+        self.pools.iter().enumerate().find_map(|(number, pool)| {
             let most = pool.config().prefetch;
-            if most < 2 || self.router.counts(number).waiting > 0 {
-                continue;
-            }
-            for worker in pool.busy_for(method) {
-                let load = self.router.in_hand(worker);
-                if found.is_none_or(|(least, ..)| load < least) && self.router.has_room(worker, most, bytes) {
-                    found = Some((load, number, worker));
-                }
-            }
-        }
-        found.map(|(_, number, worker)| (number, worker))
+            let has_room = |worker: &WorkerId| {
+                pool.reach(*worker).is_some_and(|reach| reach.life.offers(method))
+                    && self.router.has_room(*worker, most, bytes)
+            };
+            let may = most > 1 && self.router.counts(number).waiting == 0;
+            may.then(|| Some((number, self.router.least_loaded(number).find(has_room)?)))?
+        })
     }
 
     fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
@@ -624,7 +619,7 @@ impl Daemon {
     fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
         let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
         if idle.is_some_and(|reach| reach.is_free)
-            && let Some((from, claims)) = self.router.to_share(|other| other.pool() == worker.pool())
+            && let Some((from, claims)) = self.router.to_share(worker.pool())
         {
             out.push(Action::Recall { worker: from, claims });
         }

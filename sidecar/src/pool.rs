@@ -25,7 +25,7 @@
 //! Pure: no clock, no process, no log. Exits come by pidfd only, once per worker.
 //! Sources: DESIGN §3.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use log::Level;
@@ -43,12 +43,14 @@ use crate::reason::{self, Exit, Why};
 /// Whoever has closed its link has so long to end.
 const DEAF_GRACE: Duration = Duration::from_secs(5);
 
+mod lives;
 mod reload;
 mod succession;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+use self::lives::Lives;
 use self::reload::Deploy;
 
 /// Who offers a method.
@@ -119,12 +121,14 @@ pub struct Pool {
     socket: String,
     socket_mode: u32,
     slots: Vec<Slot>,
-    lives: BTreeMap<WorkerId, Life>,
+    lives: Lives,
     next_worker: u64,
     generation: u32,
     offered: Option<Vec<Method>>,
     deploy: Option<Deploy>,
     stopping: bool,
+    /// Some slot may have a time at which it is started again.
+    retrying: bool,
     /// Since when nothing has stood still.
     awake_since: Instant,
     warned: BTreeSet<String>,
@@ -158,18 +162,20 @@ impl Pool {
             failures: Vec::new(),
         };
         let slots = vec![slot; config.workers as usize];
+        let stop_timeout = config.stop_timeout;
         Self {
             config,
             number,
             socket,
             socket_mode,
             slots,
-            lives: BTreeMap::new(),
+            lives: Lives::new(stop_timeout),
             next_worker: 1,
             generation: 1,
             offered: None,
             deploy: None,
             stopping: false,
+            retrying: false,
             awake_since: now,
             warned: BTreeSet::new(),
             jitter: Jitter::new(seed),
@@ -194,7 +200,7 @@ impl Pool {
     }
 
     fn view_of<'a>(&'a self, slot: &'a Slot) -> View<'a> {
-        let life = slot.current.or(slot.next).and_then(|worker| self.lives.get(&worker));
+        let life = slot.current.or(slot.next).and_then(|worker| self.lives.get(worker));
         let (state, since) = life.map_or(slot.vacant, |life| (life.state, life.since));
         View { state, since, slot, life }
     }
@@ -209,14 +215,14 @@ impl Pool {
     #[cfg(test)]
     #[must_use]
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {
-        self.lives.get(&worker)
+        self.lives.get(worker)
     }
 
     /// `name#slot` of a worker, for people.
     #[must_use]
     pub fn name_of(&self, worker: WorkerId) -> String {
         self.lives
-            .get(&worker)
+            .get(worker)
             .map_or_else(|| format!("{}#?", self.config.name), |life| self.slot_name(life.slot))
     }
 
@@ -251,14 +257,7 @@ impl Pool {
     /// knowing comes last.
     #[must_use]
     pub fn idle_for(&self, method: &str) -> Option<WorkerId> {
-        let offering = self.free().filter(|life| life.offers(method));
-        offering.min_by_key(|life| (life.jobs, life.since)).map(|life| life.worker)
-    }
-
-    /// Busy workers that offer `method` and may be sent requests ahead.
-    pub fn busy_for(&self, method: &str) -> impl Iterator<Item = WorkerId> {
-        let current = self.current().filter(|life| life.prefetches());
-        current.filter(move |life| life.offers(method)).map(|life| life.worker)
+        self.free().find(|life| life.offers(method)).map(|life| life.worker)
     }
 
     /// Whether running `method` twice does no harm.
@@ -276,20 +275,18 @@ impl Pool {
     /// Whether a worker may be sent a request now, and in which way.
     #[must_use]
     pub fn reach(&self, worker: WorkerId) -> Option<Reach<'_>> {
-        let life = self.lives.get(&worker)?;
-        self.slots.get(life.slot).filter(|slot| slot.current == Some(worker) && !slot.pause)?;
+        let life = self.lives.get(worker)?;
         let is_free = life.is_free();
-        (is_free || life.prefetches()).then_some(Reach { life, is_free })
+        (self.is_open(life) && (is_free || life.prefetches())).then_some(Reach { life, is_free })
     }
 
     fn free(&self) -> impl Iterator<Item = &Life> {
-        self.current().filter(|life| life.is_free())
+        self.lives.free().filter(|life| self.is_open(life))
     }
 
-    fn current(&self) -> impl Iterator<Item = &Life> {
-        // A pause that is not acknowledged yet holds all the same: behind it a request would wait in the worker.
-        let current = self.slots.iter().filter(|slot| !slot.pause);
-        current.filter_map(|slot| self.lives.get(&slot.current?))
+    /// Whether its slot is its own, and not to be paused: behind a pause that is not acknowledged yet a request would wait.
+    fn is_open(&self, life: &Life) -> bool {
+        self.slots.get(life.slot).is_some_and(|slot| slot.current == Some(life.worker) && !slot.pause)
     }
 
     /// Why no worker is up; `None`: one is.
@@ -324,7 +321,7 @@ impl Pool {
 
     /// The spawn worked.
     pub fn spawned(&mut self, now: Instant, worker: WorkerId, pid: i32) {
-        if let Some(life) = self.lives.get_mut(&worker) {
+        if let Some(mut life) = self.lives.change(worker) {
             life.begin(now, pid);
         }
     }
@@ -340,7 +337,7 @@ impl Pool {
     pub fn hello(&mut self, now: Instant, worker: WorkerId, hello: &Hello) -> Vec<Order> {
         let name = self.name_of(worker);
         let singleton = self.is_singleton();
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         let Some(version) = link::common_version((hello.lowest, hello.highest)) else {
             life.gate = Gate::Refused;
             life.settle(now);
@@ -364,17 +361,16 @@ impl Pool {
             return vec![Order::Refuse(worker, "the sidecar is stopping this worker".into())];
         }
         life.version = version;
+        drop(life);
         let mut orders = self.compare(&name, hello);
         if singleton && self.somebody_is_in(worker) {
-            if let Some(life) = self.lives.get_mut(&worker) {
+            if let Some(mut life) = self.lives.change(worker) {
                 life.gate = Gate::Held(now);
                 life.unready_at = None; // waiting there is not its fault
                 life.settle(now);
             }
             orders.push(Order::Say(Level::Info, format!("{name}: the next worker stands at the gate")));
-            let predecessors: Vec<WorkerId> =
-                self.lives.keys().copied().filter(|other| *other != worker).collect();
-            for predecessor in predecessors {
+            for predecessor in self.lives.workers().into_iter().filter(|other| *other != worker) {
                 orders.extend(self.end(now, predecessor, Why::Reload, true));
             }
         } else {
@@ -386,7 +382,7 @@ impl Pool {
     fn let_in(&mut self, now: Instant, worker: WorkerId) -> Option<Order> {
         let name = self.config.name.clone();
         let ready_timeout = self.config.ready_timeout;
-        let life = self.lives.get_mut(&worker)?;
+        let mut life = self.lives.change(worker)?;
         if let Gate::Held(since) = life.gate {
             let spent = since.saturating_duration_since(life.spawned_at);
             life.unready_at = Some(now + ready_timeout.saturating_sub(spent));
@@ -413,7 +409,7 @@ impl Pool {
     pub fn ready(&mut self, now: Instant, worker: WorkerId, ready: Ready) -> Vec<Order> {
         let name = self.name_of(worker);
         let hang_timeout = self.config.hang_timeout;
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         life.methods.clone_from(&ready.methods);
         life.own_loop = ready.own_loop;
         let blind = ready.blind.filter(|_| life.blind.is_none());
@@ -426,6 +422,7 @@ impl Pool {
         let generation = life.generation;
         life.ready = true;
         life.settle(now);
+        drop(life);
         self.arm_sample(now, worker);
         if generation == self.generation {
             self.offer_all(ready.methods);
@@ -440,7 +437,7 @@ impl Pool {
     /// What follows from a worker's first ready.
     fn is_up(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
         let name = self.name_of(worker);
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         life.unready_at = None;
         life.ready_at = None;
         let ms = now.saturating_duration_since(life.spawned_at).as_millis();
@@ -450,6 +447,7 @@ impl Pool {
         let mut orders =
             vec![Order::Say(Level::Info, format!("{name} is {word} (pid {pid}, after {ms} ms)"))];
         let can_pause = life.can_pause();
+        drop(life);
         if let Some(slot) = self.slots.get_mut(slot).filter(|slot| slot.pause && !ending) {
             slot.pause = can_pause;
             orders.push(match can_pause {
@@ -479,7 +477,7 @@ impl Pool {
     /// A request went to the worker; it is answered otherwise at `deadline`.
     pub fn busy(&mut self, now: Instant, worker: WorkerId, deadline: Instant) {
         let hang_timeout = self.config.hang_timeout;
-        if let Some(life) = self.lives.get_mut(&worker) {
+        if let Some(mut life) = self.lives.change(worker) {
             life.in_hand = Some(deadline);
             life.hang_told = false;
             life.hang_at = hang_timeout.map(|timeout| now + timeout);
@@ -490,7 +488,7 @@ impl Pool {
 
     /// A reply came back; the deadline of the request that it has in hand next, if it has another one.
     pub fn answered(&mut self, now: Instant, worker: WorkerId, next: Option<Instant>) -> Vec<Order> {
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         life.served += 1;
         if let Some(limit) = life.max_requests.filter(|limit| life.served >= *limit) {
             life.due.get_or_insert(Why::MaxRequests(limit));
@@ -498,6 +496,7 @@ impl Pool {
         if let Some(slot) = self.slots.get_mut(life.slot) {
             slot.served += 1;
         }
+        drop(life);
         match next {
             Some(deadline) => self.busy(now, worker, deadline),
             None => self.idle(now, worker),
@@ -508,7 +507,7 @@ impl Pool {
     /// It has nothing in hand any more.
     pub fn idle(&mut self, now: Instant, worker: WorkerId) {
         let hang_timeout = self.config.hang_timeout;
-        if let Some(life) = self.lives.get_mut(&worker) {
+        if let Some(mut life) = self.lives.change(worker) {
             life.hang_at = hang_timeout.filter(|_| life.jobs).map(|timeout| now + timeout);
             life.finished(now);
         }
@@ -516,7 +515,7 @@ impl Pool {
 
     /// It begins nothing any more.
     pub fn leaving(&mut self, now: Instant, worker: WorkerId) {
-        if let Some(life) = self.lives.get_mut(&worker) {
+        if let Some(mut life) = self.lives.change(worker) {
             life.leaving = true;
             life.settle(now);
         }
@@ -524,7 +523,7 @@ impl Pool {
 
     /// A pause or its end has been acknowledged.
     pub fn paused(&mut self, now: Instant, worker: WorkerId, paused: bool) {
-        if let Some(life) = self.lives.get_mut(&worker) {
+        if let Some(mut life) = self.lives.change(worker) {
             life.paused = paused;
             life.settle(now);
         }
@@ -534,7 +533,7 @@ impl Pool {
     pub fn signalled(&mut self, worker: WorkerId, signalled: Signalled) -> Vec<Order> {
         let line = format!("{}: {}", self.name_of(worker), reason::sender(&signalled));
         // A worker under a sidecar does not stop at HUP.
-        if let Some(life) = self.lives.get_mut(&worker).filter(|_| signalled.signal != "SIGHUP") {
+        if let Some(mut life) = self.lives.change(worker).filter(|_| signalled.signal != "SIGHUP") {
             life.last_signal = Some(signalled);
         }
         vec![Order::Say(Level::Info, line)]
@@ -542,7 +541,7 @@ impl Pool {
 
     /// Which stop signals a worker's script has given to somebody else.
     pub fn signals_taken(&mut self, worker: WorkerId, signals: Vec<String>) {
-        if let Some(life) = self.lives.get_mut(&worker) {
+        if let Some(mut life) = self.lives.change(worker) {
             life.signals_taken = signals;
         }
     }
@@ -554,14 +553,14 @@ impl Pool {
 
     /// The worker has closed its link. Its end follows at once, or it has become another program, which nobody can reach.
     pub fn link_ended(&mut self, now: Instant, worker: WorkerId) {
-        if let Some(life) = self.lives.get_mut(&worker).filter(|life| life.ending.is_none()) {
+        if let Some(mut life) = self.lives.change(worker).filter(|life| life.ending.is_none()) {
             life.deaf_at.get_or_insert(now + DEAF_GRACE);
         }
     }
 
     /// The worker has ended.
     pub fn exited(&mut self, now: Instant, worker: WorkerId, exit: Exit) -> Vec<Order> {
-        let Some(life) = self.lives.get(&worker) else { return Vec::new() };
+        let Some(life) = self.lives.get(worker) else { return Vec::new() };
         let why = life.ending.as_ref().map(|ending| &ending.why);
         let ran = now.saturating_duration_since(life.spawned_at);
         let status = exit.status;
@@ -596,7 +595,7 @@ impl Pool {
             slot.retry_at = None;
             slot.vacant = (State::Stopped, now);
         }
-        for worker in self.lives.keys().copied().collect::<Vec<_>>() {
+        for worker in self.lives.workers() {
             orders.extend(self.end(now, worker, Why::Stop, false));
         }
         orders
@@ -606,9 +605,11 @@ impl Pool {
     pub fn stop_now(&mut self, now: Instant) -> Vec<Order> {
         let mut orders = self.stop(now);
         orders.retain(|order| matches!(order, Order::Say(..) | Order::Reloaded(_)));
-        for life in self.lives.values_mut() {
-            life.killed(now, self.config.stop_timeout, Why::Stop);
-            orders.push(Order::Kill(life.worker));
+        for worker in self.lives.workers() {
+            if let Some(mut life) = self.lives.change(worker) {
+                life.killed(now, self.config.stop_timeout, Why::Stop);
+            }
+            orders.push(Order::Kill(worker));
         }
         orders
     }
@@ -671,7 +672,7 @@ impl Pool {
                 }
                 Command::Pause | Command::Resume => {
                     let pause = command == Command::Pause;
-                    let life = current.and_then(|worker| self.lives.get(&worker));
+                    let life = current.and_then(|worker| self.lives.get(worker));
                     slot.pause = pause && life.is_none_or(Life::can_pause);
                     let life = life.filter(|life| life.listens() && life.can_pause());
                     if let Some(life) = life.filter(|life| life.ending.is_none()) {
@@ -682,7 +683,7 @@ impl Pool {
                     }
                 }
                 Command::Signal(number) => {
-                    if let Some(life) = current.and_then(|worker| self.lives.get_mut(&worker)) {
+                    if let Some(mut life) = current.and_then(|worker| self.lives.change(worker)) {
                         life.sent = Some(number);
                         orders.push(Order::Signal(life.worker, number));
                     }
@@ -697,12 +698,17 @@ impl Pool {
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
-        for number in 0..self.slots.len() {
-            if self.slots.get(number).is_some_and(|slot| slot.retry_at.is_some_and(|at| at <= now)) {
-                orders.extend(self.spawn(now, number));
+        if self.retrying {
+            for number in 0..self.slots.len() {
+                if self.slots.get(number).is_some_and(|slot| slot.retry_at.is_some_and(|at| at <= now)) {
+                    orders.extend(self.spawn(now, number));
+                }
             }
+            self.retrying = self.slots.iter().any(|slot| slot.retry_at.is_some());
         }
-        for worker in self.lives.keys().copied().collect::<Vec<_>>() {
+        // What a deploy waits for may have become impossible without a time of its own.
+        let workers = if self.deploy.is_some() { self.lives.workers() } else { self.lives.timely(now) };
+        for worker in workers {
             orders.extend(self.advance(now, worker));
         }
         orders.extend(self.start_due(now));
@@ -714,7 +720,7 @@ impl Pool {
         let (budget, hang_timeout) = (self.config.stop_timeout, self.config.hang_timeout);
         let singleton = self.is_singleton();
         let mut orders = Vec::new();
-        let Some(life) = self.lives.get_mut(&worker) else { return orders };
+        let Some(mut life) = self.lives.change(worker) else { return orders };
         while let Some(phase) = life.step(now, budget) {
             let spent = life.ending.as_ref().map_or(0.0, |ending| ending.spent(now).as_secs_f64());
             let mut say = |level, what: &str, then: &str| {
@@ -745,12 +751,14 @@ impl Pool {
         }
         let blocks = |slot: &Slot| slot.next == Some(worker) || singleton && slot.current == Some(worker);
         if self.deploy.is_some() && life.state == State::Unkillable && self.slots.iter().any(blocks) {
+            drop(life);
             let why = format!("{name} could not be ended even by KILL");
             orders.extend(self.fail_deploy(now, why, Vec::new(), None));
             return orders;
         }
         let due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
         if due(&mut life.deaf_at) && life.ending.is_none() {
+            drop(life);
             let why = "the end of its link, and goes on without it".to_owned();
             orders.extend(self.kill(now, worker, Why::LinkBroken(why)));
             return orders;
@@ -765,11 +773,15 @@ impl Pool {
         if due(&mut life.ends_at) {
             life.due.get_or_insert(Why::MaxLifetime);
         }
-        if due(&mut life.ready_at) {
+        let (is_up, is_late) = (due(&mut life.ready_at), due(&mut life.unready_at));
+        if is_up {
             life.ready = true;
             life.settle(now);
+        }
+        drop(life);
+        if is_up {
             orders.extend(self.is_up(now, worker));
-        } else if due(&mut life.unready_at) {
+        } else if is_late {
             orders.extend(self.is_late(now, worker));
         }
         self.arm_sample(now, worker);
@@ -779,16 +791,16 @@ impl Pool {
     /// When [`Pool::tick`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let retries = self.slots.iter().filter_map(|slot| slot.retry_at);
-        let lives = self.lives.values().filter_map(|life| life.next_deadline(self.config.stop_timeout));
-        retries.chain(lives).min()
+        let slots = if self.retrying { self.slots.as_slice() } else { &[] }; // not at each slot in each turn
+        let retries = slots.iter().filter_map(|slot| slot.retry_at);
+        retries.chain(self.lives.next_deadline()).min()
     }
 
     // ---- one life
 
     /// Ends a worker within its budget.
     fn end(&mut self, now: Instant, worker: WorkerId, why: Why, finish: bool) -> Option<Order> {
-        let life = self.lives.get_mut(&worker)?;
+        let mut life = self.lives.change(worker)?;
         let is_new = life.end(now, why, finish);
         // Who never entered run() or tick() may run a loop of its own: its own TERM handler decides.
         is_new.then(|| match life.listens() && !life.own_loop {
@@ -799,7 +811,7 @@ impl Pool {
 
     fn kill(&mut self, now: Instant, worker: WorkerId, why: Why) -> Vec<Order> {
         let line = format!("{} is killed: {}", self.name_of(worker), why.sentence());
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         life.killed(now, self.config.stop_timeout, why);
         vec![Order::Say(Level::Error, line), Order::Kill(worker)]
     }

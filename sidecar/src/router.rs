@@ -19,6 +19,7 @@
 //! Sources: DESIGN §2 (claim words), §4.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rustdaemon_core::slot::{CLAIMS, Claim};
@@ -85,8 +86,8 @@ pub struct Router {
     queue: BTreeSet<u64>,
     deadlines: BTreeSet<(Instant, u64)>,
     hands: HashMap<WorkerId, Hand>,
-    /// Workers that may hold what they have not begun, by how much they have in hand.
-    loaded: BTreeSet<(usize, WorkerId)>,
+    /// Workers with something in hand: pool, how much, who. One that may be busy without a request counts for one more.
+    loads: BTreeSet<(usize, usize, WorkerId)>,
     next: u64,
     counts: Vec<Counts>,
 }
@@ -157,7 +158,7 @@ impl Router {
             queue: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             hands: HashMap::new(),
-            loaded: BTreeSet::new(),
+            loads: BTreeSet::new(),
             next: 1,
             counts: vec![Counts::default(); pools],
         }
@@ -249,11 +250,12 @@ impl Router {
         entry.worker = Some(worker);
         let waited_for = std::mem::replace(&mut entry.pool, worker.pool());
         let (bytes, deadline) = (entry.request.args.len(), entry.deadline);
+        self.loads.remove(&hand.load(worker));
         hand.words |= word.map_or(0, |word| 1 << word);
         hand.jobs = jobs;
         let is_ahead = !hand.sent.is_empty();
         hand.sent.push(Sent { sequence, word, bytes, deadline });
-        self.weigh(worker);
+        self.loads.insert(hand.load(worker));
         self.count(worker.pool(), |counts| counts.ahead += usize::from(is_ahead));
         self.count(waited_for, |counts| counts.waiting -= 1);
         self.count(worker.pool(), |counts| counts.in_flight += 1);
@@ -276,7 +278,9 @@ impl Router {
     /// had not begun waits again, in its old place.
     pub fn worker_ended(&mut self, worker: WorkerId, begun: &[u64], again: impl Fn(&str) -> bool) -> Ended {
         let mut ended = Ended::default();
-        let sent = self.hands.remove(&worker).unwrap_or_default().sent;
+        let hand = self.hands.remove(&worker).unwrap_or_default();
+        self.loads.remove(&hand.load(worker));
+        let sent = hand.sent;
         self.count(worker.pool(), |counts| counts.ahead -= sent.len().saturating_sub(1));
         for Sent { sequence, .. } in sent {
             let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| entry.worker == Some(worker))
@@ -293,7 +297,6 @@ impl Router {
             }
             ended.expired.extend(self.wait_again(worker, sequence));
         }
-        self.loaded.retain(|(_, loaded)| *loaded != worker);
         ended
     }
 
@@ -303,15 +306,19 @@ impl Router {
         self.hands.get(&worker).map(Hand::claims).unwrap_or_default()
     }
 
-    /// What an idle worker may take from another one: the later half of what that may not have begun. The one with the
-    /// most in hand for which `fits` holds.
+    /// Workers of a pool that have something in hand, first those with the least.
+    pub fn least_loaded(&self, pool: usize) -> impl Iterator<Item = WorkerId> {
+        self.loads.range(loads_of(pool)).map(|(.., worker)| *worker)
+    }
+
+    /// What an idle worker of a pool may take from another one: the later half of what the one with the most may not have
+    /// begun.
     #[must_use]
-    pub fn to_share(&self, fits: impl Fn(WorkerId) -> bool) -> Option<(WorkerId, Vec<Claim>)> {
-        let mut loaded = self.loaded.iter().rev().map(|(_, worker)| *worker).filter(|worker| fits(*worker));
-        let worker = loaded.next()?;
-        let mut claims = self.claims(worker);
+    pub fn to_share(&self, pool: usize) -> Option<(WorkerId, Vec<Claim>)> {
+        let (_, load, worker) = self.loads.range(loads_of(pool)).next_back()?;
+        let mut claims = (*load > 1).then(|| self.claims(*worker)).filter(|claims| !claims.is_empty())?;
         claims.drain(..claims.len() / 2);
-        Some((worker, claims))
+        Some((*worker, claims))
     }
 
     /// A claim has been taken back: the request waits again, in its old place. The entry: its deadline had passed.
@@ -389,24 +396,15 @@ impl Router {
     fn drop_from(&mut self, worker: WorkerId, sequence: u64) -> bool {
         let Some(hand) = self.hands.get_mut(&worker) else { return false };
         let Some(at) = hand.sent.iter().position(|sent| sent.sequence == sequence) else { return false };
+        self.loads.remove(&hand.load(worker));
         let sent = hand.sent.remove(at);
         hand.words &= !sent.word.map_or(0, |word| 1 << word);
         let was_ahead = !hand.sent.is_empty();
-        self.weigh(worker);
+        if was_ahead {
+            self.loads.insert(hand.load(worker));
+        }
         self.count(worker.pool(), |counts| counts.ahead -= usize::from(was_ahead));
         true
-    }
-
-    /// Keeps `loaded`.
-    fn weigh(&mut self, worker: WorkerId) {
-        let least = self.hands.get(&worker).map_or(2, |hand| if hand.jobs { 1 } else { 2 });
-        let load = self.in_hand(worker);
-        for other in [load.saturating_sub(1), load + 1] {
-            self.loaded.remove(&(other, worker));
-        }
-        if load >= least {
-            self.loaded.insert((load, worker));
-        }
     }
 
     fn take_all(&mut self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
@@ -436,7 +434,16 @@ impl Counts {
     }
 }
 
+/// The range of a pool in [`Router::loads`].
+fn loads_of(pool: usize) -> Range<(usize, usize, WorkerId)> {
+    (pool, 0, WorkerId(0))..(pool + 1, 0, WorkerId(0))
+}
+
 impl Hand {
+    fn load(&self, worker: WorkerId) -> (usize, usize, WorkerId) {
+        (worker.pool(), self.sent.len() + usize::from(self.jobs), worker)
+    }
+
     fn free_word(&self) -> Option<u8> {
         let free = (!self.words).trailing_zeros();
         u8::try_from(free).ok().filter(|word| usize::from(*word) < CLAIMS)
@@ -593,22 +600,22 @@ mod tests {
         give_all(&mut router, &[1, 2, 3, 4]);
         let few = accept(&mut router, now, "a", TIMEOUT).unwrap();
         give(&mut router, OTHER, few);
-        assert_eq!(router.to_share(|worker| worker == OTHER), None, "one is being done");
-        let (worker, claims) = router.to_share(|_| true).unwrap();
+        assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [OTHER, WORKER]);
+        let (worker, claims) = router.to_share(0).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![3, 4]));
         assert_eq!(router.recalled(WORKER, 3), None);
         assert_eq!(router.kept(WORKER, 4), None, "begun meanwhile: nothing changes");
         assert_eq!((figures(&router), router.counts(0).recalled), ((1, 4), 1));
         assert_eq!(router.recalled(WORKER, 3), None, "not twice");
         (1..=4).for_each(|sequence| drop(router.replied(WORKER, sequence)));
-        assert_eq!((router.to_share(|_| true), router.counts(0).ahead), (None, 0));
+        assert_eq!((router.to_share(0), router.counts(0).ahead), (None, 0), "one is being done");
     }
 
     #[test]
     fn even_one_request_is_shared_by_who_may_be_at_something_else() {
         let (mut router, _) = router(&["a"]);
         router.give(WORKER, 1, true, true).unwrap();
-        let (worker, claims) = router.to_share(|_| true).unwrap();
+        let (worker, claims) = router.to_share(0).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![1]));
     }
 

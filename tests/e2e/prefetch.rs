@@ -5,6 +5,12 @@ use serde_json::json;
 
 use crate::{script, worker};
 
+/// Of two workers: who is busy, and who is not. The one that was ready first has the first request.
+#[track_caller]
+fn who_is_busy(sidecar: &Sidecar) -> [usize; 2] {
+    if sidecar.worker(0)["state"] == "busy" { [0, 1] } else { [1, 0] }
+}
+
 #[test]
 fn a_worker_blocked_in_a_native_call_holds_no_request() {
     let sidecar = worker("--workers 2");
@@ -13,13 +19,14 @@ fn a_worker_blocked_in_a_native_call_holds_no_request() {
     let mut client = sidecar.client();
     let stuck = client.send("hold", json!([first.path()]));
     let held = first.arrived();
+    let [_, at_second] = who_is_busy(&sidecar);
     let short = client.send("hold", json!([second.path()]));
     let opened = second.arrived();
     let ids: Vec<u64> = (0..10).map(|_| client.send("pid", json!([]))).collect();
     sidecar.wait_pool("waiting", 10);
     drop(opened);
     assert_eq!(client.receive(), (short, Ok(json!("held"))));
-    let free = sidecar.worker_pid(1);
+    let free = sidecar.worker_pid(at_second);
     for _ in &ids {
         let (id, reply) = client.receive();
         assert!(ids.contains(&id) && reply == Ok(json!(free)), "{id}: {reply:?}");

@@ -25,6 +25,12 @@ fn answers(client: &mut Client, ids: &[u64]) -> Vec<Value> {
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
+/// Of two workers: who is busy, and who is not. The one that was ready first has the first request.
+#[track_caller]
+fn who_is_busy(sidecar: &Sidecar) -> [usize; 2] {
+    if sidecar.worker(0)["state"] == "busy" { [0, 1] } else { [1, 0] }
+}
+
 #[test]
 fn a_blocked_worker_holds_no_request_that_another_one_could_serve() {
     let sidecar = workers(2, fake(""), "");
@@ -32,13 +38,14 @@ fn a_blocked_worker_holds_no_request_that_another_one_could_serve() {
     let mut client = sidecar.client();
     let stuck = client.send("hold", json!([first.path()]));
     let held = first.arrived();
+    let [_, at_second] = who_is_busy(&sidecar);
     let short = client.send("hold", json!([second.path()]));
     let opened = second.arrived();
     let ids: Vec<u64> = (0..20).map(|_| client.send("pid", json!([]))).collect();
     sidecar.wait_pool("waiting", 20);
     drop(opened);
     assert_eq!(client.receive(), (short, Ok(json!("held"))));
-    let free = sidecar.worker_pid(1);
+    let free = sidecar.worker_pid(at_second);
     assert!(answers(&mut client, &ids).iter().all(|pid| *pid == free), "while the other one is stuck");
     assert!(sidecar.pool()["recalled"].as_u64().unwrap() > 0);
     drop(held);
@@ -71,16 +78,17 @@ fn a_stopped_worker_gives_back_what_it_has_not_begun() {
     let mut client = sidecar.client();
     client.send("hold", json!([first.path()]));
     let held = first.arrived();
+    let [at_first, at_second] = who_is_busy(&sidecar);
     let short = client.send("hold", json!([second.path()]));
     let opened = second.arrived();
     let ids: Vec<u64> = (0..6).map(|_| client.send("pid", json!([]))).collect();
     sidecar.wait_pool("waiting", 6);
-    sidecar.signal_worker(0, Signal::SIGSTOP);
+    sidecar.signal_worker(at_first, Signal::SIGSTOP);
     drop((held, opened)); // what the stopped one has begun waits for it
     assert_eq!(client.receive().0, short);
-    let free = sidecar.worker_pid(1);
+    let free = sidecar.worker_pid(at_second);
     assert!(answers(&mut client, &ids).iter().all(|pid| *pid == free));
-    sidecar.signal_worker(0, Signal::SIGCONT);
+    sidecar.signal_worker(at_first, Signal::SIGCONT);
     assert_eq!(client.receive().1, Ok(json!("held")));
 }
 
@@ -91,19 +99,20 @@ fn a_pause_gives_back_what_was_not_begun() {
     let mut client = sidecar.client();
     let stuck = client.send("hold", json!([first.path()]));
     let held = first.arrived();
+    let [at_first, at_second] = who_is_busy(&sidecar);
     let short = client.send("hold", json!([second.path()]));
     let opened = second.arrived();
     let ids: Vec<u64> = (0..6).map(|_| client.send("pid", json!([]))).collect();
     sidecar.wait_pool("waiting", 6);
     let mut operator = sidecar.client();
-    operator.send("worker.pause", json!(["main#1"]));
+    operator.send("worker.pause", json!([format!("main#{at_second}")]));
     drop(held); // the other one serves all six
     assert_eq!(client.receive().0, stuck);
-    let free = sidecar.worker_pid(0);
+    let free = sidecar.worker_pid(at_first);
     assert!(answers(&mut client, &ids).iter().all(|pid| *pid == free));
     drop(opened);
     assert_eq!(client.receive(), (short, Ok(json!("held"))), "what was begun is finished");
-    sidecar.wait_state(1, "paused");
+    sidecar.wait_state(at_second, "paused");
 }
 
 #[test]

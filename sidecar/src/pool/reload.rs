@@ -50,7 +50,7 @@ impl Pool {
         let mut orders = vec![Order::Say(Level::Info, line)];
         for number in 0..self.slots.len() {
             let stuck = |slot: &Slot| {
-                let life = slot.current.and_then(|worker| self.lives.get(&worker));
+                let life = slot.current.and_then(|worker| self.lives.get(worker));
                 life.is_some_and(|life| life.state == State::Unkillable)
             };
             let stuck = self.slots.get(number).is_some_and(stuck);
@@ -110,7 +110,7 @@ impl Pool {
         let methods: Vec<Vec<Method>> = self
             .slots
             .iter()
-            .filter_map(|slot| Some(self.lives.get(&slot.current?)?.methods.clone()))
+            .filter_map(|slot| Some(self.lives.get(slot.current?)?.methods.clone()))
             .collect();
         self.offered = None;
         for methods in methods {
@@ -137,7 +137,7 @@ impl Pool {
         let Some(deploy) = self.deploy.take() else { return Vec::new() };
         let generation = deploy.generation;
         let new = |life: &Life| life.generation == generation && life.gate == Gate::Passed;
-        let mut current = self.slots.iter().filter_map(|slot| self.lives.get(&slot.current?));
+        let mut current = self.slots.iter().filter_map(|slot| self.lives.get(slot.current?));
         let is_in = but.is_some() || current.any(new);
         if is_in {
             // A singleton's: what is started from here on is of the new one, and what that offers nobody knows yet.

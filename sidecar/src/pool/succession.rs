@@ -50,7 +50,7 @@ impl Pool {
         life.max_requests = config.max_requests.map(|limit| ((limit as f64 * less()) as u64).max(1));
         life.memory_soft = config.memory_soft.map(|limit| (limit as f64 * less()) as u64);
         life.ends_at = config.max_lifetime.map(|limit| now + limit.mul_f64(less()));
-        self.lives.insert(worker, life);
+        self.lives.insert(life);
         self.arm_sample(now, worker);
         Some(Order::Spawn { worker, slot: u32::try_from(number).unwrap_or(u32::MAX) })
     }
@@ -58,7 +58,7 @@ impl Pool {
     /// A worker is no more, and what follows.
     pub(super) fn ended(&mut self, now: Instant, worker: WorkerId, reason: ExitReason) -> Vec<Order> {
         let name = self.name_of(worker);
-        let Some(life) = self.lives.remove(&worker) else { return Vec::new() };
+        let Some(life) = self.lives.remove(worker) else { return Vec::new() };
         let number = life.slot;
         let ran = now.saturating_duration_since(life.spawned_at);
         let planned = life.ending.as_ref().is_some_and(|ending| ending.why.is_planned());
@@ -111,7 +111,7 @@ impl Pool {
         if let Some(next) = slot.next {
             // In a reload: the next one is the successor, where it waits at the gate for this end.
             orders.push(Order::Say(Level::Info, told));
-            if let Some(Gate::Held(_)) = self.lives.get(&next).map(|life| life.gate) {
+            if let Some(Gate::Held(_)) = self.lives.get(next).map(|life| life.gate) {
                 orders.extend(self.promote(now, number, next));
             }
             return orders;
@@ -162,6 +162,7 @@ impl Pool {
             slot.failures.clear();
             slot.vacate(State::Parked, now);
             slot.retry_at = Some(now + PARKED_RETRY);
+            self.retrying = true;
             let why = match refused {
                 true => String::new(),
                 false => format!(" after {failures} failures within {} s", window.as_secs_f64()),
@@ -181,6 +182,7 @@ impl Pool {
         };
         slot.vacate(State::Backoff, now);
         slot.retry_at = Some(now + wait);
+        self.retrying = true;
         let (runs, seconds) = (slot.backoff.short_runs(), wait.as_secs_f64());
         vec![Order::Say(
             Level::Warn,

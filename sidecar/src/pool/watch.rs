@@ -23,18 +23,20 @@ impl Pool {
     /// How much memory the worker has, in bytes.
     pub fn sampled(&mut self, now: Instant, worker: WorkerId, bytes: u64) -> Vec<Order> {
         let hard = self.config.memory_hard;
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         // A draining generation is exempt; who was killed cannot be killed more.
         let exempt = |ending: &Ending| ending.why == Why::Reload || ending.phase >= Phase::Killed;
         if life.ending.as_ref().is_some_and(exempt) {
             return Vec::new();
         }
         if let Some(limit) = hard.filter(|limit| bytes > *limit) {
+            drop(life);
             return self.kill(now, worker, Why::MemoryHard(bytes, limit));
         }
         if let Some(limit) = life.memory_soft.filter(|limit| bytes > *limit) {
             life.due.get_or_insert(Why::MemorySoft(bytes, limit));
         }
+        drop(life);
         self.start_due(now)
     }
 
@@ -43,7 +45,7 @@ impl Pool {
         let name = self.name_of(worker);
         let Some(timeout) = self.config.hang_timeout else { return Vec::new() };
         let restart = self.config.hang_action == HangAction::Restart;
-        let Some(life) = self.lives.get_mut(&worker) else { return Vec::new() };
+        let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         // Whoever is spared, or has nothing in hand, is looked at again after hang_timeout.
         let quiet = match look.quiet.filter(|_| !look.spared) {
             Some(quiet) => quiet.min(now.saturating_duration_since(self.awake_since)),
@@ -64,6 +66,7 @@ impl Pool {
         if std::mem::replace(&mut life.hang_told, true) && !restart {
             return Vec::new(); // said once
         }
+        drop(life);
         let told = format!("{}, for {:.1} s without progress", look.doing, quiet.as_secs_f64());
         if restart {
             let line = format!("{name} hangs and is restarted: {told}");
@@ -82,7 +85,7 @@ impl Pool {
     pub(super) fn is_late(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
         let name = self.name_of(worker);
         let seconds = self.config.ready_timeout.as_secs_f64();
-        let Some(life) = self.lives.get(&worker).filter(|life| !life.ready && life.ending.is_none()) else {
+        let Some(life) = self.lives.get(worker).filter(|life| !life.ready && life.ending.is_none()) else {
             return Vec::new();
         };
         let what = match life.gate {
@@ -113,7 +116,7 @@ impl Pool {
         if self.config.memory_soft.or(self.config.memory_hard).is_none() {
             return;
         }
-        if let Some(life) = self.lives.get_mut(&worker)
+        if let Some(mut life) = self.lives.change(worker)
             && life.sample_at.is_none()
             && !(life.ready && life.linked && !life.own_loop && life.in_hand.is_none())
             && life.ending.as_ref().is_none_or(|ending| ending.phase < Phase::Killed)
@@ -125,8 +128,8 @@ impl Pool {
     /// Ends workers that have reached a limit, one of the pool at a time.
     pub(super) fn start_due(&mut self, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
-        loop {
-            let mut current = self.slots.iter().filter_map(|slot| self.lives.get(&slot.current?));
+        while self.lives.any_due() {
+            let mut current = self.slots.iter().filter_map(|slot| self.lives.get(slot.current?));
             if self.stopping || self.deploy.is_some() || current.clone().any(Life::is_out) {
                 return orders;
             }
@@ -137,5 +140,6 @@ impl Pool {
             orders.push(Order::Say(Level::Info, line));
             orders.extend(self.end(now, worker, why, true));
         }
+        orders
     }
 }
