@@ -20,7 +20,7 @@ use rustdaemon_core::settings;
 
 use crate::config::Config;
 use crate::control::Control;
-use crate::dialect::{self, Address, Cause, Request};
+use crate::dialect::{self, Address, Cause, Delivery, Request};
 use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
@@ -170,7 +170,9 @@ pub enum Action {
     Answer {
         /// Who.
         client: ClientId,
-        /// One line.
+        /// With which line.
+        delivery: Delivery,
+        /// One line; none for a notification.
         line: Vec<u8>,
     },
     /// Answer with this, completed from the workers' pages.
@@ -491,7 +493,8 @@ impl Daemon {
             }
         };
         let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
-        let limits = Limits { pool: number, queue: config.queue, timeout: config.request_timeout };
+        let timeout = request.timeout.unwrap_or(config.request_timeout);
+        let limits = Limits { pool: number, queue: config.queue, timeout };
         let accepted = self.router.accept(now, client, request.clone(), limits, worker);
         let Some((sequence, deadline)) = accepted else {
             return Err(Cause::Busy(self.router.counts(number).waiting));
@@ -647,13 +650,13 @@ impl Daemon {
 fn answer(out: &mut Vec<Action>, client: ClientId, address: &Address, data: &[u8]) {
     let mut line = Vec::with_capacity(data.len() + 64);
     dialect::write_data(&mut line, address, data);
-    out.push(Action::Answer { client, line });
+    out.push(Action::Answer { client, delivery: address.delivery, line });
 }
 
 fn fault(out: &mut Vec<Action>, client: ClientId, address: &Address, cause: &Cause) {
     let mut line = Vec::new();
     dialect::write_fault(&mut line, address, cause);
-    out.push(Action::Answer { client, line });
+    out.push(Action::Answer { client, delivery: address.delivery, line });
 }
 
 fn refuse(out: &mut Vec<Action>, entries: Vec<Entry>, cause: impl Fn(&Entry) -> Cause) {

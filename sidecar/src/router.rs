@@ -236,8 +236,8 @@ mod tests {
     const WORKER: WorkerId = WorkerId(1);
 
     fn request(method: &str) -> Request {
-        let address = Address { dialect: Dialect::Flat, id: String::new() };
-        Request { address, method: method.into(), args: Vec::new() }
+        let address = Address::new(Dialect::Flat, "");
+        Request { address, method: method.into(), args: Vec::new(), timeout: None }
     }
 
     fn router(waiting: &[&str]) -> (Router, Instant) {

@@ -132,6 +132,8 @@ pub enum Dialect {
     Flat = 1,
     /// `{"t":"req",...}`: slashes and Unicode as they are.
     Typed = 2,
+    /// `{"jsonrpc":"2.0",...}`: as [`Dialect::Typed`].
+    JsonRpc = 3,
 }
 
 impl Dialect {
@@ -141,7 +143,18 @@ impl Dialect {
         match flags {
             1 => Some(Self::Flat),
             2 => Some(Self::Typed),
+            3 => Some(Self::JsonRpc),
             _ => None,
+        }
+    }
+
+    /// Its number in a `Request` frame. Workers of link version 3 and below know no JSON-RPC; as its replies are encoded as
+    /// TYPED's are, all of them are told that one.
+    #[must_use]
+    pub fn on_wire(self) -> u16 {
+        match self {
+            Self::Flat => 1,
+            Self::Typed | Self::JsonRpc => 2,
         }
     }
 }
@@ -463,7 +476,7 @@ pub fn encode_request(
 ) -> Result<(), LinkError> {
     let length = u32::try_from(method.len()).map_err(|_| LinkError::TooLong(method.len()))?;
     let parts: [&[u8]; 3] = [&length.to_le_bytes(), method.as_bytes(), args];
-    encode(out, Kind::Request, dialect as u16, sequence, &parts)
+    encode(out, Kind::Request, dialect.on_wire(), sequence, &parts)
 }
 
 /// Splits the payload of a `Request` frame into method and raw JSON arguments.
@@ -596,6 +609,19 @@ mod tests {
             );
             assert_eq!(frames[1].kind, Kind::Drain);
         }
+    }
+
+    #[test]
+    fn a_request_names_a_dialect_that_every_worker_knows() {
+        for (dialect, read) in [
+            (Dialect::Flat, Dialect::Flat),
+            (Dialect::Typed, Dialect::Typed),
+            (Dialect::JsonRpc, Dialect::Typed),
+        ] {
+            assert_eq!(Dialect::from_flags(dialect.on_wire()), Some(read));
+            assert_eq!(Dialect::from_flags(dialect as u16), Some(dialect));
+        }
+        assert_eq!(Dialect::from_flags(4), None);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Scene {
     }
 
     fn ask(&mut self, line: &str) -> String {
-        let request = dialect::parse(line.as_bytes()).unwrap();
+        let request = dialect::parse(line.as_bytes()).unwrap().one();
         self.on(Event::Request { client: CLIENT, request, may_control: true, unix_time: 1.5 })
     }
 

@@ -11,6 +11,7 @@ use mio::unix::SourceFd;
 use super::{EventLoop, FAREWELL, Source, unix_time};
 use crate::client::{Client, Fate, Input};
 use crate::daemon::Event;
+use crate::dialect::Delivery;
 use crate::ids::ClientId;
 use crate::listener::Listener;
 
@@ -69,8 +70,8 @@ impl EventLoop {
     }
 
     /// The client, if it is still there to be answered.
-    pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) -> Option<ClientId> {
-        self.clients.get_mut(&id)?.answer(line);
+    pub(super) fn answer(&mut self, id: ClientId, delivery: Delivery, line: &[u8]) -> Option<ClientId> {
+        self.clients.get_mut(&id)?.answer(delivery, line);
         Some(id)
     }
 
