@@ -426,6 +426,7 @@ impl Daemon {
     ) {
         let address = request.address.clone();
         match Verb::of(address.dialect, &request.method) {
+            Some(Verb::Ping) if self.is_stopping() => fault(out, client, &address, &Cause::ShuttingDown),
             Some(Verb::Ping) => answer(out, client, &address, verbs::ping(0, unix_time).as_bytes()),
             Some(Verb::Status) => {
                 out.push(Action::Report { client, address, status: Box::new(self.status_at(now)) });

@@ -187,6 +187,9 @@ pub fn parse(frame: &[u8]) -> Result<Frame, Box<Refusal>> {
     let refuse = |dialect, cause| Err(Refusal::new(dialect, "null", cause));
     if frame.len() > FLAT_FRAME_BYTES {
         let dialect = peek(frame).unwrap_or(Dialect::Flat);
+        if dialect == Dialect::Flat && frame.len() >= FLAT_BUFFER_BYTES {
+            return refuse(dialect, Cause::BufferTooLarge); // it waited for its newline, which counts
+        }
         if is_too_long(dialect, frame.len()) {
             return refuse(dialect, Cause::FrameTooLarge);
         }

@@ -19,6 +19,8 @@ mod config;
 mod control;
 // What becomes of everybody when a sidecar dies, stops or is PID 1.
 mod family;
+// The dialects, byte for byte: tests/fixtures.
+mod golden;
 // Commands that run at moments of a worker's life; parked workers.
 mod hooks;
 // After so many requests, so much time or memory; hangs; `forever = false`.
@@ -31,6 +33,8 @@ mod reload;
 mod restart;
 // What workers write, and where it goes.
 mod logs;
+// The documented probe, well and ill.
+mod probe;
 // Requests: where they go, and that each has exactly one answer.
 mod routing;
 // The socket's file: mode, owner, stale and live ones.

@@ -20,6 +20,7 @@
 
 mod client;
 mod gate;
+pub mod golden;
 mod observer;
 mod php;
 mod process;

@@ -1,5 +1,11 @@
 //! Envelopes, refusals, limits; whole exchanges are in tests/fixtures.
 
+#[path = "../../../tests/src/golden.rs"]
+mod golden;
+
+use std::path::Path;
+
+use self::golden::Step;
 use super::*;
 
 fn ok(text: &str) -> (Dialect, String, String, String) {
@@ -316,4 +322,56 @@ fn events_are_notifications_in_json_rpc() {
         event(Dialect::JsonRpc),
         "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"id\":7,\"data\":{}}}\n"
     );
+}
+
+/// What is written at once to a client that sends these bytes, as far as it is refused.
+fn refusals(sent: &[u8]) -> Vec<String> {
+    let mut out = Vec::new();
+    for line in sent.split_inclusive(|byte| *byte == b'\n') {
+        let Some(frame) = line.strip_suffix(b"\n") else { break };
+        let before = out.len();
+        match parse(frame) {
+            Err(refusal) => out.push(refusal),
+            Ok(Frame::Batch(parts)) => out.extend(parts.into_iter().filter_map(Result::err)),
+            Ok(Frame::One(request)) if request.address.dialect == Dialect::Flat => break,
+            Ok(Frame::One(_)) => {}
+        }
+        if out.get(before..).unwrap_or_default().iter().any(|refusal| refusal.ends_connection()) {
+            break;
+        }
+    }
+    let lines = out.iter().map(|refusal| {
+        let mut line = Vec::new();
+        write_fault(&mut line, &refusal.address, &refusal.cause);
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    });
+    lines.collect()
+}
+
+#[test]
+fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let mut seen = 0;
+    for exchange in golden::exchanges(&fixtures, |_| true) {
+        let (mut sent, mut expected) = (Vec::new(), Vec::new());
+        for step in &exchange.steps {
+            match step {
+                Step::Write(bytes) => sent.extend_from_slice(bytes),
+                Step::Get(line) => expected.extend(golden::parts(line)),
+                Step::HalfClose | Step::End => {}
+            }
+        }
+        if !sent.ends_with(b"\n") {
+            continue; // the connection's business
+        }
+        expected.retain(|line| {
+            ["invalid_json", "invalid_request", "Request"].iter().any(|word| line.contains(word))
+        });
+        let mut refused = refusals(&sent);
+        expected.sort();
+        refused.sort();
+        assert_eq!(refused, expected, "{}", exchange.name);
+        seen += refused.len();
+    }
+    assert!(seen > 60, "{seen} refusals");
 }

@@ -56,9 +56,16 @@ impl EventLoop {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let may_control = client.may_control();
         let Input { requests, broken } = client.read();
+        let asked = !requests.is_empty();
         for request in requests {
             let unix_time = unix_time();
             self.feed(Event::Request { client: id, request, may_control, unix_time });
+        }
+        if asked
+            && self.daemon.is_stopping()
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.finish(); // who is told that we stop sees the end after it: a probe would wait for more
         }
         match broken {
             None => self.settle(id),
