@@ -375,3 +375,52 @@ fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
     }
     assert!(seen > 60, "{seen} refusals");
 }
+
+/// Frames of tests/fixtures that are short enough to be changed at random.
+fn seeds() -> Vec<Vec<u8>> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let steps = golden::exchanges(&fixtures, |_| true).into_iter().flat_map(|exchange| exchange.steps);
+    let frames = steps.filter_map(|step| match step {
+        Step::Write(bytes) if bytes.len() < 600 => bytes.strip_suffix(b"\n").map(<[u8]>::to_vec),
+        _ => None,
+    });
+    frames.collect()
+}
+
+#[test]
+fn changed_frames_are_json_where_serde_json_says_so() {
+    let seeds = seeds();
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut pick = |end: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random >> 33).unwrap() % end.max(1)
+    };
+    let (mut valid, mut invalid) = (0, 0);
+    for _ in 0..20_000 {
+        let mut frame = seeds[pick(seeds.len())].clone();
+        for _ in 0..=pick(3) {
+            let at = pick(frame.len().max(1));
+            match pick(4) {
+                0 if !frame.is_empty() => drop(frame.remove(at)),
+                1 if !frame.is_empty() => frame[at] ^= 1 << pick(8),
+                2 => frame.truncate(at),
+                _ => {
+                    let piece = b"{}[]\":,\\u0aD80e-+. tfn\x00\xc3\x7f\x1f";
+                    frame.insert(at, piece[pick(piece.len())]);
+                }
+            }
+        }
+        let is_invalid_json = matches!(parse(&frame), Err(refusal) if refusal.cause == Cause::InvalidJson);
+        let text = String::from_utf8_lossy(&frame);
+        if text.contains("\\u") || text.matches(['[', '{']).count() > 31 {
+            continue; // PHP knows surrogates; nesting has limits of ours
+        }
+        let is_json = serde_json::from_slice::<&serde_json::value::RawValue>(&frame).is_ok()
+            && text.trim_start().starts_with(['[', '{']);
+        assert_eq!(!is_invalid_json, is_json, "{text:?}");
+        if is_json { valid += 1 } else { invalid += 1 }
+    }
+    assert!(valid > 2_000 && invalid > 2_000, "{valid} and {invalid}");
+}
