@@ -23,6 +23,8 @@ mod family;
 mod golden;
 // Commands that run at moments of a worker's life; parked workers.
 mod hooks;
+// Batches, notifications, events, a client's timeout.
+mod json_rpc;
 // After so many requests, so much time or memory; hangs; `forever = false`.
 mod limits;
 // Workers that break the link's rules, or say something that does not fit.
