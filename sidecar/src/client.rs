@@ -1,8 +1,10 @@
 //! One client's connection: bytes in, requests out; answers in, bytes out.
 //!
 //! # How it works
-//! Reading goes on until the client half-closes, or until something ends it: a FLAT request (one per connection),
-//! or a frame that is refused. Then the connection closes as soon as every request on it has its answer and the
+//! Reading goes on until the client half-closes, or until something ends it: a FLAT request (one per connection), a
+//! frame after which nothing can be trusted ([`Refusal::ends_connection`]), or that the daemon stops. A batch's answers
+//! are collected here and leave in one line; a notification counts as a request until it has run, and is answered with
+//! nothing. Then the connection closes as soon as every request on it has its answer and the
 //! answers are written. Where the client may still be sending, we first shut down our side and discard for up to a
 //! second: closing at once would reset the connection and could take the answer with it.
 //!
