@@ -2,11 +2,12 @@
 //!
 //! # How it works
 //! Reading goes on until the client half-closes, or until something ends it: a FLAT request (one per connection), a
-//! frame after which nothing can be trusted ([`Refusal::ends_connection`]), or that the daemon stops. A batch's answers
-//! are collected here and leave in one line; a notification counts as a request until it has run, and is answered with
-//! nothing. Then the connection closes as soon as every request on it has its answer and the
-//! answers are written. Where the client may still be sending, we first shut down our side and discard for up to a
-//! second: closing at once would reset the connection and could take the answer with it.
+//! frame after which nothing can be trusted ([`Refusal::ends_connection`]), or that the daemon stops. Then the
+//! connection closes as soon as every request on it has its answer and the answers are written. Where the client may
+//! still be sending, we first shut down our side and discard for up to a second: closing at once would reset the
+//! connection and could take the answer with it.
+//! A batch's answers are collected here and leave in one line; a notification counts as a request until it has run, and
+//! is answered with nothing.
 //!
 //! # What may be lost
 //! Bytes without a newline at the end of a stream: they are no request. What a client sends after a FLAT request.
