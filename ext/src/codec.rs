@@ -5,7 +5,8 @@
 //! arrays, an integer beyond 64 bits becomes a float). What a client got wrong is said in the client's words before
 //! the handler is called: names and numbers of arguments, no PHP class, function or file. Types are left to PHP,
 //! whose `TypeError` on entry is read back ([`argument_error`]).
-//! Results: FLAT is escaped as `json_encode()` does by default, TYPED leaves slashes and Unicode as they are.
+//! Results: FLAT is escaped as `json_encode()` does by default, TYPED and JSON-RPC leave slashes and Unicode as
+//! they are.
 
 use ext_php_rs::types::Zval;
 use rustdaemon_core::link::Dialect;
@@ -128,7 +129,7 @@ fn without_namespaces(text: &str) -> String {
 pub fn encode_result(value: &mut Zval, dialect: Dialect) -> Option<PhpText> {
     let options = match dialect {
         Dialect::Flat => 0,
-        Dialect::Typed => TYPED_OPTIONS,
+        Dialect::Typed | Dialect::JsonRpc => TYPED_OPTIONS,
     };
     engine::json_encode(value, options)
 }

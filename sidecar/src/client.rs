@@ -1,10 +1,13 @@
 //! One client's connection: bytes in, requests out; answers in, bytes out.
 //!
 //! # How it works
-//! Reading goes on until the client half-closes, or until something ends it: a FLAT request (one per connection),
-//! or a frame that is refused. Then the connection closes as soon as every request on it has its answer and the
-//! answers are written. Where the client may still be sending, we first shut down our side and discard for up to a
-//! second: closing at once would reset the connection and could take the answer with it.
+//! Reading goes on until the client half-closes, or until something ends it: a FLAT request (one per connection), a
+//! frame after which nothing can be trusted ([`Refusal::ends_connection`]), or that the daemon stops. Then the
+//! connection closes as soon as every request on it has its answer and the answers are written. Where the client may
+//! still be sending, we first shut down our side and discard for up to a second: closing at once would reset the
+//! connection and could take the answer with it.
+//! A batch's answers are collected here and leave in one line; a notification counts as a request until it has run, and
+//! is answered with nothing.
 //!
 //! # What may be lost
 //! Bytes without a newline at the end of a stream: they are no request. What a client sends after a FLAT request.
@@ -23,7 +26,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rustdaemon_core::link::Dialect;
 
-use crate::dialect::{self, Address, Cause, Request};
+use crate::dialect::{self, Address, Cause, Delivery, Frame, Parsed, Refusal, Request};
 
 /// How long we go on discarding what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -47,6 +50,9 @@ pub struct Client {
     output: Vec<u8>,
     written: usize,
     outstanding: usize,
+    batches: Vec<Batch>,
+    /// The number of the next batch.
+    next_batch: u64,
     reading: bool,
     peer_done: bool,
     linger_until: Option<Instant>,
@@ -54,6 +60,16 @@ pub struct Client {
     unread: bool,
     /// The user at the other end, when it connected.
     peer_uid: Option<u32>,
+}
+
+/// Answers that leave in one line.
+#[derive(Debug)]
+struct Batch {
+    number: u64,
+    /// How many have not come.
+    missing: usize,
+    /// Those that have.
+    line: Vec<u8>,
 }
 
 /// What one turn of reading gave.
@@ -88,6 +104,8 @@ impl Client {
             output: Vec::new(),
             written: 0,
             outstanding: 0,
+            batches: Vec::new(),
+            next_batch: 0,
             reading: true,
             peer_done: false,
             linger_until: None,
@@ -160,14 +178,32 @@ impl Client {
 
     /// Whether more may be taken in before some of what was taken has been answered and read.
     fn has_room(&self) -> bool {
-        let output = self.output.len() - self.written;
+        let collected: usize = self.batches.iter().map(|batch| batch.line.len()).sum();
+        let output = self.output.len() - self.written + collected;
         !self.reading || (self.outstanding < MAX_OUTSTANDING && output < MAX_OUTPUT_BYTES)
     }
 
-    /// Takes the answer to one of this connection's requests.
-    pub fn answer(&mut self, line: &[u8]) {
+    /// Takes the answer to one of this connection's requests; of a notification the line is empty.
+    pub fn answer(&mut self, delivery: Delivery, line: &[u8]) {
         self.outstanding = self.outstanding.saturating_sub(1);
-        self.output.extend_from_slice(line);
+        match delivery {
+            Delivery::Batch(number) => self.collect(number, line),
+            Delivery::Line | Delivery::Nowhere => self.output.extend_from_slice(line),
+        }
+    }
+
+    /// Puts an answer to its batch, which leaves with the last one.
+    fn collect(&mut self, number: u64, line: &[u8]) {
+        let Some(at) = self.batches.iter().position(|batch| batch.number == number) else { return };
+        let Some(batch) = self.batches.get_mut(at) else { return };
+        batch.line.push(if batch.line.is_empty() { b'[' } else { b',' });
+        batch.line.extend_from_slice(line.trim_ascii_end());
+        batch.missing -= 1;
+        if batch.missing == 0 {
+            let batch = self.batches.swap_remove(at);
+            self.output.extend_from_slice(&batch.line);
+            self.output.extend_from_slice(b"]\n");
+        }
     }
 
     /// Takes a line that answers nothing: an event.
@@ -226,12 +262,13 @@ impl Client {
             let end = self.searched + newline;
             let frame = self.input.get(self.start..end).unwrap_or_default();
             match dialect::parse(frame) {
-                Ok(request) => {
+                Ok(Frame::One(request)) => {
                     self.reading = request.address.dialect != Dialect::Flat;
                     self.outstanding += 1;
                     requests.push(request);
                 }
-                Err(refusal) => self.refuse(&refusal.address, &refusal.cause),
+                Ok(Frame::Batch(parts)) => self.begin_batch(parts, requests),
+                Err(refusal) => self.refuse(&refusal),
             }
             self.start = end + 1;
             self.searched = self.start;
@@ -246,26 +283,51 @@ impl Client {
         }
     }
 
+    fn begin_batch(&mut self, parts: Vec<Parsed>, requests: &mut Vec<Request>) {
+        let number = self.next_batch;
+        self.next_batch += 1;
+        let is_silent =
+            |part: &Parsed| part.as_ref().is_ok_and(|request| request.address.delivery == Delivery::Nowhere);
+        let missing = parts.iter().filter(|part| !is_silent(part)).count();
+        if missing > 0 {
+            self.batches.push(Batch { number, missing, line: Vec::new() });
+        }
+        for part in parts {
+            match part {
+                Ok(mut request) => {
+                    if request.address.delivery == Delivery::Line {
+                        request.address.delivery = Delivery::Batch(number);
+                    }
+                    self.outstanding += 1;
+                    requests.push(request);
+                }
+                Err(refusal) => {
+                    let mut line = Vec::new();
+                    dialect::write_fault(&mut line, &refusal.address, &refusal.cause);
+                    self.collect(number, &line);
+                }
+            }
+        }
+    }
+
     /// Refuses a frame that is too long before its newline has come.
     fn check_size(&mut self) {
         if self.input.len() <= dialect::FLAT_BUFFER_BYTES {
             return;
         }
-        // Only the first 64 KiB can raise the limit.
-        let head = self.input.get(..dialect::FLAT_FRAME_BYTES).unwrap_or_default();
-        let dialect = dialect::peek(head).unwrap_or(Dialect::Flat);
+        let dialect = dialect::peek(&self.input).unwrap_or(Dialect::Flat);
         let cause = match dialect {
             Dialect::Flat => Cause::BufferTooLarge,
-            Dialect::Typed if self.input.len() > dialect::TYPED_FRAME_BYTES => Cause::FrameTooLarge,
-            Dialect::Typed => return,
+            _ if dialect::is_too_long(dialect, self.input.len()) => Cause::FrameTooLarge,
+            _ => return,
         };
-        self.refuse(&Address { dialect, id: "null".into() }, &cause);
+        self.refuse(&Refusal { address: Address::new(dialect, "null"), cause });
         self.input = Vec::new();
     }
 
-    fn refuse(&mut self, address: &Address, cause: &Cause) {
-        dialect::write_fault(&mut self.output, address, cause);
-        self.reading = false;
+    fn refuse(&mut self, refusal: &Refusal) {
+        dialect::write_fault(&mut self.output, &refusal.address, &refusal.cause);
+        self.reading = !refusal.ends_connection();
     }
 }
 
@@ -310,7 +372,7 @@ mod tests {
         assert_eq!(requests.len(), 3);
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
         for _ in 0..3 {
-            client.answer(b"x\n");
+            client.answer(Delivery::Line, b"x\n");
         }
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
     }
@@ -330,7 +392,7 @@ mod tests {
     fn a_flat_request_is_the_last_one() {
         let (theirs, mut client, requests) = feed(b"{\"command\":\"a\"}\r\n{\"command\":\"b\"}\n".to_vec());
         assert_eq!(requests.iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["a"]);
-        client.answer(b"done\n");
+        client.answer(Delivery::Line, b"done\n");
         let now = Instant::now();
         assert_eq!(client.advance(now).unwrap(), Fate::Open, "the client may still be sending");
         assert_eq!(all(theirs), "done\n", "but it sees the end");
@@ -341,11 +403,71 @@ mod tests {
     #[test]
     fn a_client_that_never_closes_is_closed_after_the_linger() {
         let (_theirs, mut client, _) = feed(b"{\"command\":\"a\"}\n".to_vec());
-        client.answer(b"done\n");
+        client.answer(Delivery::Line, b"done\n");
         let now = Instant::now();
         client.advance(now).unwrap();
         assert_eq!(client.deadline(), Some(now + LINGER));
         assert_eq!(client.advance(now + LINGER).unwrap(), Fate::Closed);
+    }
+
+    const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
+    const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"m"}"#;
+
+    #[test]
+    fn a_batch_is_answered_in_one_line_with_its_last_answer() {
+        let line = format!("[{CALL},{NOTIFICATION},1,{CALL}]\n{CALL}\n");
+        let (mut theirs, mut client, requests) = feed(line.into_bytes());
+        let deliveries: Vec<Delivery> = requests.iter().map(|request| request.address.delivery).collect();
+        let batch = Delivery::Batch(0);
+        assert_eq!(deliveries, [batch, Delivery::Nowhere, batch, Delivery::Line]);
+        client.answer(batch, b"1\n");
+        client.answer(Delivery::Nowhere, b"");
+        client.answer(Delivery::Line, b"other\n");
+        client.answer(batch, b"2\n");
+        client.finish();
+        client.advance(Instant::now()).unwrap();
+        let mut text = String::new();
+        theirs.read_to_string(&mut text).unwrap();
+        let invalid = text.strip_prefix("other\n[").and_then(|rest| rest.strip_suffix(",1,2]\n"));
+        let invalid: serde_json::Value = serde_json::from_str(invalid.unwrap()).unwrap();
+        assert_eq!((&invalid["error"]["code"], &invalid["id"]), (&(-32600).into(), &serde_json::Value::Null));
+    }
+
+    #[test]
+    fn a_batch_of_what_is_no_request_is_answered_at_once() {
+        let (theirs, mut client, requests) = feed(b"[1,2]\n".to_vec());
+        client.finish();
+        client.advance(Instant::now()).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&all(theirs)).unwrap();
+        assert_eq!((requests.len(), answer.as_array().unwrap().len()), (0, 2));
+    }
+
+    #[test]
+    fn notifications_are_waited_for_and_answered_with_nothing() {
+        let (theirs, mut client, requests) = feed(format!("{NOTIFICATION}\n[{NOTIFICATION}]\n").into_bytes());
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(client.read().requests.is_empty());
+        for request in requests {
+            assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
+            client.answer(request.address.delivery, b"");
+        }
+        assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
+        drop(client);
+        assert_eq!(all(theirs), "");
+    }
+
+    #[test]
+    fn an_invalid_request_of_json_rpc_ends_nothing_and_what_is_no_json_does() {
+        let (theirs, mut client, requests) =
+            feed(format!("[]\n{{\"jsonrpc\":\"2.0\"}}\n{CALL}\n[\n{CALL}\n").into_bytes());
+        assert_eq!(requests.len(), 1);
+        client.answer(Delivery::Line, b"done\n");
+        client.advance(Instant::now()).unwrap();
+        let text = all(theirs);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[0].contains("-32600") && lines[1].contains("-32600") && lines[2].contains("-32700"));
+        assert_eq!(lines[3], "done");
     }
 
     #[test]
@@ -353,7 +475,7 @@ mod tests {
         let (theirs, mut client, requests) = feed([TYPED, b"garbage\n", TYPED].concat());
         assert_eq!(requests.len(), 1);
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
-        client.answer(b"done\n");
+        client.answer(Delivery::Line, b"done\n");
         client.advance(Instant::now()).unwrap();
         assert!(all(theirs).ends_with("done\n"));
     }
@@ -364,7 +486,7 @@ mod tests {
         theirs.shutdown(Shutdown::Write).unwrap();
         assert!(client.read().requests.is_empty());
         assert_eq!((requests.len(), client.advance(Instant::now()).unwrap()), (1, Fate::Open));
-        client.answer(b"done\n");
+        client.answer(Delivery::Line, b"done\n");
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
         drop(client);
         assert_eq!(all(theirs), "done\n");
@@ -409,7 +531,7 @@ mod tests {
     #[test]
     fn an_answer_larger_than_the_sockets_buffer_waits_for_the_client() {
         let (mut theirs, mut client, _) = feed(TYPED.to_vec());
-        client.answer(&vec![b'x'; 4_000_000]);
+        client.answer(Delivery::Line, &vec![b'x'; 4_000_000]);
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
         assert!(client.is_blocked());
         let mut left = 4_000_000;
@@ -435,7 +557,7 @@ mod tests {
         assert!(most <= (TURN_BYTES + CHUNK_BYTES) / TYPED.len() + 1, "{most} in one turn");
         assert!(client.read().requests.is_empty() && !client.is_readable(), "full until some are answered");
         for _ in 0..requests {
-            client.answer(b"x\n");
+            client.answer(Delivery::Line, b"x\n");
         }
         assert!(client.is_readable(), "no edge will tell");
         assert!(!client.read().requests.is_empty());
@@ -446,7 +568,7 @@ mod tests {
     #[test]
     fn a_client_that_reads_nothing_is_not_read_either() {
         let (_theirs, mut client, _) = feed(TYPED.to_vec());
-        client.answer(&vec![b'x'; 4_000_000]);
+        client.answer(Delivery::Line, &vec![b'x'; 4_000_000]);
         client.advance(Instant::now()).unwrap();
         assert!(client.is_blocked() && client.read().requests.is_empty() && !client.is_readable());
     }
@@ -455,7 +577,7 @@ mod tests {
     fn requests_before_a_broken_connection_count() {
         // Closing with unread bytes of ours resets the connection; what was sent before is still there.
         let (mut theirs, mut client) = pair();
-        client.answer(b"unread\n");
+        client.answer(Delivery::Line, b"unread\n");
         client.advance(Instant::now()).unwrap();
         theirs.write_all(TYPED).unwrap();
         drop(theirs);
@@ -470,7 +592,7 @@ mod tests {
         let (theirs, mut client, _) = feed(TYPED.to_vec());
         drop(theirs);
         client.read();
-        client.answer(b"done\n");
+        client.answer(Delivery::Line, b"done\n");
         assert!(client.advance(Instant::now()).is_err());
     }
 }

@@ -20,7 +20,7 @@ use rustdaemon_core::slot::Claim;
 
 use crate::config::Config;
 use crate::control::Control;
-use crate::dialect::{self, Address, Cause, Request};
+use crate::dialect::{self, Address, Cause, Delivery, Request};
 use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
@@ -193,7 +193,9 @@ pub enum Action {
     Answer {
         /// Who.
         client: ClientId,
-        /// One line.
+        /// With which line.
+        delivery: Delivery,
+        /// One line; none for a notification.
         line: Vec<u8>,
     },
     /// Answer with this, completed from the workers' pages.
@@ -463,6 +465,7 @@ impl Daemon {
     ) {
         let address = request.address.clone();
         match Verb::of(address.dialect, &request.method) {
+            Some(Verb::Ping) if self.is_stopping() => fault(out, client, &address, &Cause::ShuttingDown),
             Some(Verb::Ping) => answer(out, client, &address, verbs::ping(0, unix_time).as_bytes()),
             Some(Verb::Status) => {
                 out.push(Action::Report { client, address, status: Box::new(self.status_at(now)) });
@@ -531,7 +534,8 @@ impl Daemon {
             }
         };
         let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
-        let limits = Limits { pool: number, queue: config.queue, timeout: config.request_timeout };
+        let timeout = request.timeout.unwrap_or(config.request_timeout);
+        let limits = Limits { pool: number, queue: config.queue, timeout };
         let accepted = self.router.accept(now, client, request, limits, idle.is_some());
         let Some(sequence) = accepted else {
             return Err(Cause::Busy(self.router.counts(number).all_waiting()));
@@ -751,13 +755,13 @@ impl Daemon {
 fn answer(out: &mut Vec<Action>, client: ClientId, address: &Address, data: &[u8]) {
     let mut line = Vec::with_capacity(data.len() + 64);
     dialect::write_data(&mut line, address, data);
-    out.push(Action::Answer { client, line });
+    out.push(Action::Answer { client, delivery: address.delivery, line });
 }
 
 fn fault(out: &mut Vec<Action>, client: ClientId, address: &Address, cause: &Cause) {
     let mut line = Vec::new();
     dialect::write_fault(&mut line, address, cause);
-    out.push(Action::Answer { client, line });
+    out.push(Action::Answer { client, delivery: address.delivery, line });
 }
 
 fn refuse(out: &mut Vec<Action>, entries: Vec<Entry>, cause: impl Fn(&Entry) -> Cause) {

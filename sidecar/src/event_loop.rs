@@ -28,7 +28,7 @@ use rustdaemon_core::{link, sys};
 use crate::client::Client;
 use crate::config::Config;
 use crate::daemon::{Action, Daemon, Event};
-use crate::dialect;
+use crate::dialect::{self, Delivery};
 use crate::ids::{ClientId, WorkerId};
 use crate::life_lock::LifeLock;
 use crate::lines::Stream;
@@ -347,19 +347,21 @@ impl EventLoop {
                         self.tell(worker, |worker| worker.offer(claim, &frame));
                     }
                     Action::Recall { worker, claims } => events.push_back(self.recall(worker, claims)),
-                    Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
+                    Action::Answer { client, delivery, line } => {
+                        answered.extend(self.answer(client, delivery, &line));
+                    }
                     Action::Report { client, address, mut status } => {
                         self.complete(&mut status);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
-                        answered.extend(self.answer(client, &line));
+                        answered.extend(self.answer(client, address.delivery, &line));
                     }
                     Action::Logs { client, address, query } => {
                         let lines = self.logs.recent(query.name.as_deref(), query.lines);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
-                        answered.extend(self.answer(client, &line));
-                        if query.follow {
+                        answered.extend(self.answer(client, address.delivery, &line));
+                        if query.follow && address.delivery == Delivery::Line {
                             self.logs.follow(client, address, query.name);
                         }
                     }

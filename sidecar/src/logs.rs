@@ -570,7 +570,7 @@ mod tests {
         let mut scene = Scene::new(LogFormat::Text);
         let [mut one, _one] = scene.open(1, "x#0", LogPrefix::Auto);
         let [mut two, _two] = scene.open(2, "y#0", LogPrefix::Auto);
-        let address = Address { dialect: Dialect::Typed, id: "7".into() };
+        let address = Address::new(Dialect::Typed, "7");
         scene.logs.follow(ClientId(3), address, Some("y".into()));
         scene.write(1, &mut one, "a\nb\n");
         scene.write(2, &mut two, "c\n");

@@ -26,7 +26,7 @@
 //! F1 `logfile`    a file that lines are appended to
 //! F1 `sink`       our own stdout and stderr, without waiting for their readers
 //! F1 `reason`     pure: why a worker ended
-//! F1 `dialect`    FLAT and TYPED <-> Request, answers
+//! F1 `dialect`    FLAT, TYPED, JSON-RPC <-> Request, answers
 //! F1 `strays`     processes that nobody waits for any more
 //! F0 `identity`   which user and groups a name stands for
 //! F0 `birth`      what a worker is born with

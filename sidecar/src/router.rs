@@ -466,8 +466,8 @@ mod tests {
     const OTHER: WorkerId = WorkerId(2);
 
     fn request(method: &str) -> Request {
-        let address = Address { dialect: Dialect::Flat, id: String::new() };
-        Request { address, method: method.into(), args: vec![b'x'; 100] }
+        let address = Address::new(Dialect::Flat, "");
+        Request { address, method: method.into(), args: vec![b'x'; 100], timeout: None }
     }
 
     /// With so many requests waiting, from 1 on.

@@ -16,6 +16,8 @@ mod supervision;
 mod doing;
 // `install()` in scripts that something else started: a worker, a wrapper, nobody.
 mod gate;
+// The dialects, byte for byte, with PHP as the worker.
+mod golden;
 // Handlers: arguments in, results and exceptions out.
 mod handlers;
 // Requests that are sent ahead.

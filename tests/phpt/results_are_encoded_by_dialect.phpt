@@ -1,5 +1,5 @@
 --TEST--
-FLAT escapes slashes and Unicode, TYPED does not; floats as PHP writes them
+FLAT escapes slashes and Unicode, TYPED and JSON-RPC do not; floats as PHP writes them
 --EXTENSIONS--
 rustdaemon
 ffi
@@ -21,7 +21,7 @@ $sidecar = Sidecar::serve(<<<'PHP'
     PHP);
 $sidecar->ready();
 foreach (['text', 'floats', 'null', 'time'] as $method) {
-    foreach ([Sidecar::FLAT, Sidecar::TYPED] as $dialect) {
+    foreach ([Sidecar::FLAT, Sidecar::TYPED, Sidecar::JSON_RPC] as $dialect) {
         echo $sidecar->call($method, '[]', $dialect), "\n";
     }
 }
@@ -32,10 +32,14 @@ $sidecar->end();
 --EXPECT--
 data {"a\/b":"caf\u00e9 \ud83d\ude00","list":[],"object":{}}
 data {"a/b":"café 😀","list":[],"object":{}}
+data {"a/b":"café 😀","list":[],"object":{}}
+data [1,0.30000000000000004,1.0e+100,-0,9223372036854775807]
 data [1,0.30000000000000004,1.0e+100,-0,9223372036854775807]
 data [1,0.30000000000000004,1.0e+100,-0,9223372036854775807]
 data null
 data null
+data null
+data {"t":1}
 data {"t":1}
 data {"t":1}
 fault {"class":"invalid_request","message":"a malformed frame: an unknown dialect"}

@@ -333,8 +333,8 @@ fn logs_shows_the_newest_lines_also_of_dead_workers() {
         assert!(ended.stderr.contains(unknown), "{}", ended.stderr);
     }
     let class = |args: Value| sidecar.call("daemon.logs", args).unwrap_err().class;
-    assert_eq!(class(json!({"nmae": "plc"})), "invalid_request");
-    assert_eq!(class(json!({"lines": "many"})), "invalid_request");
+    assert_eq!(class(json!({"nmae": "plc"})), "InvalidArgument");
+    assert_eq!(class(json!({"lines": "many"})), "InvalidArgument");
 }
 
 #[test]

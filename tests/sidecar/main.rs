@@ -19,8 +19,12 @@ mod config;
 mod control;
 // What becomes of everybody when a sidecar dies, stops or is PID 1.
 mod family;
+// The dialects, byte for byte: tests/fixtures.
+mod golden;
 // Commands that run at moments of a worker's life; parked workers.
 mod hooks;
+// Batches, notifications, events, a client's timeout.
+mod json_rpc;
 // After so many requests, so much time or memory; hangs; `forever = false`.
 mod limits;
 // Workers that break the link's rules, or say something that does not fit.
@@ -33,8 +37,12 @@ mod reload;
 mod restart;
 // What workers write, and where it goes.
 mod logs;
+// The documented probe, well and ill.
+mod probe;
 // Requests: where they go, and that each has exactly one answer.
 mod routing;
+// One answer to each request, whatever happens, in each dialect.
+mod silence;
 // The socket's file: mode, owner, stale and live ones.
 mod socket;
 // TERM, INT and what becomes of everybody.

@@ -1,6 +1,6 @@
 //! Requests: where they go, and that each has exactly one answer.
 
-use rustdaemon_tests::{Process, eventually};
+use rustdaemon_tests::eventually;
 use serde_json::{Value, json};
 
 use crate::{class, fake, idle};
@@ -15,39 +15,6 @@ fn flat_ping_has_the_ancestors_shape() {
         .unwrap_or_else(|| panic!("{answer:?}"));
     assert!(time.parse::<f64>().unwrap() > 1.7e9, "{time}");
     assert!(sidecar.flat("{\"command\":\"ping\"}\r").starts_with(r#"{"success":true,"#), "CRLF is accepted");
-}
-
-#[test]
-fn the_documented_probe_works_verbatim() {
-    let sidecar = idle();
-    let probe =
-        r#"echo '{"id":1,"t":"req","method":"ping","args":[]}' | nc -U "$SOCK" | grep -q '"ok":true'"#;
-    let good = sidecar.shell(probe);
-    assert_eq!((good.code(), good.stderr.as_str()), (0, ""));
-    // The failing forms end by themselves and say so.
-    for bad in [
-        probe.replace("\"id\":1", "\"id\":0"),
-        probe.replace('{', ""),
-        probe.replace("\"method\":", "\"m\":"),
-    ] {
-        assert_eq!(sidecar.shell(&bad).code(), 1, "{bad}");
-    }
-    let sidecar = sidecar.killed();
-    drop(sidecar);
-}
-
-#[test]
-fn the_probe_fails_where_nobody_listens() {
-    let sidecar = idle();
-    let socket = sidecar.socket().to_owned();
-    let killed = sidecar.killed();
-    let mut command = std::process::Command::new("sh");
-    command.env("SOCK", socket).args([
-        "-c",
-        r#"echo '{"id":1,"t":"req","method":"ping","args":[]}' | nc -U "$SOCK" | grep -q '"ok":true'"#,
-    ]);
-    assert_eq!(Process::start(command).wait().code(), 1);
-    drop(killed);
 }
 
 #[test]

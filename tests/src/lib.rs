@@ -20,8 +20,10 @@
 
 mod client;
 mod gate;
+pub mod golden;
 mod observer;
 mod php;
+mod play;
 mod process;
 mod sidecar;
 mod wait;
@@ -30,6 +32,7 @@ pub use client::{Client, Reply};
 pub use gate::Gate;
 pub use observer::{Observer, Report};
 pub use php::Php;
+pub use play::play_golden;
 pub use process::{Ended, Process, end_those_with, kill_if_with, signal_if_with, those_with};
 pub use sidecar::{Builder, Sidecar, sidecar_binary};
 pub use wait::{PATIENCE, Watchdog, eventually, watchdog};

@@ -41,7 +41,7 @@
 //! 1: Hello Go Refused Ready Request Reply Drain.
 //! 2: Signalled Taken.
 //! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
-//! 4: Leaving; in a request's flags the number of its claim (see `slot`).
+//! 4: Leaving; in a request's flags the number of its claim (see `slot`), and JSON-RPC among the dialects.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -138,6 +138,8 @@ pub enum Dialect {
     Flat = 1,
     /// `{"t":"req",...}`: slashes and Unicode as they are.
     Typed = 2,
+    /// `{"jsonrpc":"2.0",...}`: as [`Dialect::Typed`].
+    JsonRpc = 3,
 }
 
 impl Dialect {
@@ -147,6 +149,7 @@ impl Dialect {
         match flags & 0xff {
             1 => Some(Self::Flat),
             2 => Some(Self::Typed),
+            3 => Some(Self::JsonRpc),
             _ => None,
         }
     }
@@ -457,10 +460,15 @@ pub fn from_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LinkError
 }
 
 /// The flags of a `Request` frame: its dialect in the lower byte, and one more than the number of its claim, if it has
-/// one, in the upper.
+/// one, in the upper. Without a claim, before [`CLAIMS_VERSION`], JSON-RPC is not known: there it is TYPED, whose data is
+/// encoded in the same way.
 #[must_use]
 pub fn request_flags(dialect: Dialect, claim: Option<u8>) -> u16 {
-    dialect as u16 | claim.map_or(0, |claim| (u16::from(claim) + 1) << 8)
+    match (dialect, claim) {
+        (Dialect::JsonRpc, None) => Dialect::Typed as u16,
+        (dialect, None) => dialect as u16,
+        (dialect, Some(claim)) => dialect as u16 | (u16::from(claim) + 1) << 8,
+    }
 }
 
 /// The number of the claim in a `Request` frame's flags.
@@ -616,6 +624,19 @@ mod tests {
             );
             assert_eq!(frames[1].kind, Kind::Drain);
         }
+    }
+
+    #[test]
+    fn a_request_names_a_dialect_that_every_worker_knows() {
+        for (dialect, read) in [
+            (Dialect::Flat, Dialect::Flat),
+            (Dialect::Typed, Dialect::Typed),
+            (Dialect::JsonRpc, Dialect::Typed),
+        ] {
+            assert_eq!(Dialect::from_flags(request_flags(dialect, None)), Some(read));
+            assert_eq!(Dialect::from_flags(request_flags(dialect, Some(0))), Some(dialect));
+        }
+        assert_eq!(Dialect::from_flags(4), None);
     }
 
     #[test]

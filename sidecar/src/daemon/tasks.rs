@@ -306,7 +306,7 @@ impl Daemon {
     pub(super) fn logs_query(&self, args: &[u8]) -> Result<LogsQuery, Fault> {
         let fault = |class: &str, message: String| Fault { class: class.into(), message };
         let query = serde_json::from_slice::<LogsQuery>(args)
-            .map_err(|failed| fault("invalid_request", format!("daemon.logs: {failed}")))?;
+            .map_err(|failed| fault("InvalidArgument", format!("daemon.logs: {failed}")))?;
         let target = query.name.as_deref().map(Target::parse).transpose();
         let places = target.and_then(|target| self.places(target.as_ref()));
         places.map(|_| query).map_err(|sentence| fault("unknown_worker", sentence))

@@ -101,7 +101,7 @@ impl Scene {
     }
 
     fn ask(&mut self, line: &str) -> String {
-        let request = dialect::parse(line.as_bytes()).unwrap();
+        let request = dialect::parse(line.as_bytes()).unwrap().one();
         self.on(Event::Request { client: CLIENT, request, may_control: true, unix_time: 1.5 })
     }
 
@@ -229,6 +229,30 @@ fn a_deadline_answers_once_and_leaves_the_worker_alone() {
 }
 
 #[test]
+fn a_clients_own_timeout_replaces_the_pools() {
+    let mut scene = Scene::ready(|_| {});
+    let with = |timeout: &str| format!(r#"{{"id":1,"t":"req","method":"m","args":[],"timeout":{timeout}}}"#);
+    assert_eq!(scene.ask(&with("60")), "send 1");
+    assert_eq!(scene.ask(&with("2.5")), "");
+    assert_eq!(scene.pass(Duration::from_millis(2400)), "");
+    let short = scene.pass(Duration::from_millis(100));
+    assert!(short.contains("No worker was free within 2.5 s"), "{short}");
+    assert_eq!(scene.pass(Duration::from_secs(57)), "", "longer than the pool's 30 s");
+    let long = scene.pass(Duration::from_secs(1));
+    assert!(long.contains("No answer within 60 s"), "{long}");
+}
+
+#[test]
+fn json_rpc_is_answered_as_one_and_a_notification_with_nothing() {
+    let mut scene = Scene::ready(|_| {});
+    assert_eq!(scene.ask(r#"{"jsonrpc":"2.0","id":"x","method":"m"}"#), "send 1");
+    assert_eq!(scene.reply(1, 1), r#"{"jsonrpc":"2.0","result":42,"id":"x"}"#);
+    assert_eq!(scene.ask(r#"{"jsonrpc":"2.0","method":"m"}"#), "send 1");
+    assert_eq!(scene.reply(1, 2), "", "an answer of no bytes");
+    assert_eq!(scene.ask(r#"{"jsonrpc":"2.0","method":"nobodys"}"#), "");
+}
+
+#[test]
 fn a_machine_that_stood_still_ends_nobody() {
     let mut scene = Scene::ready(|config| config.hang_action = HangAction::Restart);
     scene.call("m");
@@ -277,7 +301,7 @@ fn stop_answers_the_queue_drains_and_exits() {
     let stop = scene.on(Event::Stop);
     assert!(stop.starts_with("drain; ") && stop.contains("shutting_down"), "{stop}");
     assert!(scene.call("m").contains("shutting_down"));
-    assert!(scene.call("ping").contains(r#""status":"ok""#));
+    assert!(scene.call("ping").contains("shutting_down"), "a probe is to fail");
     assert_eq!(scene.call("daemon.status"), "report stopping");
     assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}"#, "what was started is finished");
     assert_eq!(scene.exit(1), "exit");

@@ -11,6 +11,7 @@ use mio::unix::SourceFd;
 use super::{EventLoop, FAREWELL, Source, unix_time};
 use crate::client::{Client, Fate, Input};
 use crate::daemon::Event;
+use crate::dialect::Delivery;
 use crate::ids::ClientId;
 use crate::listener::Listener;
 
@@ -55,9 +56,16 @@ impl EventLoop {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let may_control = client.may_control();
         let Input { requests, broken } = client.read();
+        let asked = !requests.is_empty();
         for request in requests {
             let unix_time = unix_time();
             self.feed(Event::Request { client: id, request, may_control, unix_time });
+        }
+        if asked
+            && self.daemon.is_stopping()
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.finish(); // who is told that we stop sees the end after it: a probe would wait for more
         }
         match broken {
             None => self.settle(id),
@@ -69,8 +77,8 @@ impl EventLoop {
     }
 
     /// The client, if it is still there to be answered.
-    pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) -> Option<ClientId> {
-        self.clients.get_mut(&id)?.answer(line);
+    pub(super) fn answer(&mut self, id: ClientId, delivery: Delivery, line: &[u8]) -> Option<ClientId> {
+        self.clients.get_mut(&id)?.answer(delivery, line);
         Some(id)
     }
 

@@ -20,6 +20,7 @@ final class Sidecar
 
     public const FLAT = 1;
     public const TYPED = 2;
+    public const JSON_RPC = 3;
 
     public array $hello = [];
 

@@ -19,6 +19,7 @@
 //! | `hello` | says hello again, then answers |
 //! | `grow [BYTES]` | takes that much memory, touches it and keeps it, then answers |
 //! | `note [FILE, TEXT]` | appends the text as a line to the file, then answers with the text |
+//! | `subtract [A, B]`, `sum [...]`, `get_data` | answer as in the examples of JSON-RPC's specification |
 //! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
@@ -43,7 +44,7 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 18] = [
+const METHODS: [&str; 21] = [
     "echo",
     "info",
     "pid",
@@ -62,6 +63,9 @@ const METHODS: [&str; 18] = [
     "say",
     "grow",
     "note",
+    "subtract",
+    "sum",
+    "get_data",
 ];
 
 #[derive(Parser)]
@@ -342,7 +346,8 @@ impl Worker {
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
         let (method, raw) = link::parse_request(&request.payload).map_err(io::Error::other)?;
-        let args: Value = serde_json::from_slice(raw)?;
+        // Null where they are nested more deeply than serde_json reads; `echo` does not look.
+        let args: Value = serde_json::from_slice(raw).unwrap_or_default();
         let first = match &args {
             Value::Object(members) => members.values().next(),
             args => args.get(0),
@@ -391,6 +396,16 @@ impl Worker {
                 self.reply(sequence, b"1")?;
                 self.reply(sequence, b"2")
             }
+            "subtract" => {
+                let number = |name: &str, at: usize| args.get(name).or(args.get(at)).and_then(Value::as_i64);
+                let difference = number("minuend", 0).zip(number("subtrahend", 1)).map(|(a, b)| a - b);
+                self.reply(sequence, Value::from(difference).to_string().as_bytes())
+            }
+            "sum" => {
+                let sum: i64 = args.as_array().into_iter().flatten().filter_map(Value::as_i64).sum();
+                self.reply(sequence, sum.to_string().as_bytes())
+            }
+            "get_data" => self.reply(sequence, br#"["hello",5]"#),
             "ready" => {
                 self.ready(arguments)?;
                 self.reply(sequence, b"null")

@@ -100,6 +100,12 @@ const NETCAT: Need = Need {
             .is_ok_and(|help| [help.stdout, help.stderr].concat().contains("-U"))
     },
 };
+const SOCAT: Need = Need {
+    what: "socat",
+    why: "a test types the documented probe with it too",
+    packages: &["socat"],
+    present: || which("socat").is_some(),
+};
 const SYMFONY: Need = Need {
     what: "Symfony's console (Symfony/Component/Console/autoload.php)",
     why: "a test runs a command of it inside a handler",
@@ -148,7 +154,7 @@ impl For {
         let mut needs = vec![&COMPILER, &LIBCLANG, &PHP, &PHP_HEADERS];
         match self {
             For::Lint => {}
-            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SYMFONY]),
+            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY]),
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.push(&VALGRIND),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),

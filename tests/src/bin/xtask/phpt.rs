@@ -14,6 +14,8 @@ use crate::run;
 use crate::tally::Tally;
 
 const TESTS: &str = "tests/phpt";
+/// Read by a test.
+const FIXTURES: &str = "tests/fixtures";
 
 /// What the suite runs with.
 pub struct Setting {
@@ -51,6 +53,7 @@ pub fn phpt(repo: &Repo, setting: &Setting, filter: Option<&str>) -> Result<Tall
     let directory = directory_of_this_run(repo, setting.name)?;
     let copies = directory.join(TESTS);
     copy_tree(&repo.path(TESTS), &copies)?;
+    copy_tree(&repo.path(FIXTURES), &directory.join(FIXTURES))?;
     let mut chosen = repo::files_below(&copies, "phpt")?;
     let is_chosen = |path: &PathBuf| filter.is_none_or(|filter| path.to_string_lossy().contains(filter));
     chosen.retain(is_chosen);
