@@ -363,7 +363,9 @@ impl Pool {
         life.version = version;
         drop(life);
         let mut orders = self.compare(&name, hello);
-        if singleton && self.somebody_is_in(worker) {
+        // The next one may be here before the one that it follows: that one must not come in after it.
+        let follows = self.slots.iter().any(|slot| slot.next == Some(worker) && slot.current.is_some());
+        if singleton && (follows || self.somebody_is_in(worker)) {
             if let Some(mut life) = self.lives.change(worker) {
                 life.gate = Gate::Held(now);
                 life.unready_at = None; // waiting there is not its fault

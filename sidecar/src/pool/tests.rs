@@ -871,6 +871,21 @@ fn a_predecessor_that_cannot_be_ended_fails_the_reload() {
 }
 
 #[test]
+fn a_successor_that_is_at_the_gate_first_is_not_ended_by_the_one_that_it_follows() {
+    // A reload before the first worker had said hello: the older one came second, and took the newer one for its
+    // predecessor.
+    let mut scene = Scene::new(|_| {});
+    let old = scene.start();
+    let new = starts(&scene.pool.reload(scene.now).unwrap())[0];
+    assert_eq!(Scene::deeds(scene.pool.hello(scene.now, new, &Scene::hello())), [Order::Terminate(old)]);
+    let orders = Scene::deeds(scene.pool.hello(scene.now, old, &Scene::hello()));
+    assert!(matches!(orders[..], [Order::Refuse(worker, _)] if worker == old), "{orders:?}");
+    let orders = Scene::deeds(scene.end_as(old, ExitStatus::Code(1)));
+    assert!(matches!(orders[..], [Order::Go(worker, _)] if worker == new), "{orders:?}");
+    assert_eq!(scene.view().slot.current, Some(new));
+}
+
+#[test]
 fn a_hello_of_one_that_is_being_ended_parks_nobody() {
     let mut scene = Scene::new(|config| config.hang_action = HangAction::Restart);
     let worker = scene.start();
