@@ -17,13 +17,16 @@ mod load;
 mod machine;
 mod mass_restart;
 mod peer;
+mod ping;
 mod pulse;
 mod report;
 mod restart;
 mod sidecar;
 mod stats;
 mod storm;
+mod strace;
 mod usage;
+mod wire;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -61,6 +64,8 @@ pub enum Figure {
     Footprint,
     /// What the heartbeat costs a blocked worker
     Pulse,
+    /// Pings on 1 to 1 000 connections, beside Redis, a minimal server, one in plain PHP and an echo
+    Ping,
 }
 
 impl Figure {
@@ -79,6 +84,7 @@ impl Figure {
             Figure::MassRestart => mass_restart::measure(bench, report),
             Figure::Footprint => footprint::measure(bench, report),
             Figure::Pulse => pulse::measure(bench, report),
+            Figure::Ping => ping::measure(bench, report),
         }
     }
 }
