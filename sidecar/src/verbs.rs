@@ -40,10 +40,19 @@ impl Verb {
     }
 }
 
-/// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form.
+/// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form: of whole microseconds these are the digits
+/// without the last zeros, because doubles of that size lie closer together than microseconds until the year 2242.
 #[must_use]
 pub fn ping(sessions: usize, time: f64) -> String {
-    format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{time}}}")
+    let microseconds = (time * 1e6).round() as u64;
+    let (whole, mut rest, mut digits) = (microseconds / 1_000_000, microseconds % 1_000_000, 6);
+    while rest > 0 && rest.is_multiple_of(10) {
+        (rest, digits) = (rest / 10, digits - 1);
+    }
+    match rest {
+        0 => format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{whole}}}"),
+        _ => format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{whole}.{rest:0digits$}}}"),
+    }
 }
 
 /// The data of `daemon.status`.
@@ -266,6 +275,10 @@ mod tests {
             r#"{"status":"ok","sessions":0,"time":1795200985.455738}"#
         );
         assert_eq!(ping(3, 1_795_200_985.0), r#"{"status":"ok","sessions":3,"time":1795200985}"#);
+        for microseconds in (1_795_200_985_000_000_u64..).step_by(7_919).take(10_000) {
+            let time = microseconds as f64 / 1e6;
+            assert_eq!(ping(0, time), format!("{{\"status\":\"ok\",\"sessions\":0,\"time\":{time}}}"));
+        }
     }
 
     #[test]
