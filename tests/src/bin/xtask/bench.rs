@@ -11,6 +11,7 @@
 mod callgrind;
 mod cost;
 mod footprint;
+mod growth;
 mod idle;
 mod latency;
 mod load;
@@ -19,7 +20,9 @@ mod mass_restart;
 mod peer;
 mod ping;
 mod pulse;
+mod relay;
 mod report;
+mod request;
 mod restart;
 mod sidecar;
 mod stats;
@@ -66,6 +69,12 @@ pub enum Figure {
     Pulse,
     /// Pings on 1 to 1 000 connections, beside Redis, a minimal server, one in plain PHP and an echo
     Ping,
+    /// A request to a PHP worker and back on one core, beside a minimal front with a bare PHP worker
+    Request,
+    /// Pipelined requests to 1 and 2 workers, beside a minimal relay
+    Relay,
+    /// What a request costs with 2 and 100 workers, a ping on 10 and 1 000 connections
+    Growth,
 }
 
 impl Figure {
@@ -85,6 +94,9 @@ impl Figure {
             Figure::Footprint => footprint::measure(bench, report),
             Figure::Pulse => pulse::measure(bench, report),
             Figure::Ping => ping::measure(bench, report),
+            Figure::Request => request::measure(bench, report),
+            Figure::Relay => relay::measure(bench, report),
+            Figure::Growth => growth::measure(bench, report),
         }
     }
 }

@@ -99,6 +99,11 @@ pub fn pin(pid: i32, core: &str) -> Result {
     quietly(unsupervised(&words), PATIENCE)?.success().map(drop)
 }
 
+/// What starts a program on one core, with all that it starts.
+pub fn pinned_words(core: &str) -> Vec<OsString> {
+    ["taskset", "--cpu-list", core].map(OsString::from).into()
+}
+
 /// Who sends what.
 #[derive(Clone, Copy)]
 pub struct Load<'a> {
@@ -124,7 +129,6 @@ pub struct Seen {
     /// The same of the server, without its children.
     pub server_cpu: f64,
     /// Microseconds.
-    pub p50: f64,
     pub p99: f64,
 }
 
@@ -147,8 +151,7 @@ impl Load<'_> {
     }
 
     fn connect(&self, server: &Server, limit: [&str; 2]) -> Result<Connected> {
-        let core = self.core.map(|core| ["taskset", "--cpu-list", core]);
-        let mut words: Vec<OsString> = core.iter().flatten().map(OsString::from).collect();
+        let mut words = self.core.map(pinned_words).unwrap_or_default();
         words.push(self.program.into());
         words.extend(["--socket".into(), server.socket.clone().into_os_string()]);
         let [connections, depth] = [self.connections, self.depth].map(|number| number.to_string());
