@@ -50,6 +50,8 @@ mod workers;
 const GAP: Duration = Duration::from_secs(1);
 /// Taken in at a time. Where hundreds of workers end at once, their successors' first words are heard between the starts.
 const TURN_EVENTS: usize = 16;
+/// Answers are kept for one write up to about so many bytes.
+const TOGETHER_BYTES: usize = 64 * 1024;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -387,7 +389,12 @@ impl EventLoop {
     }
 
     fn answer_soon(&mut self, client: ClientId, line: &[u8]) {
-        if self.answer(client, line).is_some() && self.answered.last() != Some(&client) {
+        if self.answer(client, line).is_none() {
+            return;
+        }
+        if self.clients.get(&client).is_some_and(|client| client.waiting_bytes() > TOGETHER_BYTES) {
+            self.settle(client);
+        } else if self.answered.last() != Some(&client) {
             self.answered.push(client);
         }
     }

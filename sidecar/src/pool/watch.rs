@@ -125,6 +125,9 @@ impl Pool {
     /// Ends workers that have reached a limit, one of the pool at a time.
     pub(super) fn start_due(&mut self, now: Instant) -> Vec<Order> {
         let mut orders = Vec::new();
+        if self.lives.values().all(|life| life.due.is_none()) {
+            return orders; // after nearly every request
+        }
         loop {
             let mut current = self.slots.iter().filter_map(|slot| self.lives.get(&slot.current?));
             if self.stopping || self.deploy.is_some() || current.clone().any(Life::is_out) {

@@ -4,6 +4,7 @@
 //! Server, worker and client share one core and one request is under way at a time: what a request takes is what all three
 //! do for it, and no wake-up of another core is in it. The two take turns of half a second in each round; both live through
 //! all rounds. Both handlers answer with their arguments.
+//! System calls are counted in runs of their own, after the rounds.
 //!
 //! # What would make it lie
 //! Whatever else runs on that core; it meets both, and the ratio within a round feels it least. The front's worker has no
@@ -16,6 +17,7 @@ use super::Bench;
 use super::peer::alternating;
 use super::report::{At, Report};
 use super::sidecar::{Lines, Sidecar, built};
+use super::strace;
 use super::wire::{CORE, Dialect, Load, Server, pin, pinned_words};
 use crate::failure::Result;
 use crate::interrupt;
@@ -27,6 +29,8 @@ const RATE: &str = "answers";
 const P99: &str = "p99";
 const COST: &str = "server's time on a CPU, each";
 const WINDOW: Duration = Duration::from_millis(500);
+/// Requests that are sent while system calls are counted.
+const CALLS: u64 = 2_000;
 
 /// The front's rate is at most so many times ours.
 const BOUND: f64 = 1.25;
@@ -66,6 +70,14 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result {
             note(RATE, "1/s", seen.rate());
             note(P99, "us", seen.p99);
             note(COST, "us", seen.server_cpu / seen.answers * 1e6);
+        }
+    }
+    for server in servers {
+        let connected = load.counted(server, CALLS)?;
+        let (calls, seen) = strace::count(bench, server.pid(), || connected.go())?;
+        for (call, number) in &calls {
+            let what = format!("{call}, each");
+            report.note(At { case: CASE, peer: server.name, what: &what, unit: "" }, number / seen.answers);
         }
     }
     ours.end()?;
