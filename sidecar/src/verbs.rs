@@ -45,14 +45,19 @@ impl Verb {
 #[must_use]
 pub fn ping(sessions: usize, time: f64) -> String {
     let microseconds = (time * 1e6).round() as u64;
-    let (whole, mut rest, mut digits) = (microseconds / 1_000_000, microseconds % 1_000_000, 6);
-    while rest > 0 && rest.is_multiple_of(10) {
-        (rest, digits) = (rest / 10, digits - 1);
+    let fraction = microseconds % 1_000_000;
+    let mut data = String::with_capacity(64);
+    data.push_str("{\"status\":\"ok\",\"sessions\":");
+    data.push_str(&sessions.to_string());
+    data.push_str(",\"time\":");
+    data.push_str(&(microseconds / 1_000_000).to_string());
+    if fraction > 0 {
+        let digits = (1_000_000 + fraction).to_string(); // the first one keeps the zeros that follow it
+        data.push('.');
+        data.push_str(digits.get(1..).unwrap_or_default().trim_end_matches('0'));
     }
-    match rest {
-        0 => format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{whole}}}"),
-        _ => format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{whole}.{rest:0digits$}}}"),
-    }
+    data.push('}');
+    data
 }
 
 /// The data of `daemon.status`.
