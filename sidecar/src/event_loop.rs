@@ -11,7 +11,7 @@
 //! No decision: what follows from an event, `daemon` says. Never blocks but in poll, never ends because of an error.
 //! Sources: epoll(7), signalfd(2), pidfd_open(2).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -23,6 +23,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustc_hash::FxHashMap;
 use rustdaemon_core::{link, sys};
 
 use crate::client::Client;
@@ -49,6 +50,8 @@ mod workers;
 const GAP: Duration = Duration::from_secs(1);
 /// Taken in at a time. Where hundreds of workers end at once, their successors' first words are heard between the starts.
 const TURN_EVENTS: usize = 16;
+/// Answers are kept for one write up to about so many bytes.
+const TOGETHER_BYTES: usize = 64 * 1024;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -105,14 +108,16 @@ impl Source {
 #[derive(Debug)]
 pub struct EventLoop {
     poll: Poll,
+    /// Where poll puts what is ready.
+    ready: Events,
     listener: Option<Listener>,
     signals: SignalFd,
     config: Config,
     run: String,
     daemon: Daemon,
     logs: Logs,
-    workers: HashMap<WorkerId, Worker>,
-    clients: HashMap<ClientId, Client>,
+    workers: FxHashMap<WorkerId, Worker>,
+    clients: FxHashMap<ClientId, Client>,
     /// Clients with a deadline of their own.
     lingering: BTreeSet<(Instant, ClientId)>,
     /// Clients that are to be read without an edge.
@@ -123,6 +128,8 @@ pub struct EventLoop {
     unread: BTreeSet<WorkerId>,
     /// Clients registered for WRITABLE too.
     blocked: BTreeSet<ClientId>,
+    /// Clients with answers that are not written yet.
+    answered: Vec<ClientId>,
     next_client: u64,
     accept_at: Option<Instant>,
     accept_failed: bool,
@@ -189,19 +196,21 @@ impl EventLoop {
         let (takeover, found) = Takeover::begin(life.clone(), listener.dead_runs().to_vec(), patience, now);
         let new = Self {
             poll,
+            ready: Events::with_capacity(TURN_EVENTS),
             listener: Some(listener),
             signals,
             config,
             run,
             daemon,
             logs,
-            workers: HashMap::new(),
-            clients: HashMap::new(),
+            workers: FxHashMap::default(),
+            clients: FxHashMap::default(),
             lingering: BTreeSet::new(),
             readable: BTreeSet::new(),
             flowing: BTreeSet::new(),
             unread: BTreeSet::new(),
             blocked: BTreeSet::new(),
+            answered: Vec::new(),
             next_client: 0,
             accept_at: None,
             accept_failed: false,
@@ -269,8 +278,7 @@ impl EventLoop {
             false => Some(Duration::ZERO),
         };
         let before = Instant::now();
-        let mut events = Events::with_capacity(TURN_EVENTS);
-        if let Err(failed) = self.poll.poll(&mut events, timeout)
+        if let Err(failed) = self.poll.poll(&mut self.ready, timeout)
             && failed.kind() != io::ErrorKind::Interrupted
         {
             error!("epoll_wait: {failed}");
@@ -279,11 +287,15 @@ impl EventLoop {
         if timeout.is_some_and(|timeout| !timeout.is_zero() && slept > timeout + GAP) {
             self.feed(Event::StoodStill(slept));
         }
-        for event in &events {
+        let ready = std::mem::replace(&mut self.ready, Events::with_capacity(0));
+        for event in &ready {
             match Source::of(event.token()) {
                 Source::Listener => self.accept(),
                 Source::Signals => self.take_signals(),
-                Source::Client(client) => self.read_client(client),
+                Source::Client(client) => {
+                    self.read_client(client);
+                    self.answered.pop_if(|last| *last == client); // written: it has just been settled
+                }
                 Source::WorkerLink(worker) => {
                     self.tell(worker, Worker::flush);
                     self.read_worker(worker);
@@ -303,6 +315,7 @@ impl EventLoop {
                 }
             }
         }
+        self.ready = ready;
         for (worker, stream) in std::mem::take(&mut self.flowing) {
             if self.logs.read(worker, stream) == Flow::More {
                 self.flowing.insert((worker, stream));
@@ -315,6 +328,7 @@ impl EventLoop {
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
+        self.settle_answered(); // before a fork takes its time
         self.start_some();
         let now = Instant::now();
         if self.accept_at.is_some_and(|at| at <= now) {
@@ -329,17 +343,21 @@ impl EventLoop {
             self.go_on_after_leftovers();
         }
         self.end_late_hooks(now);
-        if self.daemon.next_deadline().is_some_and(|at| at <= now) {
+        // What has become due only meanwhile ends the next wait at once.
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(deadline) && due(self.daemon.next_deadline()) {
             self.feed(Event::Deadline);
         }
+        self.settle_answered();
         self.logs.flush(now);
     }
 
-    /// Tells the daemon what happened and does what it says, until nothing follows any more.
+    /// Tells the daemon what happened and does what it says, until nothing follows any more. Answers are written when the
+    /// client has been read, or later in this turn: all that it gets at once.
     fn feed(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
-        let mut answered = Vec::new();
-        while let Some(event) = events.pop_front() {
+        let mut events = VecDeque::new();
+        let mut next = Some(event);
+        while let Some(event) = next {
             for action in self.daemon.on(Instant::now(), event) {
                 match action {
                     Action::Worker(order) => events.extend(self.obey(order)),
@@ -348,19 +366,19 @@ impl EventLoop {
                     }
                     Action::Recall { worker, claims } => events.push_back(self.recall(worker, claims)),
                     Action::Answer { client, delivery, line } => {
-                        answered.extend(self.answer(client, delivery, &line));
+                        self.answer_soon(client, delivery, &line);
                     }
                     Action::Report { client, address, mut status } => {
                         self.complete(&mut status);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
-                        answered.extend(self.answer(client, address.delivery, &line));
+                        self.answer_soon(client, address.delivery, &line);
                     }
                     Action::Logs { client, address, query } => {
                         let lines = self.logs.recent(query.name.as_deref(), query.lines);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
-                        answered.extend(self.answer(client, address.delivery, &line));
+                        self.answer_soon(client, address.delivery, &line);
                         if query.follow && address.delivery == Delivery::Line {
                             self.logs.follow(client, address, query.name);
                         }
@@ -368,14 +386,30 @@ impl EventLoop {
                     Action::Exit(code) => self.ended = Some(code),
                 }
             }
-        }
-        answered.dedup();
-        for client in answered {
-            self.settle(client);
+            next = events.pop_front();
         }
         if self.daemon.is_stopping() {
             self.stop_began.get_or_insert_with(Instant::now);
         }
+    }
+
+    fn answer_soon(&mut self, client: ClientId, delivery: Delivery, line: &[u8]) {
+        if self.answer(client, delivery, line).is_none() {
+            return;
+        }
+        if self.clients.get(&client).is_some_and(|client| client.waiting_bytes() > TOGETHER_BYTES) {
+            self.settle(client);
+        } else if self.answered.last() != Some(&client) {
+            self.answered.push(client);
+        }
+    }
+
+    fn settle_answered(&mut self) {
+        let mut answered = std::mem::take(&mut self.answered);
+        for client in answered.drain(..) {
+            self.settle(client);
+        }
+        self.answered = answered;
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {

@@ -40,10 +40,24 @@ impl Verb {
     }
 }
 
-/// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form.
+/// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form: of whole microseconds these are the digits
+/// without the last zeros, because doubles of that size lie closer together than microseconds until the year 2242.
 #[must_use]
 pub fn ping(sessions: usize, time: f64) -> String {
-    format!("{{\"status\":\"ok\",\"sessions\":{sessions},\"time\":{time}}}")
+    let microseconds = (time * 1e6).round() as u64;
+    let fraction = microseconds % 1_000_000;
+    let mut data = String::with_capacity(64);
+    data.push_str("{\"status\":\"ok\",\"sessions\":");
+    data.push_str(&sessions.to_string());
+    data.push_str(",\"time\":");
+    data.push_str(&(microseconds / 1_000_000).to_string());
+    if fraction > 0 {
+        let digits = (1_000_000 + fraction).to_string(); // the first one keeps the zeros that follow it
+        data.push('.');
+        data.push_str(digits.get(1..).unwrap_or_default().trim_end_matches('0'));
+    }
+    data.push('}');
+    data
 }
 
 /// The data of `daemon.status`.
@@ -270,6 +284,10 @@ mod tests {
             r#"{"status":"ok","sessions":0,"time":1795200985.455738}"#
         );
         assert_eq!(ping(3, 1_795_200_985.0), r#"{"status":"ok","sessions":3,"time":1795200985}"#);
+        for microseconds in (1_795_200_985_000_000_u64..).step_by(7_919).take(10_000) {
+            let time = microseconds as f64 / 1e6;
+            assert_eq!(ping(0, time), format!("{{\"status\":\"ok\",\"sessions\":0,\"time\":{time}}}"));
+        }
     }
 
     #[test]

@@ -11,19 +11,25 @@
 mod callgrind;
 mod cost;
 mod footprint;
+mod growth;
 mod idle;
 mod latency;
 mod load;
 mod machine;
 mod mass_restart;
 mod peer;
+mod ping;
 mod pulse;
+mod relay;
 mod report;
+mod request;
 mod restart;
 mod sidecar;
 mod stats;
 mod storm;
+mod strace;
 mod usage;
+mod wire;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -61,6 +67,14 @@ pub enum Figure {
     Footprint,
     /// What the heartbeat costs a blocked worker
     Pulse,
+    /// Pings on 1 to 1 000 connections, beside Redis, a minimal server, one in plain PHP and an echo
+    Ping,
+    /// A request to a PHP worker and back on one core, beside a minimal front with a bare PHP worker
+    Request,
+    /// Pipelined requests to 1 and 2 workers, beside a minimal relay
+    Relay,
+    /// What a request costs with 2 and 100 workers, a ping on 10 and 1 000 connections
+    Growth,
 }
 
 impl Figure {
@@ -79,6 +93,10 @@ impl Figure {
             Figure::MassRestart => mass_restart::measure(bench, report),
             Figure::Footprint => footprint::measure(bench, report),
             Figure::Pulse => pulse::measure(bench, report),
+            Figure::Ping => ping::measure(bench, report),
+            Figure::Request => request::measure(bench, report),
+            Figure::Relay => relay::measure(bench, report),
+            Figure::Growth => growth::measure(bench, report),
         }
     }
 }

@@ -148,6 +148,19 @@ const VALGRIND: Need = Need {
     packages: &["valgrind"],
     present: || which("valgrind").is_some(),
 };
+const STRACE: Need = Need {
+    what: "strace",
+    why: "counts system calls",
+    packages: &["strace"],
+    present: || which("strace").is_some(),
+};
+/// The package of this name is one that brings a service, and links to this program: it is the server where it is called so.
+const REDIS: Need = Need {
+    what: "Redis (redis-check-rdb)",
+    why: "pings are measured against it",
+    packages: &["redis-tools"],
+    present: || which("redis-check-rdb").is_some(),
+};
 
 impl For {
     fn needs(self) -> Vec<&'static Need> {
@@ -156,7 +169,7 @@ impl For {
             For::Lint => {}
             For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY]),
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
-            For::Bench => needs.push(&VALGRIND),
+            For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
             For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
         }

@@ -34,7 +34,7 @@ const LIMITS: [&str; 4] =
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn measure(bench: &Bench, report: &mut Report) -> Result {
-    let [worker, _] = built(bench)?;
+    let [worker] = built(bench, ["fake_worker"])?;
     memory(bench, report, &alone(&worker))?;
     wake_ups(bench, report)?;
     thousand(bench, report, &alone(&worker))

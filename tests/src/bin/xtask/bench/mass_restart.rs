@@ -43,7 +43,7 @@ const DAY: f64 = 86_400.0;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn measure(bench: &Bench, report: &mut Report) -> Result {
-    let [worker, plain_loop] = built(bench)?;
+    let [worker, plain_loop] = built(bench, ["fake_worker", "plain_loop"])?;
     let sidecar = Sidecar::start(bench, WORKERS, &[AT_ONCE], &Lines::Kept, &alone(&worker))?;
     let mut plain = Program::start(unsupervised(&[plain_loop, worker.clone()]))?;
     order(&mut plain, &format!("start {WORKERS}"))?;

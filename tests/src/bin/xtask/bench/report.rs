@@ -121,6 +121,16 @@ impl Report {
         Ok(())
     }
 
+    /// The same where more is better.
+    pub fn check_at_least(&mut self, case: &str, what: &str, peers: [&str; 2], bound: f64) -> Result {
+        self.compare(case, what, peers);
+        let peer = peers.join(" / ");
+        let ratio = self.median(case, &peer, what)?;
+        let sentence = format!("{case}: {what}, {peer}");
+        self.check(&sentence, &format!(">= {bound}"), &format!("{ratio:.3}"), ratio >= bound);
+        Ok(())
+    }
+
     pub fn median(&self, case: &str, peer: &str, what: &str) -> Result<f64> {
         let median = stats::median(self.values(case, peer, what));
         median.ok_or_else(|| format!("{case}, {peer}, {what}: nothing was measured").into())

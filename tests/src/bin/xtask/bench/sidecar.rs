@@ -81,6 +81,10 @@ impl Sidecar {
         self.program.pid()
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("s")
+    }
+
     /// The processes of the workers that are idle.
     pub fn workers(&self) -> Result<Vec<i32>> {
         self.workers_in("idle")
@@ -115,8 +119,7 @@ impl Sidecar {
     }
 
     fn ask(&self, method: &str) -> Result<Value> {
-        let socket = self.directory.path().join("s");
-        let mut stream = UnixStream::connect(&socket).context("connect to the sidecar")?;
+        let mut stream = UnixStream::connect(self.socket()).context("connect to the sidecar")?;
         stream.set_read_timeout(Some(PATIENCE)).context("a timeout")?;
         let request = format!("{{\"id\":1,\"t\":\"req\",\"method\":\"{method}\",\"args\":[]}}\n");
         stream.write_all(request.as_bytes()).context("ask the sidecar")?;
@@ -132,12 +135,16 @@ pub fn kill_9(pid: i32) -> Result {
     kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(std::io::Error::from).context("kill")
 }
 
-/// The fake worker, built in release, and the plain loop beside it.
-pub fn built(bench: &Bench) -> Result<[PathBuf; 2]> {
-    let bins =
-        ["build", "--release", "-p", "rustdaemon-tests", "--bin", "fake_worker", "--bin", "plain_loop"];
-    crate::run::run(bench.repo.command("cargo", bins))?;
-    Ok([bench.repo.released("fake_worker")?, bench.repo.released("plain_loop")?])
+/// Programs of tests/src/bin, built in release.
+pub fn built<const N: usize>(bench: &Bench, names: [&str; N]) -> Result<[PathBuf; N]> {
+    let mut build = bench.repo.command("cargo", ["build", "--release", "-p", "rustdaemon-tests"]);
+    build.args(names.iter().flat_map(|name| ["--bin", name]));
+    crate::run::run(build)?;
+    let mut paths = names.map(PathBuf::from);
+    for path in &mut paths {
+        *path = bench.repo.released(&path.to_string_lossy())?;
+    }
+    Ok(paths)
 }
 
 /// A command of one word.
