@@ -88,6 +88,10 @@ pub enum Cause {
     ShuttingDown,
     /// Somebody's own words: a worker's, or a built-in method's.
     Said(Fault),
+    /// There is no room for another connection, or for another FLAT request.
+    TooManyConnections,
+    /// The newline has not come in time.
+    ConnectionTimeout,
 }
 
 impl Cause {
@@ -138,6 +142,10 @@ impl Cause {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }
             (Self::Said(fault), _) => return fault.clone(),
+            (Self::TooManyConnections, _) => {
+                ("too_many_connections", "Too many concurrent connections".into())
+            }
+            (Self::ConnectionTimeout, _) => ("connection_timeout", "IPC connection timed out".into()),
         };
         Fault { class: class.to_owned(), message: message.into_owned() }
     }

@@ -21,12 +21,14 @@ use log::{error, info, log, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl::set_child_subreaper;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustdaemon_core::{link, sys};
 
-use crate::client::Client;
+use crate::client::{Client, Patience};
 use crate::config::Config;
+use crate::crowd::{Crowd, Room};
 use crate::daemon::{Action, Daemon, Event};
 use crate::dialect;
 use crate::ids::{ClientId, WorkerId};
@@ -36,6 +38,7 @@ use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
 use crate::order::Order;
 use crate::proc::OomKills;
+use crate::seldom::Seldom;
 use crate::takeover::Takeover;
 use crate::verbs::Lines;
 use crate::worker::Worker;
@@ -113,8 +116,10 @@ pub struct EventLoop {
     logs: Logs,
     workers: HashMap<WorkerId, Worker>,
     clients: HashMap<ClientId, Client>,
-    /// Clients with a deadline of their own.
-    lingering: BTreeSet<(Instant, ClientId)>,
+    crowd: Crowd,
+    patience: Patience,
+    /// When to look after which client; one that has no deadline any more by then is passed over.
+    alarms: BTreeSet<(Instant, ClientId)>,
     /// Clients that are to be read without an edge.
     readable: BTreeSet<ClientId>,
     /// Workers' pipes that are to be read without an edge.
@@ -125,7 +130,12 @@ pub struct EventLoop {
     blocked: BTreeSet<ClientId>,
     next_client: u64,
     accept_at: Option<Instant>,
-    accept_failed: bool,
+    /// Said seldom: no descriptor is left, somebody was turned away, somebody was cut.
+    exhausted: Seldom,
+    turned_away: Seldom,
+    cut: Seldom,
+    /// How many were turned away.
+    refused: u64,
     interrupted: bool,
     hooks: BTreeMap<WorkerId, hooks::Running>,
     next_hook: u64,
@@ -191,20 +201,25 @@ impl EventLoop {
             poll,
             listener: Some(listener),
             signals,
-            config,
             run,
             daemon,
             logs,
             workers: HashMap::new(),
             clients: HashMap::new(),
-            lingering: BTreeSet::new(),
+            crowd: crowd_of(&config),
+            patience: Patience { header: config.header_timeout, write: config.write_timeout },
+            alarms: BTreeSet::new(),
+            config,
             readable: BTreeSet::new(),
             flowing: BTreeSet::new(),
             unread: BTreeSet::new(),
             blocked: BTreeSet::new(),
             next_client: 0,
             accept_at: None,
-            accept_failed: false,
+            exhausted: Seldom::default(),
+            turned_away: Seldom::default(),
+            cut: Seldom::default(),
+            refused: 0,
             interrupted: false,
             hooks: BTreeMap::new(),
             next_hook: 0,
@@ -246,11 +261,11 @@ impl EventLoop {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let lingering = self.lingering.first().map(|(until, _)| *until);
+        let alarm = self.alarms.first().map(|(at, _)| *at);
         self.daemon
             .next_deadline()
             .into_iter()
-            .chain(lingering)
+            .chain(alarm)
             .chain(self.accept_at)
             .chain(self.hook_deadline())
             .chain(self.logs.next_deadline())
@@ -283,7 +298,12 @@ impl EventLoop {
             match Source::of(event.token()) {
                 Source::Listener => self.accept(),
                 Source::Signals => self.take_signals(),
-                Source::Client(client) => self.read_client(client),
+                Source::Client(client) => {
+                    if event.is_read_closed() || event.is_error() {
+                        self.saw_end(client);
+                    }
+                    self.read_client(client);
+                }
                 Source::WorkerLink(worker) => {
                     self.tell(worker, Worker::flush);
                     self.read_worker(worker);
@@ -315,13 +335,15 @@ impl EventLoop {
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
+        self.release_held();
         self.start_some();
         let now = Instant::now();
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept();
         }
-        while let Some((_, client)) = self.lingering.first().copied().filter(|(until, _)| *until <= now) {
-            self.settle(client);
+        while let Some((at, client)) = self.alarms.first().copied().filter(|(at, _)| *at <= now) {
+            self.alarms.remove(&(at, client));
+            self.look_after(client, now);
         }
         if self.takeover.deadline().is_some_and(|at| at <= now) {
             let found = self.takeover.expire(now);
@@ -454,6 +476,21 @@ impl EventLoop {
             info!("{name} is {state} for {since:.1} s{pid}, served {}{last}", worker.served);
         }
     }
+}
+
+/// Room for clients within the limit of open files, which has been raised as far as it goes.
+fn crowd_of(config: &Config) -> Crowd {
+    let open_files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
+    let workers = config.pools.iter().map(|pool| pool.workers as usize).sum();
+    let room = Room::within(open_files, workers, config.max_connections);
+    if let Some(wanted) = config.max_connections.filter(|wanted| *wanted > room.connections) {
+        warn!(
+            "max_connections is {wanted}: with {open_files} open files and {workers} workers there is room for {}",
+            room.connections
+        );
+    }
+    Crowd::new(room, config.flat_requests)
 }
 
 /// Whether we have a controlling terminal.
