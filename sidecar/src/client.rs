@@ -37,10 +37,14 @@ use crate::dialect::{self, Address, Cause, Request};
 
 /// How long we go on discarding what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
-/// Read at a time.
+/// Read at a time, of a frame that is larger than the usual one.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// Read at a time else.
+const USUAL_BYTES: usize = 4 * 1024;
 /// Read in one turn of the loop, so that one client's flood leaves the others their turns.
 const TURN_BYTES: usize = 4 * CHUNK_BYTES;
+/// When a turn has given so many requests, it ends.
+const TURN_REQUESTS: usize = 128;
 /// A client with more requests than this without an answer is read no further for now.
 const MAX_OUTSTANDING: usize = 1024;
 /// A client with more bytes of answers than this not taken is read no further for now.
@@ -196,6 +200,12 @@ impl Client {
         self.outstanding
     }
 
+    /// Whether there is nothing that [`Client::advance`] could write.
+    #[must_use]
+    pub fn has_nothing_to_write(&self) -> bool {
+        self.output.is_empty()
+    }
+
     /// Whether nobody would miss anything if it went.
     #[must_use]
     pub fn has_nothing_to_do(&self) -> bool {
@@ -283,24 +293,32 @@ impl Client {
         self.flat_is_full = terms.flat_is_full;
         self.unread = true;
         self.held = false;
-        while !self.peer_done && left > 0 && self.has_room() {
-            let wanted = match terms.only_whole && self.reading {
-                true => self.up_to_newline(&mut chunk),
-                false => Ok(CHUNK_BYTES),
+        while !self.peer_done && left > 0 && input.requests.len() < TURN_REQUESTS && self.has_room() {
+            let wanted = match self.reading {
+                true if terms.only_whole => self.up_to_newline(&mut chunk),
+                true if self.input.len() < USUAL_BYTES => Ok(USUAL_BYTES),
+                _ => Ok(CHUNK_BYTES),
             };
-            if matches!(wanted, Ok(0)) {
-                self.held = true;
-                return input;
-            }
-            match wanted.and_then(|wanted| self.stream.read(chunk.get_mut(..wanted).unwrap_or_default())) {
+            let read = match wanted {
                 Ok(0) => {
+                    self.held = true;
+                    return input;
+                }
+                Ok(wanted) => {
+                    let room = chunk.get_mut(..wanted).unwrap_or_default();
+                    self.stream.read(room).map(|length| (length, length == wanted))
+                }
+                Err(failed) => Err(failed),
+            };
+            match read {
+                Ok((0, _)) => {
                     self.peer_done = true;
                     self.stop_reading();
                 }
-                Ok(length) => {
+                Ok((length, is_full)) => {
                     left = left.saturating_sub(length);
                     self.take(chunk.get(..length).unwrap_or_default(), &mut input.requests);
-                    if length < CHUNK_BYTES && !self.end_seen && !terms.only_whole {
+                    if !is_full && !self.end_seen {
                         self.unread = false;
                         return input;
                     }
@@ -780,6 +798,62 @@ mod tests {
         client.advance(Instant::now()).unwrap();
         assert_eq!((client.input.capacity(), client.output.capacity()), (0, 0));
         assert!(size_of::<Client>() <= 256, "{}", size_of::<Client>());
+    }
+
+    /// Whatever the pieces are in which a stream comes, and wherever only whole frames are read, it is the same.
+    #[test]
+    fn a_stream_means_the_same_in_all_its_pieces() {
+        let large =
+            format!("{{\"id\":7,\"t\":\"req\",\"method\":\"l\",\"args\":[\"{}\"]}}\n", "x".repeat(20_000));
+        let frames = [
+            TYPED,
+            large.as_bytes(),
+            TYPED,
+            b"{\"id\":\"x\",\"t\":\"req\",\"method\":\"n\",\"args\":{}}\r\n",
+        ];
+        let ends = [&b"{\"command\":\"c\"}\nrest"[..], b"garbage\nrest", b"{\"t\":\"req\"", b"\n", b""];
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut pick = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            usize::try_from(random % below as u64).unwrap()
+        };
+        for round in 0..300 {
+            let mut stream: Vec<u8> =
+                (0..pick(5)).flat_map(|_| frames[pick(frames.len())]).copied().collect();
+            stream.extend(ends[pick(ends.len())]);
+            let outcome = |pieces: &mut dyn FnMut(usize) -> (usize, bool)| {
+                let (mut theirs, mut client) = pair();
+                let (mut requests, mut rest) = (Vec::new(), &stream[..]);
+                while !rest.is_empty() {
+                    let (length, only_whole) = pieces(rest.len());
+                    let (piece, after) = rest.split_at(length);
+                    rest = after;
+                    theirs.write_all(piece).unwrap();
+                    requests.extend(client.read(Terms { only_whole, ..Terms::default() }).requests);
+                }
+                theirs.shutdown(Shutdown::Write).unwrap();
+                client.saw_end();
+                while !client.peer_done {
+                    requests.extend(client.read(Terms::default()).requests);
+                }
+                assert_eq!(client.outstanding(), requests.len());
+                requests.iter().for_each(|_| client.answer(b"done\n"));
+                assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
+                drop(client);
+                (requests, all(theirs))
+            };
+            let whole = outcome(&mut |left| (left, false));
+            let in_pieces = outcome(&mut |left| (1 + pick(left.min(9_000)), pick(3) == 0));
+            assert_eq!(whole.0, in_pieces.0, "{round}");
+            let sorted = |text: &str| {
+                let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(sorted(&whole.1), sorted(&in_pieces.1), "{round}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! # How it works
 //! A token holds the kind of its source and the number of its client or worker. Numbers are never used again, so an
-//! event that outlived its source misses. mio reports edges: every source is read until it would block.
+//! event that outlived its source misses. mio reports edges: every source is read until it would block. What a client
+//! has been answered in a turn is written at its end, together.
 //! Whatever else becomes our child (we are a subreaper, or PID 1) is reaped at SIGCHLD; at the stop it is ended too,
 //! when the workers have ended, within their budget.
 //!
@@ -120,6 +121,8 @@ pub struct EventLoop {
     patience: Patience,
     /// When to look after which client; one that has no deadline any more by then is passed over.
     alarms: BTreeSet<(Instant, ClientId)>,
+    /// Clients with answers to be written at the end of the turn, together.
+    answered: Vec<ClientId>,
     /// Clients that are to be read without an edge.
     readable: BTreeSet<ClientId>,
     /// Workers' pipes that are to be read without an edge.
@@ -210,6 +213,7 @@ impl EventLoop {
             patience: Patience { header: config.header_timeout, write: config.write_timeout },
             alarms: BTreeSet::new(),
             config,
+            answered: Vec::new(),
             readable: BTreeSet::new(),
             flowing: BTreeSet::new(),
             unread: BTreeSet::new(),
@@ -354,30 +358,30 @@ impl EventLoop {
         if self.daemon.next_deadline().is_some_and(|at| at <= now) {
             self.feed(Event::Deadline);
         }
+        self.settle_answered();
         self.logs.flush(now);
     }
 
     /// Tells the daemon what happened and does what it says, until nothing follows any more.
     fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
-        let mut answered = Vec::new();
         while let Some(event) = events.pop_front() {
             for action in self.daemon.on(Instant::now(), event) {
                 match action {
                     Action::Worker(order) => events.extend(self.obey(order)),
                     Action::Send { worker, frame } => self.tell(worker, |worker| worker.send(&frame)),
-                    Action::Answer { client, line } => answered.extend(self.answer(client, &line)),
+                    Action::Answer { client, line } => self.answer(client, &line),
                     Action::Report { client, address, mut status } => {
                         self.complete(&mut status);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
-                        answered.extend(self.answer(client, &line));
+                        self.answer(client, &line);
                     }
                     Action::Logs { client, address, query } => {
                         let lines = self.logs.recent(query.name.as_deref(), query.lines);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
-                        answered.extend(self.answer(client, &line));
+                        self.answer(client, &line);
                         if query.follow {
                             self.logs.follow(client, address, query.name);
                         }
@@ -385,10 +389,6 @@ impl EventLoop {
                     Action::Exit(code) => self.ended = Some(code),
                 }
             }
-        }
-        answered.dedup();
-        for client in answered {
-            self.settle(client);
         }
         if self.daemon.is_stopping() {
             self.stop_began.get_or_insert_with(Instant::now);

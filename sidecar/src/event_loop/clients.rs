@@ -182,16 +182,26 @@ impl EventLoop {
         }
     }
 
-    /// The client, if it is still there to be answered.
-    pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) -> Option<ClientId> {
+    /// Answers a client that is still there, at the end of the turn.
+    pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) {
         self.crowd.answered(id);
-        let client = self.clients.get_mut(&id)?;
+        let Some(client) = self.clients.get_mut(&id) else { return };
         client.answer(line);
         if client.waiting_bytes() > MAX_UNTAKEN_BYTES {
-            self.cut(id, "does not take its answers");
-            return None;
+            return self.cut(id, "does not take its answers");
         }
-        Some(id)
+        if self.answered.last() != Some(&id) {
+            self.answered.push(id);
+        }
+    }
+
+    /// Writes what clients have been answered in this turn.
+    pub(super) fn settle_answered(&mut self) {
+        for id in std::mem::take(&mut self.answered) {
+            if self.clients.get(&id).is_some_and(|client| !client.has_nothing_to_write()) {
+                self.settle(id);
+            }
+        }
     }
 
     /// Writes what a client waits for; closes, lingers, or waits for room.
