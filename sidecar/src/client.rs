@@ -254,6 +254,7 @@ impl Client {
     pub fn time_out(&mut self) {
         let head = self.input.get(..dialect::FLAT_FRAME_BYTES).unwrap_or(&self.input);
         let dialect = dialect::peek(head).unwrap_or(Dialect::Flat);
+        self.flat_is_full = false; // as it was at the last read
         self.refuse(&Address { dialect, id: "null".into() }, &Cause::ConnectionTimeout);
         self.stop_reading();
     }

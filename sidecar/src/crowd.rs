@@ -192,9 +192,12 @@ impl Crowd {
         }
     }
 
-    /// A client has more to send, and may not.
-    pub fn hold(&mut self, client: ClientId) {
-        self.held.insert(client);
+    /// Whether a client has more to send, and may not.
+    pub fn hold(&mut self, client: ClientId, is_held: bool) {
+        match is_held {
+            true => self.held.insert(client),
+            false => !self.held.is_empty() && self.held.remove(&client),
+        };
     }
 
     /// Whether it is held.
@@ -299,7 +302,7 @@ mod tests {
         }
         for client in [ClientId(1), ClientId(2), ClientId(3)] {
             assert!(!crowd.may_buffer(client));
-            crowd.hold(client);
+            crowd.hold(client, true);
         }
         assert_eq!(Vec::from_iter(crowd.release(bytes_of)), [ClientId(2)]);
         assert!(crowd.may_buffer(ClientId(2)) && !crowd.may_buffer(ClientId(1)));
@@ -316,8 +319,10 @@ mod tests {
         let mut crowd = crowd(9, 1);
         crowd.count(ClientId(1), 0, 10);
         crowd.count(ClientId(2), 0, FREE_BYTES);
-        crowd.hold(ClientId(1));
-        crowd.hold(ClientId(3));
+        crowd.hold(ClientId(1), true);
+        crowd.hold(ClientId(2), true);
+        crowd.hold(ClientId(2), false);
+        crowd.hold(ClientId(3), true);
         assert_eq!(Vec::from_iter(crowd.release(|client| usize::from(client == ClientId(1)))), [ClientId(1)]);
         crowd.left(ClientId(1), 10);
         assert_eq!(Vec::from_iter(crowd.release(|_| 0)), [ClientId(3)]);

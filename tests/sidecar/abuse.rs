@@ -124,6 +124,19 @@ fn who_does_not_take_its_answers_is_cut_and_its_requests_end_at_the_worker() {
 }
 
 #[test]
+fn who_leaves_four_of_the_largest_answers_is_cut_at_once() {
+    let sidecar = idle();
+    let mut client = sidecar.client();
+    for _ in 0..6 {
+        client.send("big", json!([15_000_000]));
+    }
+    sidecar.wait_logged("a client does not take its answers", 1);
+    assert_eq!(sidecar.status()["connections"], 1, "ours");
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.worker(0)["served"], 6);
+}
+
+#[test]
 fn the_51st_flat_request_is_refused_before_anything_else_and_typed_is_not() {
     let sidecar = idle();
     let gate = sidecar.gate("gate");

@@ -106,9 +106,7 @@ impl EventLoop {
         let before = client.buffered();
         let Input { requests, broken } = client.read(terms);
         self.crowd.count(id, before, client.buffered());
-        if client.is_held() {
-            self.crowd.hold(id);
-        }
+        self.crowd.hold(id, client.is_held());
         for request in requests {
             if request.address.dialect == Dialect::Flat {
                 if flat_is_full {
