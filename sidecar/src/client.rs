@@ -563,6 +563,18 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_after_the_linger_does_not_reset_the_connection() {
+        let (mut theirs, mut client, _) = feed(b"{\"command\":\"a\"}\n".to_vec());
+        client.answer(b"done\n");
+        let now = Instant::now();
+        client.advance(now).unwrap();
+        theirs.write_all(&[b'x'; 50_000]).unwrap();
+        assert_eq!(client.advance(now + LINGER).unwrap(), Fate::Closed);
+        client.close();
+        assert_eq!(all(theirs), "done\n");
+    }
+
+    #[test]
     fn earlier_requests_get_their_answers_before_a_refusal_closes() {
         let (theirs, mut client, requests) = feed([TYPED, b"garbage\n", TYPED].concat());
         assert_eq!(requests.len(), 1);
