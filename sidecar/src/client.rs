@@ -9,12 +9,22 @@
 //! A batch's answers are collected here and leave in one line; a notification counts as a request until it has run, and
 //! is answered with nothing.
 //!
+//! Patience: a frame has [`Patience::header`] from its first byte to its newline, the first one from the connect. Who
+//! owes us nothing (every frame is whole) may be silent for ever. A client that has not taken a byte of its answers for
+//! [`Patience::write`], or leaves [`MAX_UNTAKEN_BYTES`] of them, is cut. Deadlines are computed when somebody asks
+//! ([`Client::deadline`]): a request on an open connection moves none.
+//!
+//! A read that fills less than it was given room for has emptied the socket, and a new edge tells of more (epoll(7),
+//! Q9): the common request costs one read. The end of the stream is no such edge when it came with the bytes, hence
+//! [`Client::saw_end`].
+//!
 //! # What may be lost
-//! Bytes without a newline at the end of a stream: they are no request. What a client sends after a FLAT request.
+//! Bytes without a newline at the end of a stream: they are no request. What a client sends after a FLAT request. The
+//! answers of a client that was cut.
 //!
 //! # Rules
-//! Never blocks. Decides nothing about a request.
-//! Sources: unix(7), shutdown(2).
+//! Never blocks. Decides nothing about a request. An idle client owns no memory outside of this struct.
+//! Sources: unix(7), shutdown(2), epoll(7).
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -22,22 +32,30 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{MsgFlags, getsockopt, recv};
 use rustdaemon_core::link::Dialect;
 
 use crate::dialect::{self, Address, Cause, Delivery, Frame, Parsed, Refusal, Request};
 
 /// How long we go on discarding what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
-/// Read at a time.
+/// Read at a time, of a frame that is larger than the usual one.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// Read at a time else.
+const USUAL_BYTES: usize = 4 * 1024;
 /// Read in one turn of the loop, so that one client's flood leaves the others their turns.
 const TURN_BYTES: usize = 4 * CHUNK_BYTES;
+/// When a turn has given so many requests, it ends.
+const TURN_REQUESTS: usize = 128;
 /// A client with more requests than this without an answer is read no further for now.
 const MAX_OUTSTANDING: usize = 1024;
 /// A client with more bytes of answers than this not taken is read no further for now.
 const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
+/// A client with more bytes of answers than this not taken is cut: four of the largest answers.
+pub const MAX_UNTAKEN_BYTES: usize = 64 * 1024 * 1024;
+/// Discarded at most before a connection is closed, so that the close does not reset it.
+const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 
 /// A connection.
 #[derive(Debug)]
@@ -58,8 +76,47 @@ pub struct Client {
     linger_until: Option<Instant>,
     /// There may be more to read, and no edge will tell of it.
     unread: bool,
-    /// The user at the other end, when it connected.
-    peer_uid: Option<u32>,
+    /// There is more to read, and it does not end a frame: see [`Terms`].
+    held: bool,
+    /// The other end has told that nothing more will come; it may not have been read yet.
+    end_seen: bool,
+    /// See [`Terms`].
+    flat_is_full: bool,
+    /// Since when we wait for the newline of a frame; the first one from the connect.
+    frame_since: Option<Instant>,
+    /// Since when it has not taken a byte of what it is to take.
+    stalled_since: Option<Instant>,
+    /// The user at the other end, when it connected, was root or is ours.
+    may_control: bool,
+    /// When somebody has promised to look at [`Client::overdue`]; kept here for the one who did.
+    pub alarm: Option<Instant>,
+}
+
+/// How long we wait for a client; `None`: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// From the first byte of a frame, or the connect, to the newline.
+    pub header: Option<Duration>,
+    /// Without a byte taken.
+    pub write: Option<Duration>,
+}
+
+/// What a client has not done in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// End its frame.
+    Frame,
+    /// Take its answers.
+    Answers,
+}
+
+/// How one turn of reading is done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// FLAT has no room for another request: whatever is FLAT is told so.
+    pub flat_is_full: bool,
+    /// Only what ends a frame is read: nothing more may be left with us.
+    pub only_whole: bool,
 }
 
 /// Answers that leave in one line.
@@ -94,9 +151,9 @@ impl Client {
     /// A new one, non-blocking.
     #[must_use]
     pub fn new(stream: UnixStream) -> Self {
-        let peer = getsockopt(&stream, PeerCredentials).ok();
+        let uid = getsockopt(&stream, PeerCredentials).map(|peer| peer.uid());
         Self {
-            peer_uid: peer.map(|peer| peer.uid()),
+            may_control: uid.is_ok_and(|uid| uid == 0 || uid == nix::unistd::geteuid().as_raw()),
             stream,
             input: Vec::new(),
             start: 0,
@@ -110,6 +167,12 @@ impl Client {
             peer_done: false,
             linger_until: None,
             unread: false,
+            held: false,
+            end_seen: false,
+            flat_is_full: false,
+            frame_since: Some(Instant::now()),
+            stalled_since: None,
+            alarm: None,
         }
     }
 
@@ -122,7 +185,7 @@ impl Client {
     /// Whether it may change something: it is root's, or of the user that we run as.
     #[must_use]
     pub fn may_control(&self) -> bool {
-        self.peer_uid.is_some_and(|uid| uid == 0 || uid == nix::unistd::geteuid().as_raw())
+        self.may_control
     }
 
     /// Whether bytes wait that the client does not take at the moment.
@@ -134,35 +197,151 @@ impl Client {
     /// Whether [`Client::read`] is to be called without an edge.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.unread && self.has_room()
+        self.unread && !self.held && self.has_room()
+    }
+
+    /// Whether it has more to send that [`Terms::only_whole`] kept us from reading.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Bytes of an unfinished frame.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Requests without an answer.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Whether [`Client::advance`] has something to write, or comes to the end: with a notification, which is answered with
+    /// nothing, it may.
+    #[must_use]
+    pub fn can_advance(&self) -> bool {
+        !self.output.is_empty() || (self.outstanding == 0 && (!self.reading || self.peer_done))
+    }
+
+    /// Whether nobody would miss anything if it went.
+    #[must_use]
+    pub fn has_nothing_to_do(&self) -> bool {
+        self.outstanding == 0 && self.output.is_empty()
     }
 
     /// Reads no further request; closes when all answers are written.
     pub fn finish(&mut self) {
-        self.reading = false;
+        self.stop_reading();
     }
 
-    /// When [`Client::advance`] has something to do of its own.
+    /// The other end has shut down: [`Client::read`] is to go on until it has read that.
+    pub fn saw_end(&mut self) {
+        self.end_seen = true;
+    }
+
+    /// When [`Client::advance`] or [`Client::overdue`] has something to do of its own, as things stand.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.linger_until
+    pub fn deadline(&self, patience: Patience) -> Option<Instant> {
+        let after = |since: Option<Instant>, limit: Option<Duration>| Some(since? + limit?);
+        let frame = after(self.frame_since, patience.header);
+        let answers = after(self.stalled_since, patience.write);
+        let linger = self.linger_until.filter(|_| !self.is_blocked());
+        [linger, frame, answers].into_iter().flatten().min()
+    }
+
+    /// What it should have done by now. Where it is we who do not read on (`held`, or its answers are many), the frame's
+    /// time begins again.
+    pub fn overdue(&mut self, now: Instant, patience: Patience, held: bool) -> Option<Overdue> {
+        let over = |since: Option<Instant>, limit: Option<Duration>| {
+            since.zip(limit).is_some_and(|(since, limit)| since + limit <= now)
+        };
+        if over(self.stalled_since, patience.write) {
+            return Some(Overdue::Answers);
+        }
+        if over(self.frame_since, patience.header) {
+            if self.has_room() && !held {
+                return Some(Overdue::Frame);
+            }
+            self.frame_since = Some(now);
+        }
+        None
+    }
+
+    /// Tells it that its frame has not come in time: the connection closes when all answers are written.
+    pub fn time_out(&mut self) {
+        let head = self.input.get(..dialect::FLAT_FRAME_BYTES).unwrap_or(&self.input);
+        let dialect = dialect::peek(head).unwrap_or(Dialect::Flat);
+        self.flat_is_full = false; // as it was at the last read
+        self.refuse(&Refusal { address: Address::new(dialect, "null"), cause: Cause::ConnectionTimeout });
+        self.stop_reading();
+    }
+
+    /// Answers it in FLAT with why it is not let in, as far as that needs no waiting, and closes.
+    pub fn turn_away(mut self, cause: &Cause) {
+        let mut line = Vec::new();
+        dialect::write_fault(&mut line, &Address::new(Dialect::Flat, ""), cause);
+        let _ = self.stream.write(&line); // it fits into an empty buffer; who has gone needs none
+        self.close();
+    }
+
+    /// Closes without a reset: it can send nothing more, and nothing is left unread.
+    pub fn close(mut self) {
+        if !self.peer_done && self.stream.shutdown(Shutdown::Both).is_ok() {
+            let mut chunk = [0; CHUNK_BYTES];
+            let mut left = MAX_DISCARDED_BYTES;
+            while let Ok(length @ 1..) = self.stream.read(&mut chunk)
+                && left > 0
+            {
+                left = left.saturating_sub(length);
+            }
+        }
+    }
+
+    fn stop_reading(&mut self) {
+        self.reading = false;
+        self.input = Vec::new();
+        self.frame_since = None;
     }
 
     /// Reads what is there, up to a turn's share of it; the whole requests in it. Refused frames are answered here.
-    pub fn read(&mut self) -> Input {
+    pub fn read(&mut self, terms: Terms) -> Input {
         let mut input = Input::default();
         let mut chunk = [0; CHUNK_BYTES];
         let mut left = TURN_BYTES;
+        self.flat_is_full = terms.flat_is_full;
         self.unread = true;
-        while !self.peer_done && left > 0 && self.has_room() {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => self.peer_done = true,
-                Ok(length) => {
+        self.held = false;
+        while !self.peer_done && left > 0 && input.requests.len() < TURN_REQUESTS && self.has_room() {
+            let wanted = match self.reading {
+                true if terms.only_whole => self.up_to_newline(&mut chunk),
+                true if self.input.len() < USUAL_BYTES => Ok(USUAL_BYTES),
+                _ => Ok(CHUNK_BYTES),
+            };
+            let read = match wanted {
+                Ok(0) => {
+                    self.held = true;
+                    return input;
+                }
+                Ok(wanted) => {
+                    let room = chunk.get_mut(..wanted).unwrap_or_default();
+                    self.stream.read(room).map(|length| (length, length == wanted))
+                }
+                Err(failed) => Err(failed),
+            };
+            match read {
+                Ok((0, _)) => {
+                    self.peer_done = true;
+                    self.stop_reading();
+                }
+                Ok((length, is_full)) => {
                     left = left.saturating_sub(length);
-                    if self.reading {
-                        self.input.extend_from_slice(chunk.get(..length).unwrap_or_default());
-                        self.cut(&mut input.requests);
-                    } // else discarded
+                    self.take(chunk.get(..length).unwrap_or_default(), &mut input.requests);
+                    if !is_full && !self.end_seen {
+                        self.unread = false;
+                        return input;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -174,6 +353,31 @@ impl Client {
         }
         self.unread = !self.peer_done;
         input
+    }
+
+    /// How many of the next bytes end frames; 0: none of them. At the end of the stream it is to be read.
+    fn up_to_newline(&self, chunk: &mut [u8]) -> io::Result<usize> {
+        let length = recv(self.stream.as_raw_fd(), chunk, MsgFlags::MSG_PEEK)?;
+        let newline = chunk.get(..length).unwrap_or_default().iter().rposition(|byte| *byte == b'\n');
+        Ok(newline.map_or(usize::from(length == 0), |at| at + 1))
+    }
+
+    /// Takes in bytes, unless nothing more is wanted.
+    fn take(&mut self, bytes: &[u8], requests: &mut Vec<Request>) {
+        if !self.reading {
+            return;
+        }
+        self.input.extend_from_slice(bytes);
+        let with_all = self.input.len();
+        self.cut(requests);
+        if self.input.is_empty() {
+            self.input = Vec::new();
+            self.frame_since = None;
+        } else if self.input.len() < with_all {
+            self.frame_since = Some(Instant::now()); // the first bytes of another frame
+        } else {
+            self.frame_since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Whether more may be taken in before some of what was taken has been answered and read.
@@ -224,8 +428,12 @@ impl Client {
     pub fn advance(&mut self, now: Instant) -> io::Result<Fate> {
         while let Some(rest) = self.output.get(self.written..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
-                Ok(length) => self.written += length,
+                Ok(length) => {
+                    self.written += length;
+                    self.stalled_since = None;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stalled_since.get_or_insert(now);
                     // Who is told of events may never have taken all of them.
                     if self.written > self.output.len() / 2 {
                         self.output.drain(..std::mem::take(&mut self.written));
@@ -236,8 +444,9 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        self.output.clear();
+        self.output = Vec::new();
         self.written = 0;
+        self.stalled_since = None;
         if (self.reading && !self.peer_done) || self.outstanding > 0 {
             return Ok(Fate::Open);
         }
@@ -326,8 +535,12 @@ impl Client {
     }
 
     fn refuse(&mut self, refusal: &Refusal) {
-        dialect::write_fault(&mut self.output, &refusal.address, &refusal.cause);
-        self.reading = !refusal.ends_connection();
+        let Refusal { address, cause } = refusal;
+        // FLAT's first check is whether there is room at all.
+        let full = self.flat_is_full && address.dialect == Dialect::Flat;
+        let cause = if full { &Cause::TooManyConnections } else { cause };
+        dialect::write_fault(&mut self.output, address, cause);
+        self.reading = !full && !refusal.ends_connection();
     }
 }
 
@@ -350,15 +563,18 @@ mod tests {
         let writer = std::thread::spawn(move || theirs.write_all(&bytes));
         let mut requests = Vec::new();
         while !writer.is_finished() {
-            requests.extend(client.read().requests);
+            requests.extend(client.read(Terms::default()).requests);
         }
         writer.join().unwrap().unwrap();
-        requests.extend(client.read().requests);
+        requests.extend(client.read(Terms::default()).requests);
         while client.is_readable() {
-            requests.extend(client.read().requests);
+            requests.extend(client.read(Terms::default()).requests);
         }
         (reader, client, requests)
     }
+
+    const PATIENCE: Patience =
+        Patience { header: Some(Duration::from_secs(3)), write: Some(Duration::from_secs(5)) };
 
     fn all(mut theirs: UnixStream) -> String {
         let mut text = String::new();
@@ -383,7 +599,7 @@ mod tests {
         let mut requests = Vec::new();
         for byte in TYPED {
             theirs.write_all(&[*byte]).unwrap();
-            requests.extend(client.read().requests);
+            requests.extend(client.read(Terms::default()).requests);
         }
         assert_eq!(requests.len(), 1);
     }
@@ -396,7 +612,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(client.advance(now).unwrap(), Fate::Open, "the client may still be sending");
         assert_eq!(all(theirs), "done\n", "but it sees the end");
-        client.read();
+        client.read(Terms::default());
         assert_eq!(client.advance(now).unwrap(), Fate::Closed);
     }
 
@@ -406,7 +622,7 @@ mod tests {
         client.answer(Delivery::Line, b"done\n");
         let now = Instant::now();
         client.advance(now).unwrap();
-        assert_eq!(client.deadline(), Some(now + LINGER));
+        assert_eq!(client.deadline(PATIENCE), Some(now + LINGER));
         assert_eq!(client.advance(now + LINGER).unwrap(), Fate::Closed);
     }
 
@@ -446,7 +662,7 @@ mod tests {
     fn notifications_are_waited_for_and_answered_with_nothing() {
         let (theirs, mut client, requests) = feed(format!("{NOTIFICATION}\n[{NOTIFICATION}]\n").into_bytes());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(client.read().requests.is_empty());
+        assert!(client.read(Terms::default()).requests.is_empty());
         for request in requests {
             assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
             client.answer(request.address.delivery, b"");
@@ -471,6 +687,18 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_after_the_linger_does_not_reset_the_connection() {
+        let (mut theirs, mut client, _) = feed(b"{\"command\":\"a\"}\n".to_vec());
+        client.answer(Delivery::Line, b"done\n");
+        let now = Instant::now();
+        client.advance(now).unwrap();
+        theirs.write_all(&[b'x'; 50_000]).unwrap();
+        assert_eq!(client.advance(now + LINGER).unwrap(), Fate::Closed);
+        client.close();
+        assert_eq!(all(theirs), "done\n");
+    }
+
+    #[test]
     fn earlier_requests_get_their_answers_before_a_refusal_closes() {
         let (theirs, mut client, requests) = feed([TYPED, b"garbage\n", TYPED].concat());
         assert_eq!(requests.len(), 1);
@@ -484,7 +712,7 @@ mod tests {
     fn a_half_closed_client_gets_its_answer_and_then_the_end() {
         let (theirs, mut client, requests) = feed(TYPED.to_vec());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(client.read().requests.is_empty());
+        assert!(client.read(Terms::default()).requests.is_empty());
         assert_eq!((requests.len(), client.advance(Instant::now()).unwrap()), (1, Fate::Open));
         client.answer(Delivery::Line, b"done\n");
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
@@ -496,7 +724,7 @@ mod tests {
     fn an_end_without_a_newline_is_no_request() {
         let (theirs, mut client, requests) = feed(b"{\"command\":\"a\"}".to_vec());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(requests.is_empty() && client.read().requests.is_empty());
+        assert!(requests.is_empty() && client.read(Terms::default()).requests.is_empty());
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
     }
 
@@ -550,17 +778,20 @@ mod tests {
         let mut most = 0;
         let mut requests = 0;
         while requests < MAX_OUTSTANDING {
-            let turn = client.read().requests.len();
+            let turn = client.read(Terms::default()).requests.len();
             most = most.max(turn);
             requests += turn;
         }
         assert!(most <= (TURN_BYTES + CHUNK_BYTES) / TYPED.len() + 1, "{most} in one turn");
-        assert!(client.read().requests.is_empty() && !client.is_readable(), "full until some are answered");
+        assert!(
+            client.read(Terms::default()).requests.is_empty() && !client.is_readable(),
+            "full until some are answered"
+        );
         for _ in 0..requests {
             client.answer(Delivery::Line, b"x\n");
         }
         assert!(client.is_readable(), "no edge will tell");
-        assert!(!client.read().requests.is_empty());
+        assert!(!client.read(Terms::default()).requests.is_empty());
         drop(client);
         writer.join().unwrap();
     }
@@ -570,7 +801,196 @@ mod tests {
         let (_theirs, mut client, _) = feed(TYPED.to_vec());
         client.answer(Delivery::Line, &vec![b'x'; 4_000_000]);
         client.advance(Instant::now()).unwrap();
-        assert!(client.is_blocked() && client.read().requests.is_empty() && !client.is_readable());
+        assert!(
+            client.is_blocked() && client.read(Terms::default()).requests.is_empty() && !client.is_readable()
+        );
+    }
+
+    #[test]
+    fn a_frame_has_its_time_and_who_owes_nothing_has_no_deadline() {
+        let (mut theirs, mut client) = pair();
+        let connected = client.deadline(PATIENCE).unwrap() - Duration::from_secs(3);
+        theirs.write_all(&TYPED[..5]).unwrap();
+        client.read(Terms::default());
+        assert_eq!(client.deadline(PATIENCE), Some(connected + Duration::from_secs(3)), "from the connect");
+        theirs.write_all(&TYPED[5..]).unwrap();
+        assert_eq!(client.read(Terms::default()).requests.len(), 1);
+        assert_eq!(client.deadline(PATIENCE), None);
+        theirs.write_all(&[TYPED, &TYPED[..5]].concat()).unwrap();
+        client.read(Terms::default());
+        let began = client.deadline(PATIENCE).unwrap();
+        theirs.write_all(&TYPED[5..6]).unwrap();
+        client.read(Terms::default());
+        assert_eq!(client.deadline(PATIENCE), Some(began), "another byte buys no time");
+        let before = began - Duration::from_nanos(1);
+        assert_eq!(client.overdue(before, PATIENCE, false), None);
+        assert_eq!(client.overdue(began, PATIENCE, true), None, "we did not read it");
+        assert_eq!(client.deadline(PATIENCE), Some(began + Duration::from_secs(3)));
+        assert_eq!(client.overdue(began + Duration::from_secs(3), PATIENCE, false), Some(Overdue::Frame));
+        let for_ever = Patience { header: None, write: None };
+        assert_eq!(client.deadline(for_ever), None);
+        assert_eq!(client.overdue(began + Duration::from_secs(3), for_ever, false), None);
+    }
+
+    #[test]
+    fn who_is_late_is_told_so_in_its_dialect_after_its_earlier_answers() {
+        for (frame, told) in [(&b""[..], "{\"success\":false"), (&TYPED[..20], "{\"id\":null,\"t\":\"res\"")]
+        {
+            let (theirs, mut client, _) = feed([TYPED, frame].concat());
+            client.answer(Delivery::Line, b"done\n");
+            client.time_out();
+            client.advance(Instant::now()).unwrap();
+            let answer = all(theirs);
+            assert!(answer.starts_with(&format!("done\n{told}")), "{answer}");
+            assert!(answer.contains("\"connection_timeout\""), "{answer}");
+            assert_eq!(client.buffered(), 0);
+        }
+    }
+
+    #[test]
+    fn who_takes_nothing_is_overdue_and_a_few_bytes_buy_time() {
+        let (mut theirs, mut client, _) = feed(TYPED.to_vec());
+        client.answer(Delivery::Line, &vec![b'x'; 4_000_000]);
+        let start = Instant::now();
+        client.advance(start).unwrap();
+        let limit = Duration::from_secs(5);
+        assert_eq!(client.deadline(PATIENCE), Some(start + limit));
+        client.advance(start + limit / 2).unwrap();
+        assert_eq!(client.deadline(PATIENCE), Some(start + limit), "it has taken nothing");
+        theirs.read_exact(&mut vec![0; 200_000]).unwrap();
+        client.advance(start + limit).unwrap();
+        assert_eq!(client.overdue(start + limit, PATIENCE, false), None);
+        assert_eq!(client.deadline(PATIENCE), Some(start + limit * 2));
+        assert_eq!(client.overdue(start + limit * 2, PATIENCE, false), Some(Overdue::Answers));
+    }
+
+    #[test]
+    fn where_nothing_more_may_be_kept_only_whole_frames_are_read() {
+        let only_whole = Terms { only_whole: true, ..Terms::default() };
+        let (mut theirs, mut client) = pair();
+        theirs.write_all(&[TYPED, TYPED, &TYPED[..9]].concat()).unwrap();
+        assert_eq!(client.read(only_whole).requests.len(), 2);
+        assert!(client.is_held() && !client.is_readable() && client.buffered() == 0);
+        theirs.write_all(&TYPED[9..]).unwrap();
+        assert_eq!(client.read(only_whole).requests.len(), 1);
+        assert!(!client.is_held());
+        theirs.write_all(&TYPED[..9]).unwrap();
+        drop(theirs);
+        assert!(client.read(only_whole).requests.is_empty() && client.is_held());
+        client.saw_end();
+        assert!(client.read(Terms::default()).requests.is_empty() && !client.is_held());
+        for _ in 0..client.outstanding() {
+            client.answer(Delivery::Line, b"x\n");
+        }
+        assert!(client.advance(Instant::now()).is_err(), "nobody is there");
+    }
+
+    #[test]
+    fn an_end_that_came_with_the_last_bytes_is_read_with_them() {
+        let (theirs, mut client, _) = feed(TYPED.to_vec());
+        theirs.shutdown(Shutdown::Write).unwrap();
+        (&theirs).write_all(TYPED).unwrap_err();
+        let (mut theirs, mut other) = pair();
+        theirs.write_all(TYPED).unwrap();
+        theirs.shutdown(Shutdown::Write).unwrap();
+        other.saw_end();
+        for (client, requests) in [(&mut client, 0), (&mut other, 1)] {
+            assert_eq!(client.read(Terms::default()).requests.len(), requests);
+            for _ in 0..client.outstanding() {
+                client.answer(Delivery::Line, b"x\n");
+            }
+            assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
+        }
+    }
+
+    #[test]
+    fn when_flat_is_full_that_comes_before_all_its_other_faults() {
+        let full = Terms { flat_is_full: true, ..Terms::default() };
+        for frame in [&b"garbage\n"[..], &[b'x'; 70_000], b"{\"t\":7}\n"] {
+            let (mut theirs, mut client) = pair();
+            theirs.write_all(frame).unwrap();
+            theirs.write_all(b"\n").unwrap();
+            client.read(full);
+            while client.is_readable() {
+                client.read(full);
+            }
+            client.advance(Instant::now()).unwrap();
+            let is_flat = !frame.starts_with(b"{");
+            assert_eq!(all(theirs).contains("\"too_many_connections\""), is_flat);
+        }
+    }
+
+    #[test]
+    fn who_is_turned_away_reads_why_and_then_the_end() {
+        let (mut theirs, client) = pair();
+        theirs.write_all(&vec![b'x'; 100_000]).unwrap();
+        client.turn_away(&Cause::TooManyConnections);
+        assert!(all(theirs).contains("\"Too many concurrent connections\""), "and no reset");
+    }
+
+    #[test]
+    fn an_idle_client_owns_nothing() {
+        let (_theirs, mut client, _) = feed(TYPED.to_vec());
+        client.answer(Delivery::Line, b"x\n");
+        client.advance(Instant::now()).unwrap();
+        assert_eq!((client.input.capacity(), client.output.capacity()), (0, 0));
+        assert!(size_of::<Client>() <= 256, "{}", size_of::<Client>());
+    }
+
+    /// Whatever the pieces are in which a stream comes, and wherever only whole frames are read, it is the same.
+    #[test]
+    fn a_stream_means_the_same_in_all_its_pieces() {
+        let large =
+            format!("{{\"id\":7,\"t\":\"req\",\"method\":\"l\",\"args\":[\"{}\"]}}\n", "x".repeat(20_000));
+        let frames = [
+            TYPED,
+            large.as_bytes(),
+            TYPED,
+            b"{\"id\":\"x\",\"t\":\"req\",\"method\":\"n\",\"args\":{}}\r\n",
+        ];
+        let ends = [&b"{\"command\":\"c\"}\nrest"[..], b"garbage\nrest", b"{\"t\":\"req\"", b"\n", b""];
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut pick = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            usize::try_from(random % below as u64).unwrap()
+        };
+        for round in 0..300 {
+            let mut stream: Vec<u8> =
+                (0..pick(5)).flat_map(|_| frames[pick(frames.len())]).copied().collect();
+            stream.extend(ends[pick(ends.len())]);
+            let outcome = |pieces: &mut dyn FnMut(usize) -> (usize, bool)| {
+                let (mut theirs, mut client) = pair();
+                let (mut requests, mut rest) = (Vec::new(), &stream[..]);
+                while !rest.is_empty() {
+                    let (length, only_whole) = pieces(rest.len());
+                    let (piece, after) = rest.split_at(length);
+                    rest = after;
+                    theirs.write_all(piece).unwrap();
+                    requests.extend(client.read(Terms { only_whole, ..Terms::default() }).requests);
+                }
+                theirs.shutdown(Shutdown::Write).unwrap();
+                client.saw_end();
+                while !client.peer_done {
+                    requests.extend(client.read(Terms::default()).requests);
+                }
+                assert_eq!(client.outstanding(), requests.len());
+                requests.iter().for_each(|_| client.answer(Delivery::Line, b"done\n"));
+                assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
+                drop(client);
+                (requests, all(theirs))
+            };
+            let whole = outcome(&mut |left| (left, false));
+            let in_pieces = outcome(&mut |left| (1 + pick(left.min(9_000)), pick(3) == 0));
+            assert_eq!(whole.0, in_pieces.0, "{round}");
+            let sorted = |text: &str| {
+                let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            assert_eq!(sorted(&whole.1), sorted(&in_pieces.1), "{round}");
+        }
     }
 
     #[test]
@@ -581,8 +1001,8 @@ mod tests {
         client.advance(Instant::now()).unwrap();
         theirs.write_all(TYPED).unwrap();
         drop(theirs);
-        let input = client.read();
-        let more = client.read();
+        let input = client.read(Terms::default());
+        let more = client.read(Terms::default());
         assert_eq!(input.requests.len() + more.requests.len(), 1);
         assert!(input.broken.or(more.broken).is_some());
     }
@@ -591,7 +1011,7 @@ mod tests {
     fn a_client_that_vanished_is_an_error_not_a_crash() {
         let (theirs, mut client, _) = feed(TYPED.to_vec());
         drop(theirs);
-        client.read();
+        client.read(Terms::default());
         client.answer(Delivery::Line, b"done\n");
         assert!(client.advance(Instant::now()).is_err());
     }

@@ -40,6 +40,15 @@ pub struct Config {
     pub socket_group: Option<String>,
     /// The form of what it writes to stdout and stderr; default text.
     pub log_format: LogFormat,
+    /// How long a client may take from the connect, or from the first byte of a later frame, to the newline; default
+    /// 30 s; `None`: for ever.
+    pub header_timeout: Option<Duration>,
+    /// How long a client may leave its answers without taking a byte of them; default 30 s; `None`: for ever.
+    pub write_timeout: Option<Duration>,
+    /// Connections at a time; `None`: what the limit of open files allows.
+    pub max_connections: Option<usize>,
+    /// FLAT requests in flight, default 50.
+    pub flat_requests: usize,
     /// Whether the sidecar ends with code 111 when every pool is parked; default no.
     pub exit_when_parked: bool,
     /// At least one, each with a name of its own.
@@ -206,6 +215,10 @@ impl Default for Config {
             socket_mode: settings::DEFAULT_MODE,
             socket_group: None,
             log_format: LogFormat::Text,
+            header_timeout: Some(Duration::from_secs(30)),
+            write_timeout: Some(Duration::from_secs(30)),
+            max_connections: None,
+            flat_requests: 50,
             exit_when_parked: false,
             pools: Vec::new(),
         }

@@ -698,8 +698,7 @@ impl Daemon {
             state: if self.is_stopping() { "stopping" } else { "running" }.to_owned(),
             uptime: age(self.started),
             socket: self.socket.clone(),
-            pools: Vec::new(),
-            workers: Vec::new(),
+            ..Status::default()
         };
         for (number, pool) in self.pools.iter().enumerate() {
             let config = pool.config();

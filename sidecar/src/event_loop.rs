@@ -3,7 +3,8 @@
 //!
 //! # How it works
 //! A token holds the kind of its source and the number of its client or worker. Numbers are never used again, so an
-//! event that outlived its source misses. mio reports edges: every source is read until it would block.
+//! event that outlived its source misses. mio reports edges: every source is read until it would block. What a client
+//! has been answered in a turn is written at its end, together.
 //! Whatever else becomes our child (we are a subreaper, or PID 1) is reaped at SIGCHLD; at the stop it is ended too,
 //! when the workers have ended, within their budget.
 //!
@@ -21,13 +22,15 @@ use log::{error, info, log, warn};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::prctl::set_child_subreaper;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustc_hash::FxHashMap;
 use rustdaemon_core::{link, sys};
 
-use crate::client::Client;
+use crate::client::{Client, Patience};
 use crate::config::Config;
+use crate::crowd::{Crowd, Room};
 use crate::daemon::{Action, Daemon, Event};
 use crate::dialect::{self, Delivery};
 use crate::ids::{ClientId, WorkerId};
@@ -37,6 +40,7 @@ use crate::listener::Listener;
 use crate::logs::{Flow, Logs};
 use crate::order::Order;
 use crate::proc::OomKills;
+use crate::seldom::Seldom;
 use crate::takeover::Takeover;
 use crate::verbs::Lines;
 use crate::worker::Worker;
@@ -50,8 +54,6 @@ mod workers;
 const GAP: Duration = Duration::from_secs(1);
 /// Taken in at a time. Where hundreds of workers end at once, their successors' first words are heard between the starts.
 const TURN_EVENTS: usize = 16;
-/// Answers are kept for one write up to about so many bytes.
-const TOGETHER_BYTES: usize = 64 * 1024;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -118,8 +120,10 @@ pub struct EventLoop {
     logs: Logs,
     workers: FxHashMap<WorkerId, Worker>,
     clients: FxHashMap<ClientId, Client>,
-    /// Clients with a deadline of their own.
-    lingering: BTreeSet<(Instant, ClientId)>,
+    crowd: Crowd,
+    patience: Patience,
+    /// When to look after which client; one that has no deadline any more by then is passed over.
+    alarms: BTreeSet<(Instant, ClientId)>,
     /// Clients that are to be read without an edge.
     readable: BTreeSet<ClientId>,
     /// Workers' pipes that are to be read without an edge.
@@ -132,7 +136,12 @@ pub struct EventLoop {
     answered: Vec<ClientId>,
     next_client: u64,
     accept_at: Option<Instant>,
-    accept_failed: bool,
+    /// Said seldom: no descriptor is left, somebody was turned away, somebody was cut.
+    exhausted: Seldom,
+    turned_away: Seldom,
+    cut: Seldom,
+    /// How many were turned away.
+    refused: u64,
     interrupted: bool,
     hooks: BTreeMap<WorkerId, hooks::Running>,
     next_hook: u64,
@@ -199,13 +208,15 @@ impl EventLoop {
             ready: Events::with_capacity(TURN_EVENTS),
             listener: Some(listener),
             signals,
-            config,
             run,
             daemon,
             logs,
             workers: FxHashMap::default(),
             clients: FxHashMap::default(),
-            lingering: BTreeSet::new(),
+            crowd: crowd_of(&config),
+            patience: Patience { header: config.header_timeout, write: config.write_timeout },
+            alarms: BTreeSet::new(),
+            config,
             readable: BTreeSet::new(),
             flowing: BTreeSet::new(),
             unread: BTreeSet::new(),
@@ -213,7 +224,10 @@ impl EventLoop {
             answered: Vec::new(),
             next_client: 0,
             accept_at: None,
-            accept_failed: false,
+            exhausted: Seldom::default(),
+            turned_away: Seldom::default(),
+            cut: Seldom::default(),
+            refused: 0,
             interrupted: false,
             hooks: BTreeMap::new(),
             next_hook: 0,
@@ -255,11 +269,11 @@ impl EventLoop {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let lingering = self.lingering.first().map(|(until, _)| *until);
+        let alarm = self.alarms.first().map(|(at, _)| *at);
         self.daemon
             .next_deadline()
             .into_iter()
-            .chain(lingering)
+            .chain(alarm)
             .chain(self.accept_at)
             .chain(self.hook_deadline())
             .chain(self.logs.next_deadline())
@@ -293,8 +307,10 @@ impl EventLoop {
                 Source::Listener => self.accept(),
                 Source::Signals => self.take_signals(),
                 Source::Client(client) => {
+                    if event.is_read_closed() || event.is_error() {
+                        self.saw_end(client);
+                    }
                     self.read_client(client);
-                    self.answered.pop_if(|last| *last == client); // written: it has just been settled
                 }
                 Source::WorkerLink(worker) => {
                     self.tell(worker, Worker::flush);
@@ -328,14 +344,16 @@ impl EventLoop {
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
+        self.release_held();
         self.settle_answered(); // before a fork takes its time
         self.start_some();
         let now = Instant::now();
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept();
         }
-        while let Some((_, client)) = self.lingering.first().copied().filter(|(until, _)| *until <= now) {
-            self.settle(client);
+        while let Some((at, client)) = self.alarms.first().copied().filter(|(at, _)| *at <= now) {
+            self.alarms.remove(&(at, client));
+            self.look_after(client, now);
         }
         if self.takeover.deadline().is_some_and(|at| at <= now) {
             let found = self.takeover.expire(now);
@@ -366,19 +384,19 @@ impl EventLoop {
                     }
                     Action::Recall { worker, claims } => events.push_back(self.recall(worker, claims)),
                     Action::Answer { client, delivery, line } => {
-                        self.answer_soon(client, delivery, &line);
+                        self.answer(client, delivery, &line);
                     }
                     Action::Report { client, address, mut status } => {
                         self.complete(&mut status);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&status));
-                        self.answer_soon(client, address.delivery, &line);
+                        self.answer(client, address.delivery, &line);
                     }
                     Action::Logs { client, address, query } => {
                         let lines = self.logs.recent(query.name.as_deref(), query.lines);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
-                        self.answer_soon(client, address.delivery, &line);
+                        self.answer(client, address.delivery, &line);
                         if query.follow && address.delivery == Delivery::Line {
                             self.logs.follow(client, address, query.name);
                         }
@@ -391,25 +409,6 @@ impl EventLoop {
         if self.daemon.is_stopping() {
             self.stop_began.get_or_insert_with(Instant::now);
         }
-    }
-
-    fn answer_soon(&mut self, client: ClientId, delivery: Delivery, line: &[u8]) {
-        if self.answer(client, delivery, line).is_none() {
-            return;
-        }
-        if self.clients.get(&client).is_some_and(|client| client.waiting_bytes() > TOGETHER_BYTES) {
-            self.settle(client);
-        } else if self.answered.last() != Some(&client) {
-            self.answered.push(client);
-        }
-    }
-
-    fn settle_answered(&mut self) {
-        let mut answered = std::mem::take(&mut self.answered);
-        for client in answered.drain(..) {
-            self.settle(client);
-        }
-        self.answered = answered;
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {
@@ -493,6 +492,21 @@ impl EventLoop {
             info!("{name} is {state} for {since:.1} s{pid}, served {}{last}", worker.served);
         }
     }
+}
+
+/// Room for clients within the limit of open files, which has been raised as far as it goes.
+fn crowd_of(config: &Config) -> Crowd {
+    let open_files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
+    let workers = config.pools.iter().map(|pool| pool.workers as usize).sum();
+    let room = Room::within(open_files, workers, config.max_connections);
+    if let Some(wanted) = config.max_connections.filter(|wanted| *wanted > room.connections) {
+        warn!(
+            "max_connections is {wanted}: with {open_files} open files and {workers} workers there is room for {}",
+            room.connections
+        );
+    }
+    Crowd::new(room, config.flat_requests)
 }
 
 /// Whether we have a controlling terminal.

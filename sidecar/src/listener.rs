@@ -46,6 +46,8 @@ pub struct Listener {
     path: PathBuf,
     identity: (u64, u64),
     owner: Owner,
+    /// A descriptor for the case that there is none.
+    spare: Option<File>,
 }
 
 impl Listener {
@@ -60,7 +62,9 @@ impl Listener {
         let socket = bound(path, mode, group)
             .map_err(|error| format!("cannot bind the socket {}: {}", path.display(), words(&error, path)))?;
         let identity = identity(path).ok_or_else(|| format!("{} vanished after the bind", path.display()))?;
-        Ok(Self { socket, path: path.to_owned(), identity, owner })
+        let mut listener = Self { socket, path: path.to_owned(), identity, owner, spare: None };
+        listener.restock();
+        Ok(listener)
     }
 
     /// The next waiting connection, non-blocking. `None`: nobody waits.
@@ -79,6 +83,23 @@ impl Listener {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// As [`Listener::accept`], when that has found no descriptor: with the one that is kept for it. Close the
+    /// connection, then [`Listener::restock`].
+    ///
+    /// # Errors
+    /// It was not enough: others take descriptors faster.
+    pub fn accept_with_spare(&mut self) -> io::Result<Option<UnixStream>> {
+        self.spare = None;
+        self.accept()
+    }
+
+    /// Keeps a descriptor back again.
+    pub fn restock(&mut self) {
+        if self.spare.is_none() {
+            self.spare = File::open("/dev/null").ok();
         }
     }
 

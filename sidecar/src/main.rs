@@ -17,6 +17,7 @@
 //! F2 `control`    pure: what an operator asks for
 //! F2 `worker`     the sidecar's end of one worker
 //! F2 `client`     one non-blocking client connection
+//! F2 `crowd`      pure: what all clients together may use
 //! F2 `takeover`   what a killed sidecar has left behind
 //! F1 `config`     pure: file and flags -> validated Config
 //! F1 `process`    spawn, signal, reap
@@ -32,6 +33,7 @@
 //! F0 `birth`      what a worker is born with
 //! F1 `doing`      pure: what a worker is doing, from its page and /proc
 //! F0 `proc`       facts about a process from /proc
+//! F0 `seldom`     what is to be in the log once in a while
 //! F0 `ids`        numbers of workers and clients
 //! F0 `lock_file`  files that exist to be locked
 //! F0 `env_file`   a file of NAME=value lines
@@ -42,6 +44,7 @@ mod cli;
 mod client;
 mod config;
 mod control;
+mod crowd;
 mod daemon;
 mod dialect;
 mod doing;
@@ -62,6 +65,7 @@ mod proc;
 mod process;
 mod reason;
 mod router;
+mod seldom;
 mod setup;
 mod sink;
 mod strays;

@@ -73,6 +73,18 @@ pub struct Status {
     pub uptime: f64,
     /// Path of the socket.
     pub socket: String,
+    /// Clients that are connected.
+    #[serde(default)]
+    pub connections: usize,
+    /// So many may be, without the operators' reserve.
+    #[serde(default)]
+    pub max_connections: usize,
+    /// Clients that were told `too_many_connections` since the start.
+    #[serde(default)]
+    pub refused_connections: u64,
+    /// Bytes of requests of which the end has not come.
+    #[serde(default)]
+    pub unfinished_bytes: usize,
     /// One entry per pool.
     pub pools: Vec<PoolStatus>,
     /// One entry per slot of every pool.

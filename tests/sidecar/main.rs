@@ -9,6 +9,8 @@
     reason = "helpers of tests fail like the tests"
 )]
 
+// Clients that take more than their share.
+mod abuse;
 // What a client may do wrong, and what it gets for it.
 mod bad_input;
 // `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.

@@ -78,6 +78,17 @@ impl Client {
         self.stream.get_mut().write_all(bytes.as_ref()).expect("write to the sidecar");
     }
 
+    /// Writes bytes as they are, if the other end still takes them.
+    pub fn try_raw(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.get_mut().write_all(bytes.as_ref());
+    }
+
+    /// The connection itself, for what no well-behaved client does.
+    #[must_use]
+    pub fn stream(&self) -> UnixStream {
+        self.stream.get_ref().try_clone().expect("dup")
+    }
+
     /// The next line, without its newline; empty at the end of the connection.
     #[track_caller]
     pub fn read_line(&mut self) -> String {

@@ -69,6 +69,34 @@ pub const TOP: &[Key<Config>] = &[
             given.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)]).map(|it| to.log_format = it)
         },
     ),
+    key(
+        "header_timeout",
+        Text("TIME"),
+        "30s",
+        "How long a client may take from the connect, or a frame's first byte, to the newline; 0s: for ever",
+        |to, given| given.patience().map(|it| to.header_timeout = it),
+    ),
+    key(
+        "write_timeout",
+        Text("TIME"),
+        "30s",
+        "How long a client may take nothing of its answers; 0s: for ever",
+        |to, given| given.patience().map(|it| to.write_timeout = it),
+    ),
+    key(
+        "max_connections",
+        Number("N"),
+        "",
+        "Connections at a time; default: what the limit of open files allows",
+        |to, given| given.whole(1..=1 << 30).map(|it| to.max_connections = Some(it)),
+    ),
+    key(
+        "flat_requests",
+        Number("N"),
+        "50",
+        "FLAT requests that may be in flight, 1 to 1000000; one more: too_many_connections",
+        |to, given| given.whole(1..=1_000_000).map(|it| to.flat_requests = it),
+    ),
     key("exit_when_parked", On, "false", "End with code 111 when every pool is parked", |to, given| {
         given.bool().map(|it| to.exit_when_parked = it)
     }),
@@ -212,7 +240,7 @@ pub const POOL: &[Key<PoolConfig>] = &[
         Text("TIME"),
         "60s",
         "A worker busy for longer, without progress(), hangs; 0s: never",
-        |to, given| given.optional(Given::duration).map(|it| to.hang_timeout = it.filter(|it| !it.is_zero())),
+        |to, given| given.patience().map(|it| to.hang_timeout = it),
     ),
     key(
         "hang_action",
@@ -402,6 +430,11 @@ impl Given<'_> {
         }
     }
 
+    /// `None`, for ever, where no time at all would make no sense.
+    fn patience(&self) -> Read<Option<Duration>> {
+        self.optional(Self::duration).map(|given| given.filter(|given| !given.is_zero()))
+    }
+
     fn size(&self) -> Read<Option<u64>> {
         self.optional(|given| match &given.node.value {
             Value::Text(text) => given.or_fault(value::size(text)),
@@ -569,6 +602,7 @@ pub fn defaults_as_toml() -> String {
 const EXAMPLES: &[(&str, &str)] = &[
     ("socket", r#""/run/app/app.sock""#),
     ("socket_group", r#""www-data""#),
+    ("max_connections", "10000"),
     ("command", r#"["php", "daemon.php"]"#),
     ("cwd", r#""/var/www/html/current""#),
     ("user", r#""www-data""#),

@@ -32,6 +32,10 @@ pub enum Cause {
     ShuttingDown,
     /// Somebody's own words: a worker's, or a built-in method's.
     Said(Fault),
+    /// There is no room for another connection, or for another FLAT request.
+    TooManyConnections,
+    /// The newline has not come in time.
+    ConnectionTimeout,
 }
 
 impl Cause {
@@ -77,6 +81,8 @@ impl Cause {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }
             Self::Said(fault) => return fault.clone(),
+            Self::TooManyConnections => ("too_many_connections", "Too many concurrent connections".into()),
+            Self::ConnectionTimeout => ("connection_timeout", "IPC connection timed out".into()),
         };
         Fault { class: class.to_owned(), message: message.into_owned() }
     }

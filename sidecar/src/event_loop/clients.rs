@@ -1,63 +1,125 @@
 //! Clients: accepted, read, answered, closed.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::time::{Duration, Instant};
 
-use log::{Level, debug, log, warn};
+use log::{debug, info, warn};
 use mio::Interest;
 use mio::unix::SourceFd;
+use rustdaemon_core::link::Dialect;
 
 use super::{EventLoop, FAREWELL, Source, unix_time};
-use crate::client::{Client, Fate, Input};
+use crate::client::{Client, Fate, Input, MAX_UNTAKEN_BYTES, Overdue, Terms};
+use crate::crowd::Admission;
 use crate::daemon::Event;
-use crate::dialect::Delivery;
+use crate::dialect::{self, Cause, Delivery};
 use crate::ids::ClientId;
-use crate::listener::Listener;
 
+/// Answers are kept for one write up to about so many bytes.
+const TOGETHER_BYTES: usize = 64 * 1024;
 /// Waited before the next accept when no descriptor was left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Let in at a time, so that who is in has its turn.
+const TURN_ACCEPTS: usize = 64;
+/// At the end everybody is let in who waits; the backlog holds 1 024.
+const FAREWELL_TURNS: usize = 32;
 /// A follower of the logs that leaves more bytes than this unread is dropped.
 const FOLLOWER_BYTES: usize = 1024 * 1024;
 
 impl EventLoop {
+    /// Lets in who waits, up to a turn's share.
     pub(super) fn accept(&mut self) {
         self.accept_at = None;
-        loop {
-            let accepted = match self.listener.as_ref().map(Listener::accept) {
-                Some(Ok(Some(stream))) => self.welcome(Client::new(stream)),
-                Some(Ok(None)) | None => {
-                    self.accept_failed = false;
-                    return;
+        for _ in 0..TURN_ACCEPTS {
+            let Some(listener) = &mut self.listener else { return };
+            listener.restock();
+            match listener.accept() {
+                Ok(Some(stream)) => self.welcome(Client::new(stream)),
+                Ok(None) => return,
+                Err(failed) => {
+                    if let Some(unsaid) = self.exhausted.happened(Instant::now()) {
+                        warn!("accept: {failed}: who comes is told too_many_connections{unsaid}");
+                    }
+                    match listener.accept_with_spare() {
+                        Ok(Some(stream)) => Client::new(stream).turn_away(&Cause::TooManyConnections),
+                        Ok(None) => return, // nobody waits: accept(2) wants a descriptor before it looks
+                        Err(_) => {
+                            // The edge is spent: without a retry nobody would look again.
+                            self.accept_at = Some(Instant::now() + ACCEPT_RETRY);
+                            return;
+                        }
+                    }
+                    self.refused += 1;
                 }
-                Some(Err(failed)) => Err(failed),
-            };
-            if let Err(failed) = accepted {
-                // The edge is spent: without a retry nobody would look again.
-                let level = if self.accept_failed { Level::Debug } else { Level::Warn };
-                log!(level, "accept: {failed}; tried again every {} ms", ACCEPT_RETRY.as_millis());
-                self.accept_failed = true;
-                self.accept_at = Some(Instant::now() + ACCEPT_RETRY);
-                return;
             }
+        }
+        self.accept_at = Some(Instant::now());
+    }
+
+    fn welcome(&mut self, client: Client) {
+        self.next_client += 1;
+        let id = ClientId(self.next_client);
+        let has_nothing_to_do = |id| self.clients.get(&id).is_none_or(Client::has_nothing_to_do);
+        let admission = self.crowd.admit(id, client.may_control(), has_nothing_to_do);
+        if admission == Admission::Refused {
+            return self.turn_away(client);
+        }
+        if let Admission::FromReserve(Some(displaced)) = admission
+            && let Some(client) = self.take_out(displaced)
+        {
+            self.crowd.displaced(displaced, client.buffered());
+            self.turn_away(client);
+        }
+        let fd = client.raw_fd();
+        let token = Source::Client(id).token();
+        if let Err(failed) = self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
+            warn!("epoll_ctl: {failed}");
+            self.crowd.left(id, 0);
+            return client.turn_away(&Cause::TooManyConnections);
+        }
+        self.clients.insert(id, client);
+        match admission {
+            // Before the next one takes its place.
+            Admission::FromReserve(_) => self.read_client(id),
+            _ => self.set_alarm(id),
         }
     }
 
-    fn welcome(&mut self, client: Client) -> io::Result<()> {
-        self.next_client += 1;
-        let id = ClientId(self.next_client);
-        let fd = client.raw_fd();
-        self.poll.registry().register(&mut SourceFd(&fd), Source::Client(id).token(), Interest::READABLE)?;
-        self.clients.insert(id, client);
-        Ok(())
+    fn turn_away(&mut self, client: Client) {
+        self.refused += 1;
+        if let Some(unsaid) = self.turned_away.happened(Instant::now()) {
+            let most = self.crowd.room().connections;
+            warn!("{most} connections are open, as many as there may be: others are turned away{unsaid}");
+        }
+        client.turn_away(&Cause::TooManyConnections);
+    }
+
+    pub(super) fn saw_end(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.saw_end();
+        }
     }
 
     pub(super) fn read_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let may_control = client.may_control();
-        let Input { requests, broken } = client.read();
+        let flat_is_full = self.crowd.flat_is_full();
+        let terms = Terms { flat_is_full, only_whole: !self.crowd.may_buffer(id) };
+        let before = client.buffered();
+        let Input { requests, broken } = client.read(terms);
+        self.crowd.count(id, before, client.buffered());
+        self.crowd.hold(id, client.is_held());
         let asked = !requests.is_empty();
         for request in requests {
+            if request.address.dialect == Dialect::Flat {
+                if flat_is_full {
+                    let mut line = Vec::new();
+                    dialect::write_fault(&mut line, &request.address, &Cause::TooManyConnections);
+                    self.answer(id, request.address.delivery, &line);
+                    continue;
+                }
+                self.crowd.flat_began(id, self.clients.get(&id).map_or(1, Client::outstanding));
+            }
             let unix_time = unix_time();
             self.feed(Event::Request { client: id, request, may_control, unix_time });
         }
@@ -76,21 +138,94 @@ impl EventLoop {
         }
     }
 
-    /// The client, if it is still there to be answered.
-    pub(super) fn answer(&mut self, id: ClientId, delivery: Delivery, line: &[u8]) -> Option<ClientId> {
-        self.clients.get_mut(&id)?.answer(delivery, line);
-        Some(id)
+    /// Reads on where unfinished frames had to wait for room.
+    pub(super) fn release_held(&mut self) {
+        let clients = &self.clients;
+        let bytes_of = |id| clients.get(&id).map_or(0, Client::buffered);
+        self.readable.extend(self.crowd.release(bytes_of));
+    }
+
+    /// Its alarm rang.
+    pub(super) fn look_after(&mut self, id: ClientId, now: Instant) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.alarm = None;
+        }
+        self.settle(id); // it may just have become able to take something
+        let held = self.crowd.is_held(id);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        match client.overdue(now, self.patience, held) {
+            None => self.set_alarm(id),
+            Some(Overdue::Frame) => {
+                let before = client.buffered();
+                client.time_out();
+                self.crowd.count(id, before, 0);
+                self.settle(id);
+            }
+            Some(Overdue::Answers) => {
+                let limit = self.patience.write.unwrap_or_default().as_secs_f64();
+                self.cut(id, &format!("has taken nothing of its answers for {limit} s"));
+            }
+        }
+    }
+
+    /// Ends a connection on which answers wait.
+    fn cut(&mut self, id: ClientId, why: &str) {
+        let waiting = self.clients.get(&id).map_or(0, Client::waiting_bytes);
+        if let Some(unsaid) = self.cut.happened(Instant::now()) {
+            info!("a client {why}, {waiting} bytes wait: it is cut{unsaid}");
+        }
+        self.drop_client(id);
+    }
+
+    /// Sees to it that somebody looks after a client when it has a deadline, at that time or before.
+    fn set_alarm(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(deadline) = client.deadline(self.patience) else { return };
+        if client.alarm.is_none_or(|alarm| deadline < alarm) {
+            if let Some(alarm) = client.alarm.replace(deadline) {
+                self.alarms.remove(&(alarm, id));
+            }
+            self.alarms.insert((deadline, id));
+        }
+    }
+
+    /// Answers a client that is still there, at the end of the turn.
+    pub(super) fn answer(&mut self, id: ClientId, delivery: Delivery, line: &[u8]) {
+        self.crowd.answered(id);
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        client.answer(delivery, line);
+        if client.waiting_bytes() > MAX_UNTAKEN_BYTES {
+            return self.cut(id, "does not take its answers");
+        }
+        if client.waiting_bytes() > TOGETHER_BYTES {
+            self.settle(id);
+        } else if self.answered.last() != Some(&id) {
+            self.answered.push(id);
+        }
+    }
+
+    /// Writes what clients have been answered in this turn.
+    pub(super) fn settle_answered(&mut self) {
+        for id in std::mem::take(&mut self.answered) {
+            if self.clients.get(&id).is_some_and(Client::can_advance) {
+                self.settle(id);
+            }
+        }
     }
 
     /// Writes what a client waits for; closes, lingers, or waits for room.
     pub(super) fn settle(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let before = client.deadline();
         let fate = client.advance(Instant::now());
-        let (after, is_blocked, fd) = (client.deadline(), client.is_blocked(), client.raw_fd());
+        let (is_blocked, fd) = (client.is_blocked(), client.raw_fd());
         match fate {
             Ok(Fate::Open) => {}
-            Ok(Fate::Closed) => return self.drop_client(id),
+            Ok(Fate::Closed) => {
+                if let Some(client) = self.remove_client(id) {
+                    client.close();
+                }
+                return;
+            }
             Err(failed) => {
                 debug!("a client's connection broke: {failed}");
                 return self.drop_client(id);
@@ -99,9 +234,7 @@ impl EventLoop {
         if client.is_readable() {
             self.readable.insert(id);
         }
-        if before != after {
-            self.lingering.extend(after.map(|until| (until, id)));
-        }
+        self.set_alarm(id);
         if is_blocked != self.blocked.contains(&id) {
             let interest = match is_blocked {
                 true => Interest::READABLE | Interest::WRITABLE,
@@ -120,18 +253,29 @@ impl EventLoop {
     }
 
     fn drop_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.remove(&id) {
-            self.logs.unfollow(id);
-            let fd = client.raw_fd();
-            if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
-                debug!("deregister: {failed}");
-            }
-            self.blocked.remove(&id);
-            self.readable.remove(&id);
-            if let Some(until) = client.deadline() {
-                self.lingering.remove(&(until, id));
-            }
+        drop(self.remove_client(id));
+    }
+
+    fn remove_client(&mut self, id: ClientId) -> Option<Client> {
+        let client = self.take_out(id)?;
+        self.crowd.left(id, client.buffered());
+        Some(client)
+    }
+
+    /// Takes a client out of everything but the crowd.
+    fn take_out(&mut self, id: ClientId) -> Option<Client> {
+        let client = self.clients.remove(&id)?;
+        self.logs.unfollow(id);
+        let fd = client.raw_fd();
+        if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
+            debug!("deregister: {failed}");
         }
+        self.blocked.remove(&id);
+        self.readable.remove(&id);
+        if let Some(alarm) = client.alarm {
+            self.alarms.remove(&(alarm, id));
+        }
+        Some(client)
     }
 
     /// Passes lines on to who follows them; who has not taken the lines of earlier turns is dropped.
@@ -160,12 +304,16 @@ impl EventLoop {
 
     /// Who has asked, or is just asking, is still answered; then every connection is closed without a reset.
     pub(super) fn say_farewell(&mut self) {
-        self.accept();
+        for _ in 0..FAREWELL_TURNS {
+            self.accept();
+        }
         self.listener = None; // unlinks the socket: who comes now is told so by connect(2)
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.read_client(id);
             if let Some(client) = self.clients.get_mut(&id) {
+                let before = client.buffered();
                 client.finish();
+                self.crowd.count(id, before, 0);
             }
             self.settle(id);
         }

@@ -210,9 +210,13 @@ impl EventLoop {
         rest
     }
 
-    /// What only the workers' pages and /proc know.
+    /// What only the clients, the workers' pages and /proc know.
     pub(super) fn complete(&self, status: &mut Status) {
         status.pid = std::process::id();
+        status.connections = self.clients.len();
+        status.max_connections = self.crowd.room().connections;
+        status.refused_connections = self.refused;
+        status.unfinished_bytes = self.crowd.bytes();
         for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
             let Some(worker) = worker.and_then(|worker| self.workers.get(&worker)) else { continue };
             entry.request_age = worker.request_age().map(|age| age.as_secs_f64());
