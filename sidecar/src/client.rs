@@ -306,18 +306,17 @@ impl Client {
     }
 
     /// Reads what is there, up to a turn's share of it; the whole requests in it. Refused frames are answered here.
-    pub fn read(&mut self, terms: Terms) -> Input {
+    pub fn read(&mut self, terms: Terms, chunk: &mut [u8]) -> Input {
         let mut input = Input::default();
-        let mut chunk = [0; CHUNK_BYTES];
         let mut left = TURN_BYTES;
         self.flat_is_full = terms.flat_is_full;
         self.unread = true;
         self.held = false;
         while !self.peer_done && left > 0 && input.requests.len() < TURN_REQUESTS && self.has_room() {
             let wanted = match self.reading {
-                true if terms.only_whole => self.up_to_newline(&mut chunk),
+                true if terms.only_whole => self.up_to_newline(chunk),
                 true if self.input.len() < USUAL_BYTES => Ok(USUAL_BYTES),
-                _ => Ok(CHUNK_BYTES),
+                _ => Ok(chunk.len()),
             };
             let read = match wanted {
                 Ok(0) => {
@@ -563,12 +562,12 @@ mod tests {
         let writer = std::thread::spawn(move || theirs.write_all(&bytes));
         let mut requests = Vec::new();
         while !writer.is_finished() {
-            requests.extend(client.read(Terms::default()).requests);
+            requests.extend(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests);
         }
         writer.join().unwrap().unwrap();
-        requests.extend(client.read(Terms::default()).requests);
+        requests.extend(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests);
         while client.is_readable() {
-            requests.extend(client.read(Terms::default()).requests);
+            requests.extend(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests);
         }
         (reader, client, requests)
     }
@@ -599,7 +598,7 @@ mod tests {
         let mut requests = Vec::new();
         for byte in TYPED {
             theirs.write_all(&[*byte]).unwrap();
-            requests.extend(client.read(Terms::default()).requests);
+            requests.extend(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests);
         }
         assert_eq!(requests.len(), 1);
     }
@@ -612,7 +611,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(client.advance(now).unwrap(), Fate::Open, "the client may still be sending");
         assert_eq!(all(theirs), "done\n", "but it sees the end");
-        client.read(Terms::default());
+        client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
         assert_eq!(client.advance(now).unwrap(), Fate::Closed);
     }
 
@@ -662,7 +661,7 @@ mod tests {
     fn notifications_are_waited_for_and_answered_with_nothing() {
         let (theirs, mut client, requests) = feed(format!("{NOTIFICATION}\n[{NOTIFICATION}]\n").into_bytes());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(client.read(Terms::default()).requests.is_empty());
+        assert!(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty());
         for request in requests {
             assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
             client.answer(request.address.delivery, b"");
@@ -712,7 +711,7 @@ mod tests {
     fn a_half_closed_client_gets_its_answer_and_then_the_end() {
         let (theirs, mut client, requests) = feed(TYPED.to_vec());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(client.read(Terms::default()).requests.is_empty());
+        assert!(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty());
         assert_eq!((requests.len(), client.advance(Instant::now()).unwrap()), (1, Fate::Open));
         client.answer(Delivery::Line, b"done\n");
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
@@ -724,7 +723,9 @@ mod tests {
     fn an_end_without_a_newline_is_no_request() {
         let (theirs, mut client, requests) = feed(b"{\"command\":\"a\"}".to_vec());
         theirs.shutdown(Shutdown::Write).unwrap();
-        assert!(requests.is_empty() && client.read(Terms::default()).requests.is_empty());
+        assert!(
+            requests.is_empty() && client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty()
+        );
         assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Closed);
     }
 
@@ -778,20 +779,20 @@ mod tests {
         let mut most = 0;
         let mut requests = 0;
         while requests < MAX_OUTSTANDING {
-            let turn = client.read(Terms::default()).requests.len();
+            let turn = client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.len();
             most = most.max(turn);
             requests += turn;
         }
         assert!(most <= (TURN_BYTES + CHUNK_BYTES) / TYPED.len() + 1, "{most} in one turn");
         assert!(
-            client.read(Terms::default()).requests.is_empty() && !client.is_readable(),
+            client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty() && !client.is_readable(),
             "full until some are answered"
         );
         for _ in 0..requests {
             client.answer(Delivery::Line, b"x\n");
         }
         assert!(client.is_readable(), "no edge will tell");
-        assert!(!client.read(Terms::default()).requests.is_empty());
+        assert!(!client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty());
         drop(client);
         writer.join().unwrap();
     }
@@ -802,7 +803,9 @@ mod tests {
         client.answer(Delivery::Line, &vec![b'x'; 4_000_000]);
         client.advance(Instant::now()).unwrap();
         assert!(
-            client.is_blocked() && client.read(Terms::default()).requests.is_empty() && !client.is_readable()
+            client.is_blocked()
+                && client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty()
+                && !client.is_readable()
         );
     }
 
@@ -811,16 +814,16 @@ mod tests {
         let (mut theirs, mut client) = pair();
         let connected = client.deadline(PATIENCE).unwrap() - Duration::from_secs(3);
         theirs.write_all(&TYPED[..5]).unwrap();
-        client.read(Terms::default());
+        client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
         assert_eq!(client.deadline(PATIENCE), Some(connected + Duration::from_secs(3)), "from the connect");
         theirs.write_all(&TYPED[5..]).unwrap();
-        assert_eq!(client.read(Terms::default()).requests.len(), 1);
+        assert_eq!(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.len(), 1);
         assert_eq!(client.deadline(PATIENCE), None);
         theirs.write_all(&[TYPED, &TYPED[..5]].concat()).unwrap();
-        client.read(Terms::default());
+        client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
         let began = client.deadline(PATIENCE).unwrap();
         theirs.write_all(&TYPED[5..6]).unwrap();
-        client.read(Terms::default());
+        client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
         assert_eq!(client.deadline(PATIENCE), Some(began), "another byte buys no time");
         let before = began - Duration::from_nanos(1);
         assert_eq!(client.overdue(before, PATIENCE, false), None);
@@ -869,16 +872,18 @@ mod tests {
         let only_whole = Terms { only_whole: true, ..Terms::default() };
         let (mut theirs, mut client) = pair();
         theirs.write_all(&[TYPED, TYPED, &TYPED[..9]].concat()).unwrap();
-        assert_eq!(client.read(only_whole).requests.len(), 2);
+        assert_eq!(client.read(only_whole, &mut [0; CHUNK_BYTES]).requests.len(), 2);
         assert!(client.is_held() && !client.is_readable() && client.buffered() == 0);
         theirs.write_all(&TYPED[9..]).unwrap();
-        assert_eq!(client.read(only_whole).requests.len(), 1);
+        assert_eq!(client.read(only_whole, &mut [0; CHUNK_BYTES]).requests.len(), 1);
         assert!(!client.is_held());
         theirs.write_all(&TYPED[..9]).unwrap();
         drop(theirs);
-        assert!(client.read(only_whole).requests.is_empty() && client.is_held());
+        assert!(client.read(only_whole, &mut [0; CHUNK_BYTES]).requests.is_empty() && client.is_held());
         client.saw_end();
-        assert!(client.read(Terms::default()).requests.is_empty() && !client.is_held());
+        assert!(
+            client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.is_empty() && !client.is_held()
+        );
         for _ in 0..client.outstanding() {
             client.answer(Delivery::Line, b"x\n");
         }
@@ -895,7 +900,7 @@ mod tests {
         theirs.shutdown(Shutdown::Write).unwrap();
         other.saw_end();
         for (client, requests) in [(&mut client, 0), (&mut other, 1)] {
-            assert_eq!(client.read(Terms::default()).requests.len(), requests);
+            assert_eq!(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests.len(), requests);
             for _ in 0..client.outstanding() {
                 client.answer(Delivery::Line, b"x\n");
             }
@@ -910,9 +915,9 @@ mod tests {
             let (mut theirs, mut client) = pair();
             theirs.write_all(frame).unwrap();
             theirs.write_all(b"\n").unwrap();
-            client.read(full);
+            client.read(full, &mut [0; CHUNK_BYTES]);
             while client.is_readable() {
-                client.read(full);
+                client.read(full, &mut [0; CHUNK_BYTES]);
             }
             client.advance(Instant::now()).unwrap();
             let is_flat = !frame.starts_with(b"{");
@@ -968,12 +973,14 @@ mod tests {
                     let (piece, after) = rest.split_at(length);
                     rest = after;
                     theirs.write_all(piece).unwrap();
-                    requests.extend(client.read(Terms { only_whole, ..Terms::default() }).requests);
+                    requests.extend(
+                        client.read(Terms { only_whole, ..Terms::default() }, &mut [0; CHUNK_BYTES]).requests,
+                    );
                 }
                 theirs.shutdown(Shutdown::Write).unwrap();
                 client.saw_end();
                 while !client.peer_done {
-                    requests.extend(client.read(Terms::default()).requests);
+                    requests.extend(client.read(Terms::default(), &mut [0; CHUNK_BYTES]).requests);
                 }
                 assert_eq!(client.outstanding(), requests.len());
                 requests.iter().for_each(|_| client.answer(Delivery::Line, b"done\n"));
@@ -1001,8 +1008,8 @@ mod tests {
         client.advance(Instant::now()).unwrap();
         theirs.write_all(TYPED).unwrap();
         drop(theirs);
-        let input = client.read(Terms::default());
-        let more = client.read(Terms::default());
+        let input = client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
+        let more = client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
         assert_eq!(input.requests.len() + more.requests.len(), 1);
         assert!(input.broken.or(more.broken).is_some());
     }
@@ -1011,7 +1018,7 @@ mod tests {
     fn a_client_that_vanished_is_an_error_not_a_crash() {
         let (theirs, mut client, _) = feed(TYPED.to_vec());
         drop(theirs);
-        client.read(Terms::default());
+        client.read(Terms::default(), &mut [0; CHUNK_BYTES]);
         client.answer(Delivery::Line, b"done\n");
         assert!(client.advance(Instant::now()).is_err());
     }

@@ -463,10 +463,13 @@ impl Daemon {
         may_control: bool,
         unix_time: f64,
     ) {
+        let verb = Verb::of(request.address.dialect, &request.method);
+        if verb == Some(Verb::Ping) && !self.is_stopping() {
+            return answer(out, client, &request.address, verbs::ping(0, unix_time).as_bytes());
+        }
         let address = request.address.clone();
-        match Verb::of(address.dialect, &request.method) {
-            Some(Verb::Ping) if self.is_stopping() => fault(out, client, &address, &Cause::ShuttingDown),
-            Some(Verb::Ping) => answer(out, client, &address, verbs::ping(0, unix_time).as_bytes()),
+        match verb {
+            Some(Verb::Ping) => fault(out, client, &address, &Cause::ShuttingDown),
             Some(Verb::Status) => {
                 out.push(Action::Report { client, address, status: Box::new(self.status_at(now)) });
             }

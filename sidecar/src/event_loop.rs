@@ -54,6 +54,8 @@ mod workers;
 const GAP: Duration = Duration::from_secs(1);
 /// Taken in at a time. Where hundreds of workers end at once, their successors' first words are heard between the starts.
 const TURN_EVENTS: usize = 16;
+/// Read at a time.
+const CHUNK_BYTES: usize = 16 * 1024;
 /// At the end, clients may take this long to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -134,6 +136,10 @@ pub struct EventLoop {
     blocked: BTreeSet<ClientId>,
     /// Clients with answers that are not written yet.
     answered: Vec<ClientId>,
+    /// Workers with requests that are not written yet.
+    offered: Vec<WorkerId>,
+    /// What is read goes through here.
+    chunk: Box<[u8]>,
     next_client: u64,
     accept_at: Option<Instant>,
     /// Said seldom: no descriptor is left, somebody was turned away, somebody was cut.
@@ -222,6 +228,8 @@ impl EventLoop {
             unread: BTreeSet::new(),
             blocked: BTreeSet::new(),
             answered: Vec::new(),
+            offered: Vec::new(),
+            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
             next_client: 0,
             accept_at: None,
             exhausted: Seldom::default(),
@@ -314,7 +322,7 @@ impl EventLoop {
                 }
                 Source::WorkerLink(worker) => {
                     self.tell(worker, Worker::flush);
-                    self.read_worker(worker);
+                    self.read_worker(worker, event.is_read_closed() || event.is_error());
                 }
                 Source::WorkerEnd(worker) => self.reap_any(worker),
                 Source::WorkerOutput(worker, stream) => {
@@ -339,13 +347,14 @@ impl EventLoop {
         }
         self.tell_followers();
         for worker in std::mem::take(&mut self.unread) {
-            self.read_worker(worker);
+            self.read_worker(worker, true);
         }
         for client in std::mem::take(&mut self.readable) {
             self.read_client(client);
         }
         self.release_held();
-        self.settle_answered(); // before a fork takes its time
+        self.send_offered();
+        self.settle_answered(); // before a start takes its time
         self.start_some();
         let now = Instant::now();
         if self.accept_at.is_some_and(|at| at <= now) {
@@ -366,6 +375,7 @@ impl EventLoop {
         if due(deadline) && due(self.daemon.next_deadline()) {
             self.feed(Event::Deadline);
         }
+        self.send_offered();
         self.settle_answered();
         self.logs.flush(now);
     }
@@ -381,6 +391,9 @@ impl EventLoop {
                     Action::Worker(order) => events.extend(self.obey(order)),
                     Action::Send { worker, claim, frame } => {
                         self.tell(worker, |worker| worker.offer(claim, &frame));
+                        if self.offered.last() != Some(&worker) {
+                            self.offered.push(worker);
+                        }
                     }
                     Action::Recall { worker, claims } => events.push_back(self.recall(worker, claims)),
                     Action::Answer { client, delivery, line } => {

@@ -27,8 +27,6 @@ use crate::proc::{self, Facts};
 use crate::process::{Process, Start};
 use crate::reason::{Look, Remains};
 
-/// Read at a time.
-const CHUNK_BYTES: usize = 16 * 1024;
 /// So many times in one turn of the loop, so that one worker's flood leaves the others their turns.
 const TURN_CHUNKS: usize = 8;
 
@@ -195,12 +193,14 @@ impl Worker {
         begun
     }
 
-    /// Offers a request by its claim, and sends it.
+    /// Offers a request by its claim; it is sent with the next [`Self::flush`].
     pub fn offer(&mut self, claim: Option<Claim>, frame: &[u8]) {
-        if let Some((link, claim)) = self.link.as_ref().zip(claim) {
-            link.page.offer(claim);
+        if let Some(link) = &mut self.link {
+            if let Some(claim) = claim {
+                link.page.offer(claim);
+            }
+            link.pending.extend_from_slice(frame);
         }
-        self.send(frame);
     }
 
     /// Takes a request back that it has been sent. False: it has begun it.
@@ -256,24 +256,29 @@ impl Worker {
         link.pending.drain(..written);
     }
 
-    /// Reads what is there, up to a turn's share of it: the whole messages in it, in order, and what follows.
-    pub fn read(&mut self) -> (Vec<Message>, Rest) {
+    /// Reads what is there, up to a turn's share of it: the whole messages in it, in order, and what follows. Into `chunk`,
+    /// which is anybody's afterwards. `ends`: the end of the link may be there, of which no further edge tells; otherwise a
+    /// read that fills less than the chunk was the last one (epoll(7), Q9).
+    pub fn read(&mut self, chunk: &mut [u8], ends: bool) -> (Vec<Message>, Rest) {
         let mut messages = Vec::new();
         let Some(link) = &mut self.link else { return (messages, Rest::Nothing) };
-        let mut chunk = [0; CHUNK_BYTES];
         for _ in 0..TURN_CHUNKS {
-            match link.input.read(&mut chunk) {
+            let length = match link.input.read(chunk) {
                 Ok(0) => return (messages, Rest::End),
-                Ok(length) => link.decoder.push(chunk.get(..length).unwrap_or_default()),
+                Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return (messages, Rest::Nothing), // WouldBlock
-            }
+            };
+            link.decoder.push(chunk.get(..length).unwrap_or_default());
             loop {
                 match link.decoder.next_frame().and_then(|frame| frame.map(Message::of).transpose()) {
                     Ok(Some(message)) => messages.push(message),
                     Ok(None) => break,
                     Err(error) => return (messages, Rest::Broken(error)),
                 }
+            }
+            if length < chunk.len() && !ends {
+                return (messages, Rest::Nothing);
             }
         }
         (messages, Rest::More)
@@ -353,7 +358,7 @@ mod tests {
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();
-        assert_eq!(worker.read(), (vec![Message::Ready(Ready::default())], Rest::End));
+        assert_eq!(worker.read(&mut [0; 64], true), (vec![Message::Ready(Ready::default())], Rest::End));
         worker.drain();
         let kept = worker.link.map(|link| link.pending);
         assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");

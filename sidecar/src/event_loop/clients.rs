@@ -106,10 +106,11 @@ impl EventLoop {
         let flat_is_full = self.crowd.flat_is_full();
         let terms = Terms { flat_is_full, only_whole: !self.crowd.may_buffer(id) };
         let before = client.buffered();
-        let Input { requests, broken } = client.read(terms);
+        let Input { requests, broken } = client.read(terms, &mut self.chunk);
         self.crowd.count(id, before, client.buffered());
         self.crowd.hold(id, client.is_held());
         let asked = !requests.is_empty();
+        let unix_time = if asked { unix_time() } else { 0.0 };
         for request in requests {
             if request.address.dialect == Dialect::Flat {
                 if flat_is_full {
@@ -120,7 +121,6 @@ impl EventLoop {
                 }
                 self.crowd.flat_began(id, self.clients.get(&id).map_or(1, Client::outstanding));
             }
-            let unix_time = unix_time();
             self.feed(Event::Request { client: id, request, may_control, unix_time });
         }
         if asked

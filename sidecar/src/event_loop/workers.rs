@@ -180,16 +180,23 @@ impl EventLoop {
         Ok(())
     }
 
-    pub(super) fn read_worker(&mut self, id: WorkerId) {
-        if self.read_link(id) == Rest::More {
+    /// Writes what workers have been offered in this turn.
+    pub(super) fn send_offered(&mut self) {
+        for worker in std::mem::take(&mut self.offered) {
+            self.tell(worker, Worker::flush);
+        }
+    }
+
+    pub(super) fn read_worker(&mut self, id: WorkerId, ends: bool) {
+        if self.read_link(id, ends) == Rest::More {
             self.unread.insert(id);
         }
     }
 
     /// Takes in one turn's share of what a worker has said.
-    fn read_link(&mut self, id: WorkerId) -> Rest {
+    fn read_link(&mut self, id: WorkerId, ends: bool) -> Rest {
         let Some(worker) = self.workers.get_mut(&id) else { return Rest::Nothing };
-        let (messages, rest) = worker.read();
+        let (messages, rest) = worker.read(&mut self.chunk, ends);
         for message in messages {
             self.feed(match message {
                 Message::Hello(hello) => Event::Hello { worker: id, hello },
@@ -251,7 +258,7 @@ impl EventLoop {
         };
         // All that it has written fits into the pipe; what others may still write there is not its own.
         for _ in 0..READS_AT_THE_END {
-            if self.read_link(id) != Rest::More {
+            if self.read_link(id, true) != Rest::More {
                 break;
             }
         }
