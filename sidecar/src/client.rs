@@ -218,11 +218,12 @@ impl Client {
         self.outstanding
     }
 
-    /// Whether [`Client::advance`] has something to write, or comes to the end: with a notification, which is answered with
-    /// nothing, it may.
+    /// Whether an answer lets it go on: something is to be written, to be read, or it has come to its end. A notification
+    /// is answered with nothing, and the last two may follow all the same.
     #[must_use]
     pub fn can_advance(&self) -> bool {
-        !self.output.is_empty() || (self.outstanding == 0 && (!self.reading || self.peer_done))
+        let is_over = self.outstanding == 0 && (!self.reading || self.peer_done);
+        !self.output.is_empty() || is_over || self.is_readable()
     }
 
     /// Whether nobody would miss anything if it went.
@@ -418,6 +419,12 @@ impl Client {
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.output.len() - self.written
+    }
+
+    /// Bytes that are kept for the client: those that it has not taken, and answers of batches that are not whole yet.
+    #[must_use]
+    pub fn untaken_bytes(&self) -> usize {
+        self.waiting_bytes() + self.batches.iter().map(|batch| batch.line.len()).sum::<usize>()
     }
 
     /// Writes what can be written and closes what has come to its end.
@@ -627,6 +634,26 @@ mod tests {
 
     const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
     const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"m"}"#;
+
+    #[test]
+    fn who_sends_only_notifications_is_read_again_when_they_have_run() {
+        let (_theirs, mut client, requests) =
+            feed(format!("{NOTIFICATION}\n").repeat(2 * MAX_OUTSTANDING).into_bytes());
+        assert!(requests.len() >= 2 * MAX_OUTSTANDING || !client.is_readable());
+        client.outstanding = MAX_OUTSTANDING;
+        client.unread = true;
+        assert!(!client.can_advance(), "full");
+        client.answer(Delivery::Nowhere, b"");
+        assert!(client.can_advance() && client.is_readable(), "no edge will tell");
+    }
+
+    #[test]
+    fn what_a_batch_collects_counts_as_kept_for_its_client() {
+        let (_theirs, mut client, requests) = feed(format!("[{CALL},{CALL}]\n").into_bytes());
+        client.answer(requests[0].address.delivery, &[b'x'; 1000]);
+        assert_eq!(client.waiting_bytes(), 0);
+        assert!(client.untaken_bytes() >= 1000);
+    }
 
     #[test]
     fn a_batch_is_answered_in_one_line_with_its_last_answer() {

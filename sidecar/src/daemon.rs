@@ -313,6 +313,7 @@ impl Daemon {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.link_ended(now, worker);
                 }
+                self.recall_all(&mut out, worker);
             }
             Event::Sampled { worker, bytes } => {
                 self.with(&mut out, now, worker, |pool| pool.sampled(now, worker, bytes));
@@ -595,27 +596,35 @@ impl Daemon {
         }
     }
 
-    /// Gives every idle worker waiting requests.
+    /// Gives idle workers waiting requests: one each, then ahead.
     fn serve_all(&mut self, out: &mut Vec<Action>, now: Instant) {
         let idle: Vec<WorkerId> = self.pools.iter().flat_map(Pool::idle_workers).collect();
-        for worker in &idle {
+        for worker in idle.iter().chain(&idle) {
             self.serve(out, now, *worker);
         }
-        for worker in idle {
+        // One of those that got none; what comes back from that leads here again.
+        let is_free = |worker: &WorkerId| {
+            let pool = self.pools.get(worker.pool());
+            pool.and_then(|pool| pool.reach(*worker)).is_some_and(|reach| reach.is_free)
+        };
+        if let Some(worker) = idle.into_iter().find(is_free) {
             self.share(out, worker);
         }
     }
 
-    /// Gives a worker the first waiting requests that it offers: one if it is idle, and ahead as far as it has room.
+    /// Gives a worker the first waiting requests that it offers: one if it is idle, and ahead as far as it has room, while
+    /// nobody is idle for them.
     fn serve(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
         loop {
             let Some(pool) = self.pools.get(worker.pool()) else { return };
             let Some(reach) = pool.reach(worker) else { return };
-            let Some((sequence, bytes)) = self.router.first_waiting(|method| reach.life.offers(method))
+            let Some((sequence, request)) = self.router.first_waiting(|method| reach.life.offers(method))
             else {
                 return;
             };
-            if !reach.is_free && !self.router.has_room(worker, pool.config().prefetch, bytes) {
+            let others = || self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some());
+            let (most, bytes) = (pool.config().prefetch, request.args.len());
+            if !reach.is_free && (others() || !self.router.has_room(worker, most, bytes)) {
                 return;
             }
             self.send(out, now, worker, sequence);
@@ -625,8 +634,8 @@ impl Daemon {
     /// Has an idle worker take over what another one of its pool has not begun.
     fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
         let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
-        if idle.is_some_and(|reach| reach.is_free)
-            && let Some((from, claims)) = self.router.to_share(worker.pool())
+        if let Some(reach) = idle.filter(|reach| reach.is_free)
+            && let Some((from, claims)) = self.router.to_share(worker.pool(), reach.life.jobs)
         {
             out.push(Action::Recall { worker: from, claims });
         }
@@ -651,15 +660,13 @@ impl Daemon {
         refuse(out, never, |entry| Cause::NotStarted(entry.limit, None));
         let late = kept.iter().filter_map(|sequence| self.router.kept(worker, *sequence)).collect();
         refuse(out, late, |entry| Cause::NoAnswer(entry.limit));
-        if !back.is_empty() {
-            if self.router.in_hand(worker) == 0
-                && let Some(pool) = self.pool_of(worker)
-            {
-                pool.idle(now, worker);
-            }
-            let idle: Vec<WorkerId> = self.pools.iter().flat_map(Pool::idle_workers).collect();
-            idle.into_iter().for_each(|worker| self.serve(out, now, worker));
+        if !back.is_empty()
+            && self.router.in_hand(worker) == 0
+            && let Some(pool) = self.pool_of(worker)
+        {
+            pool.idle(now, worker);
         }
+        self.serve_all(out, now);
     }
 
     fn send(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {

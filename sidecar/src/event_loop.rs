@@ -377,6 +377,7 @@ impl EventLoop {
         }
         self.send_offered();
         self.settle_answered();
+        self.release_held(); // who has just been cut has made room
         self.logs.flush(now);
     }
 
@@ -399,6 +400,12 @@ impl EventLoop {
                     Action::Answer { client, delivery, line } => {
                         self.answer(client, delivery, &line);
                     }
+                    // Who is gone is not composed for, and follows nothing.
+                    Action::Report { client, address, .. } | Action::Logs { client, address, .. }
+                        if !self.clients.contains_key(&client) =>
+                    {
+                        self.answer(client, address.delivery, b"");
+                    }
                     Action::Report { client, address, mut status } => {
                         self.complete(&mut status);
                         let mut line = Vec::new();
@@ -410,7 +417,8 @@ impl EventLoop {
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
                         self.answer(client, address.delivery, &line);
-                        if query.follow && address.delivery == Delivery::Line {
+                        let is_there = self.clients.contains_key(&client); // it may have been cut by that answer
+                        if query.follow && address.delivery == Delivery::Line && is_there {
                             self.logs.follow(client, address, query.name);
                         }
                     }

@@ -557,6 +557,8 @@ impl Pool {
     pub fn link_ended(&mut self, now: Instant, worker: WorkerId) {
         if let Some(mut life) = self.lives.change(worker).filter(|life| life.ending.is_none()) {
             life.deaf_at.get_or_insert(now + DEAF_GRACE);
+            life.leaving = true; // it hears of no request
+            life.settle(now);
         }
     }
 

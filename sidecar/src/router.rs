@@ -75,6 +75,8 @@ struct Sent {
     word: Option<u8>,
     bytes: usize,
     deadline: Instant,
+    /// It could not be taken back.
+    begun: bool,
 }
 
 const _: () = assert!(CLAIMS == u64::BITS as usize);
@@ -229,10 +231,10 @@ impl Router {
 
     /// The first waiting request that `fits`.
     #[must_use]
-    pub fn first_waiting(&self, fits: impl Fn(&str) -> bool) -> Option<(u64, usize)> {
+    pub fn first_waiting(&self, fits: impl Fn(&str) -> bool) -> Option<(u64, &Request)> {
         let waiting = self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
         let mut fitting = waiting.filter(|(_, entry)| fits(&entry.request.method));
-        fitting.next().map(|(sequence, entry)| (sequence, entry.request.args.len()))
+        fitting.next().map(|(sequence, entry)| (sequence, &entry.request))
     }
 
     /// Gives a waiting request to `worker`; with a claim where its link knows them. `jobs`: it may be busy without a request.
@@ -254,7 +256,7 @@ impl Router {
         hand.words |= word.map_or(0, |word| 1 << word);
         hand.jobs = jobs;
         let is_ahead = !hand.sent.is_empty();
-        hand.sent.push(Sent { sequence, word, bytes, deadline });
+        hand.sent.push(Sent { sequence, word, bytes, deadline, begun: false });
         self.loads.insert(hand.load(worker));
         self.count(worker.pool(), |counts| counts.ahead += usize::from(is_ahead));
         self.count(waited_for, |counts| counts.waiting -= 1);
@@ -311,14 +313,18 @@ impl Router {
         self.loads.range(loads_of(pool)).map(|(.., worker)| *worker)
     }
 
-    /// What an idle worker of a pool may take from another one: the later half of what the one with the most may not have
-    /// begun.
+    /// What an idle worker of a pool may take from another one: the later half of what that may not have begun. Of those
+    /// with something to give, the one with the most in hand. Two workers that may be busy without a request (`jobs`) do not
+    /// take a single one from each other.
     #[must_use]
-    pub fn to_share(&self, pool: usize) -> Option<(WorkerId, Vec<Claim>)> {
-        let (_, load, worker) = self.loads.range(loads_of(pool)).next_back()?;
-        let mut claims = (*load > 1).then(|| self.claims(*worker)).filter(|claims| !claims.is_empty())?;
-        claims.drain(..claims.len() / 2);
-        Some((*worker, claims))
+    pub fn to_share(&self, pool: usize, jobs: bool) -> Option<(WorkerId, Vec<Claim>)> {
+        let loaded = self.loads.range(loads_of(pool)).rev().take_while(|(_, load, _)| *load > 1);
+        loaded.map(|(.., worker)| *worker).find_map(|worker| {
+            let hand = self.hands.get(&worker).filter(|hand| !jobs || hand.sent.len() > 1)?;
+            let mut claims = hand.not_begun();
+            claims.drain(..claims.len() / 2);
+            (!claims.is_empty()).then_some((worker, claims))
+        })
     }
 
     /// A claim has been taken back: the request waits again, in its old place. The entry: its deadline had passed.
@@ -333,6 +339,10 @@ impl Router {
 
     /// A claim could not be taken back. The entry: its deadline had passed.
     pub fn kept(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
+        let sent = self.hands.get_mut(&worker).map(|hand| hand.sent.as_mut_slice()).unwrap_or_default();
+        if let Some(sent) = sent.iter_mut().find(|sent| sent.sequence == sequence) {
+            sent.begun = true;
+        }
         let entry = self.entries.get(&sequence)?;
         (entry.worker == Some(worker) && entry.expired).then(|| self.take(sequence))?
     }
@@ -439,6 +449,12 @@ fn loads_of(pool: usize) -> Range<(usize, usize, WorkerId)> {
     (pool, 0, WorkerId(0))..(pool + 1, 0, WorkerId(0))
 }
 
+impl Sent {
+    fn claim(&self) -> Option<Claim> {
+        Some(Claim { word: self.word?, sequence: self.sequence })
+    }
+}
+
 impl Hand {
     fn load(&self, worker: WorkerId) -> (usize, usize, WorkerId) {
         (worker.pool(), self.sent.len() + usize::from(self.jobs), worker)
@@ -450,8 +466,11 @@ impl Hand {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        let claim = |sent: &Sent| Some(Claim { word: sent.word?, sequence: sent.sequence });
-        self.sent.iter().filter_map(claim).collect()
+        self.sent.iter().filter_map(Sent::claim).collect()
+    }
+
+    fn not_begun(&self) -> Vec<Claim> {
+        self.sent.iter().filter(|sent| !sent.begun).filter_map(Sent::claim).collect()
     }
 }
 
@@ -494,6 +513,10 @@ mod tests {
         }
     }
 
+    fn first(router: &Router, fits: impl Fn(&str) -> bool) -> Option<u64> {
+        router.first_waiting(fits).map(|(sequence, _)| sequence)
+    }
+
     fn figures(router: &Router) -> (usize, usize) {
         let counts = router.counts(0);
         (counts.waiting, counts.in_flight)
@@ -510,11 +533,11 @@ mod tests {
     #[test]
     fn waiting_requests_are_served_in_order_by_who_offers_them() {
         let (mut router, _) = router(&["a", "b", "a"]);
-        assert_eq!(router.first_waiting(|method| method == "b"), Some((2, 100)));
-        assert_eq!(router.first_waiting(|_| true), Some((1, 100)));
-        assert_eq!(router.first_waiting(|method| method == "x"), None);
+        assert_eq!(first(&router, |method| method == "b"), Some(2));
+        assert_eq!(first(&router, |_| true), Some(1));
+        assert_eq!(first(&router, |method| method == "x"), None);
         give(&mut router, WORKER, 1);
-        assert_eq!(router.first_waiting(|method| method == "a"), Some((3, 100)));
+        assert_eq!(first(&router, |method| method == "a"), Some(3));
         assert!(router.give(OTHER, 1, true, false).is_none(), "it is somebody's");
         assert_eq!(figures(&router), (2, 1));
     }
@@ -553,7 +576,7 @@ mod tests {
         let ended = router.worker_ended(WORKER, &[99, 2], |_| false);
         assert_eq!(methods(&ended.begun), ["b"]);
         assert_eq!(figures(&router), (3, 0));
-        assert_eq!(router.first_waiting(|_| true), Some((1, 100)), "in its old place");
+        assert_eq!(first(&router, |_| true), Some(1), "in its old place");
         assert!(router.replied(WORKER, 1).entry.is_none(), "it is no longer the dead one's");
     }
 
@@ -601,22 +624,39 @@ mod tests {
         let few = accept(&mut router, now, "a", TIMEOUT).unwrap();
         give(&mut router, OTHER, few);
         assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [OTHER, WORKER]);
-        let (worker, claims) = router.to_share(0).unwrap();
+        let (worker, claims) = router.to_share(0, false).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![3, 4]));
         assert_eq!(router.recalled(WORKER, 3), None);
         assert_eq!(router.kept(WORKER, 4), None, "begun meanwhile: nothing changes");
         assert_eq!((figures(&router), router.counts(0).recalled), ((1, 4), 1));
         assert_eq!(router.recalled(WORKER, 3), None, "not twice");
         (1..=4).for_each(|sequence| drop(router.replied(WORKER, sequence)));
-        assert_eq!((router.to_share(0), router.counts(0).ahead), (None, 0), "one is being done");
+        assert_eq!((router.to_share(0, false), router.counts(0).ahead), (None, 0), "one is being done");
+    }
+
+    #[test]
+    fn who_has_begun_all_that_it_has_is_passed_over() {
+        let (mut router, now) = router(&["a"; 4]);
+        for (worker, sequence) in [(WORKER, 1), (OTHER, 2), (WORKER, 3), (OTHER, 4)] {
+            give(&mut router, worker, sequence);
+        }
+        assert_eq!(router.to_share(0, false).unwrap().0, OTHER);
+        assert_eq!([router.kept(OTHER, 2), router.kept(OTHER, 4)], [None, None]);
+        let (worker, claims) = router.to_share(0, false).unwrap();
+        assert_eq!((worker, sequences(&claims)), (WORKER, vec![3]));
+        assert_eq!(sequences(&router.claims(OTHER)), [2, 4], "a pause asks all the same");
+        router.recalled(WORKER, 3);
+        assert_eq!(router.to_share(0, false), None);
+        assert_eq!(router.expired(now + TIMEOUT).asked.len(), 3);
     }
 
     #[test]
     fn even_one_request_is_shared_by_who_may_be_at_something_else() {
         let (mut router, _) = router(&["a"]);
         router.give(WORKER, 1, true, true).unwrap();
-        let (worker, claims) = router.to_share(0).unwrap();
+        let (worker, claims) = router.to_share(0, false).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![1]));
+        assert_eq!(router.to_share(0, true), None, "not by another one of that kind");
     }
 
     #[test]
@@ -631,7 +671,7 @@ mod tests {
         assert_eq!(router.next_deadline(), Some(now + TIMEOUT));
         let expired = router.expired(now + TIMEOUT);
         assert_eq!((methods(&expired.over), expired.asked), (vec!["waits"], vec![]));
-        assert_eq!(router.first_waiting(|_| true), None, "never started");
+        assert_eq!(first(&router, |_| true), None, "never started");
         let expired = router.expired(now + TIMEOUT * 2);
         assert_eq!(methods(&expired.over), ["old"]);
         let asked: Vec<u64> = expired.asked.iter().map(|(_, claim)| claim.sequence).collect();

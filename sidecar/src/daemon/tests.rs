@@ -374,11 +374,45 @@ fn who_becomes_idle_takes_over_what_the_busiest_has_not_begun() {
 }
 
 #[test]
+fn what_comes_back_is_spread_over_all_who_are_idle() {
+    let mut scene = Scene::claiming(4, |_| {});
+    (0..13).for_each(|_| drop(scene.call("m"))); // the first worker has 1, 5, 9 and 13
+    assert_eq!(scene.on(Event::Leaving { worker: WorkerId(1) }), "recall 1 [1, 5, 9, 13]");
+    for (worker, sequences) in [(2, [2, 6, 10]), (3, [3, 7, 11]), (4, [4, 8, 12])] {
+        sequences.iter().for_each(|sequence| drop(scene.reply(worker, *sequence)));
+    }
+    let spread = scene.recalled(1, &[5, 9, 13], &[1]);
+    assert_eq!(spread, "send 2; send 3; send 4");
+}
+
+#[test]
+fn who_is_idle_asks_one_after_the_other_until_somebody_has_something() {
+    let mut scene = Scene::claiming(3, |_| {});
+    (0..6).for_each(|_| drop(scene.call("m"))); // 1 4, 2 5, 3 6
+    scene.reply(1, 1);
+    assert_eq!(scene.reply(1, 4), r#"{"ok":true,"data":42}; recall 3 [6]"#);
+    assert_eq!(scene.recalled(3, &[], &[6]), "recall 3 [3]", "it may be at the later one");
+    assert_eq!(scene.recalled(3, &[], &[3]), "recall 2 [5]");
+    assert_eq!(scene.recalled(2, &[5], &[]), "send 1");
+}
+
+#[test]
+fn a_worker_that_has_closed_its_link_gets_nothing_and_gives_back_what_it_has() {
+    let mut scene = Scene::claiming(2, |_| {});
+    (0..4).for_each(|_| drop(scene.call("m")));
+    assert_eq!(scene.on(Event::LinkEnded { worker: WorkerId(1) }), "recall 1 [1, 3]");
+    scene.recalled(1, &[3], &[1]);
+    assert_eq!(scene.call("m"), "", "it waits behind the one that came back");
+    assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}; send 2; send 2"#);
+}
+
+#[test]
 fn what_was_begun_meanwhile_stays() {
     let mut scene = Scene::claiming(2, |_| {});
     (0..3).for_each(|_| drop(scene.call("m")));
     assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}; recall 1 [3]"#);
-    assert_eq!(scene.recalled(1, &[], &[3]), "");
+    assert_eq!(scene.recalled(1, &[], &[3]), "recall 1 [1]");
+    assert_eq!(scene.recalled(1, &[], &[1]), "");
     assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}"#);
     assert_eq!(scene.reply(1, 3), r#"{"ok":true,"data":42}"#);
 }

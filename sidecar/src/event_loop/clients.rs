@@ -194,7 +194,7 @@ impl EventLoop {
         self.crowd.answered(id);
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.answer(delivery, line);
-        if client.waiting_bytes() > MAX_UNTAKEN_BYTES {
+        if client.untaken_bytes() > MAX_UNTAKEN_BYTES {
             return self.cut(id, "does not take its answers");
         }
         if client.waiting_bytes() > TOGETHER_BYTES {
