@@ -106,7 +106,7 @@ impl Process {
     /// Until the execve has worked or failed; before, as long as the system's user database takes.
     ///
     /// # Errors
-    /// One sentence: which step has failed, with which value. What pidfd_open(2) says.
+    /// One sentence: which step has failed, with which value.
     pub fn spawn(start: Start<'_>) -> io::Result<Self> {
         let Start { command, birth, variables, run, socket, output, ends } = start;
         let identity =
