@@ -1,36 +1,20 @@
 //! Requests that are sent ahead to real PHP: a worker that is blocked, or on its way out, keeps none from the others.
 
-use rustdaemon_tests::Sidecar;
+use rustdaemon_tests::{BothHeld, Sidecar};
 use serde_json::json;
 
 use crate::{script, worker};
-
-/// Of two workers: who is busy, and who is not. The one that was ready first has the first request.
-#[track_caller]
-fn who_is_busy(sidecar: &Sidecar) -> [usize; 2] {
-    if sidecar.worker(0)["state"] == "busy" { [0, 1] } else { [1, 0] }
-}
 
 #[test]
 fn a_worker_blocked_in_a_native_call_holds_no_request() {
     let sidecar = worker("--workers 2");
     sidecar.wait_state(1, "idle");
-    let (first, second) = (sidecar.gate("first"), sidecar.gate("second"));
-    let mut client = sidecar.client();
-    let stuck = client.send("hold", json!([first.path()]));
-    let held = first.arrived();
-    let [_, at_second] = who_is_busy(&sidecar);
-    let short = client.send("hold", json!([second.path()]));
-    let opened = second.arrived();
-    let ids: Vec<u64> = (0..10).map(|_| client.send("pid", json!([]))).collect();
-    sidecar.wait_pool("waiting", 10);
+    let BothHeld { mut client, holds: [stuck, short], gates: [held, opened], at: [_, at_second], ahead } =
+        BothHeld::new(&sidecar, 10);
     drop(opened);
     assert_eq!(client.receive(), (short, Ok(json!("held"))));
     let free = sidecar.worker_pid(at_second);
-    for _ in &ids {
-        let (id, reply) = client.receive();
-        assert!(ids.contains(&id) && reply == Ok(json!(free)), "{id}: {reply:?}");
-    }
+    assert!(client.receive_all(&ahead).iter().all(|pid| *pid == free));
     drop(held);
     assert_eq!(client.receive(), (stuck, Ok(json!("held"))));
     assert_eq!(client.typed("echo", json!([1])), Ok(json!([1])), "what was taken back is passed over");

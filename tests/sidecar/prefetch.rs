@@ -3,8 +3,8 @@
 use std::fs;
 
 use nix::sys::signal::Signal;
-use rustdaemon_tests::{Builder, Client, Sidecar};
-use serde_json::{Value, json};
+use rustdaemon_tests::{BothHeld, Builder, Sidecar};
+use serde_json::json;
 
 use crate::{class, fake};
 
@@ -15,38 +15,15 @@ fn workers(number: usize, builder: Builder, flags: &str) -> Sidecar {
     sidecar
 }
 
-/// The answers to these requests, in the order in which they were asked.
-#[track_caller]
-fn answers(client: &mut Client, ids: &[u64]) -> Vec<Value> {
-    let mut answers: Vec<(u64, Value)> =
-        ids.iter().map(|_| client.receive()).map(|(id, reply)| (id, reply.unwrap())).collect();
-    answers.sort_by_key(|(id, _)| *id);
-    assert_eq!(answers.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);
-    answers.into_iter().map(|(_, answer)| answer).collect()
-}
-
-/// Of two workers: who is busy, and who is not. The one that was ready first has the first request.
-#[track_caller]
-fn who_is_busy(sidecar: &Sidecar) -> [usize; 2] {
-    if sidecar.worker(0)["state"] == "busy" { [0, 1] } else { [1, 0] }
-}
-
 #[test]
 fn a_blocked_worker_holds_no_request_that_another_one_could_serve() {
     let sidecar = workers(2, fake(""), "");
-    let (first, second) = (sidecar.gate("first"), sidecar.gate("second"));
-    let mut client = sidecar.client();
-    let stuck = client.send("hold", json!([first.path()]));
-    let held = first.arrived();
-    let [_, at_second] = who_is_busy(&sidecar);
-    let short = client.send("hold", json!([second.path()]));
-    let opened = second.arrived();
-    let ids: Vec<u64> = (0..20).map(|_| client.send("pid", json!([]))).collect();
-    sidecar.wait_pool("waiting", 20);
+    let BothHeld { mut client, holds: [stuck, short], gates: [held, opened], at: [_, at_second], ahead } =
+        BothHeld::new(&sidecar, 20);
     drop(opened);
     assert_eq!(client.receive(), (short, Ok(json!("held"))));
     let free = sidecar.worker_pid(at_second);
-    assert!(answers(&mut client, &ids).iter().all(|pid| *pid == free), "while the other one is stuck");
+    assert!(client.receive_all(&ahead).iter().all(|pid| *pid == free), "while the other one is stuck");
     assert!(sidecar.pool()["recalled"].as_u64().unwrap() > 0);
     drop(held);
     assert_eq!(client.receive(), (stuck, Ok(json!("held"))));
@@ -67,27 +44,20 @@ fn only_the_begun_request_of_a_killed_worker_is_lost() {
     sidecar.signal_worker(0, Signal::SIGKILL);
     let (id, reply) = client.receive();
     assert_eq!((id, class(reply)), (begun, "worker_died".to_owned()));
-    let pids = answers(&mut client, &ids);
+    let pids = client.receive_all(&ids);
     assert!(pids.iter().all(|pid| *pid != dead && *pid == sidecar.worker_pid(0)), "{pids:?}");
 }
 
 #[test]
 fn a_stopped_worker_gives_back_what_it_has_not_begun() {
     let sidecar = workers(2, fake(""), "");
-    let (first, second) = (sidecar.gate("first"), sidecar.gate("second"));
-    let mut client = sidecar.client();
-    client.send("hold", json!([first.path()]));
-    let held = first.arrived();
-    let [at_first, at_second] = who_is_busy(&sidecar);
-    let short = client.send("hold", json!([second.path()]));
-    let opened = second.arrived();
-    let ids: Vec<u64> = (0..6).map(|_| client.send("pid", json!([]))).collect();
-    sidecar.wait_pool("waiting", 6);
+    let BothHeld { mut client, holds: [_, short], gates: [held, opened], at: [at_first, at_second], ahead } =
+        BothHeld::new(&sidecar, 6);
     sidecar.signal_worker(at_first, Signal::SIGSTOP);
     drop((held, opened)); // what the stopped one has begun waits for it
     assert_eq!(client.receive().0, short);
     let free = sidecar.worker_pid(at_second);
-    assert!(answers(&mut client, &ids).iter().all(|pid| *pid == free));
+    assert!(client.receive_all(&ahead).iter().all(|pid| *pid == free));
     sidecar.signal_worker(at_first, Signal::SIGCONT);
     assert_eq!(client.receive().1, Ok(json!("held")));
 }
@@ -95,21 +65,19 @@ fn a_stopped_worker_gives_back_what_it_has_not_begun() {
 #[test]
 fn a_pause_gives_back_what_was_not_begun() {
     let sidecar = workers(2, fake(""), "");
-    let (first, second) = (sidecar.gate("first"), sidecar.gate("second"));
-    let mut client = sidecar.client();
-    let stuck = client.send("hold", json!([first.path()]));
-    let held = first.arrived();
-    let [at_first, at_second] = who_is_busy(&sidecar);
-    let short = client.send("hold", json!([second.path()]));
-    let opened = second.arrived();
-    let ids: Vec<u64> = (0..6).map(|_| client.send("pid", json!([]))).collect();
-    sidecar.wait_pool("waiting", 6);
+    let BothHeld {
+        mut client,
+        holds: [stuck, short],
+        gates: [held, opened],
+        at: [at_first, at_second],
+        ahead,
+    } = BothHeld::new(&sidecar, 6);
     let mut operator = sidecar.client();
     operator.send("worker.pause", json!([format!("main#{at_second}")]));
     drop(held); // the other one serves all six
     assert_eq!(client.receive().0, stuck);
     let free = sidecar.worker_pid(at_first);
-    assert!(answers(&mut client, &ids).iter().all(|pid| *pid == free));
+    assert!(client.receive_all(&ahead).iter().all(|pid| *pid == free));
     drop(opened);
     assert_eq!(client.receive(), (short, Ok(json!("held"))), "what was begun is finished");
     sidecar.wait_state(at_second, "paused");

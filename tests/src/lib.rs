@@ -21,6 +21,7 @@
 mod client;
 mod gate;
 pub mod golden;
+mod held;
 mod observer;
 mod php;
 mod play;
@@ -30,6 +31,7 @@ mod wait;
 
 pub use client::{Client, Reply};
 pub use gate::Gate;
+pub use held::BothHeld;
 pub use observer::{Observer, Report};
 pub use php::Php;
 pub use play::play_golden;
