@@ -486,7 +486,7 @@ mod tests {
 
     fn request(method: &str) -> Request {
         let address = Address::new(Dialect::Flat, "");
-        Request { address, method: method.into(), args: vec![b'x'; 100], timeout: None }
+        Request { address, method: method.into(), args: "x".repeat(100).into(), timeout: None }
     }
 
     /// With so many requests waiting, from 1 on.
