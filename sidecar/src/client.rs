@@ -92,6 +92,8 @@ pub struct Client {
     may_control: bool,
     /// When somebody has promised to look at [`Client::overdue`]; kept here for the one who did.
     pub alarm: Option<Instant>,
+    /// What somebody has counted last of [`Client::untaken_bytes`]; kept here as well.
+    pub counted: usize,
 }
 
 /// How long we wait for a client; `None`: for ever.
@@ -165,6 +167,7 @@ impl Client {
             frame_since: Some(Instant::now()),
             stalled_since: None,
             alarm: None,
+            counted: 0,
         }
     }
 

@@ -83,6 +83,9 @@ pub struct Status {
     /// Bytes of requests of which the end has not come.
     #[serde(default)]
     pub unfinished_bytes: usize,
+    /// Bytes of answers that clients have not taken.
+    #[serde(default)]
+    pub untaken_bytes: usize,
     /// One entry per pool.
     pub pools: Vec<PoolStatus>,
     /// One entry per slot of every pool.

@@ -209,6 +209,8 @@ impl EventLoop {
         self.composed_bytes += line.len();
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.answer(delivery, line);
+        self.count_untaken(id);
+        let Some(client) = self.clients.get(&id) else { return };
         if client.untaken_bytes() > MAX_UNTAKEN_BYTES {
             return self.cut(id, "does not take its answers");
         }
@@ -216,6 +218,25 @@ impl EventLoop {
             self.settle(id);
         } else {
             self.is_answered(id);
+        }
+    }
+
+    /// Counts what a client has not taken. Where that is too much with all the others', one of them is cut.
+    fn count_untaken(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let after = client.untaken_bytes();
+        let before = std::mem::replace(&mut client.counted, after);
+        if self.crowd.count_untaken(before, after) {
+            let most = self.clients.iter().max_by_key(|(_, client)| client.counted).map(|(id, _)| *id);
+            let untaken = self.crowd.untaken();
+            most.into_iter().for_each(|id| {
+                self.cut(
+                    id,
+                    &format!(
+                        "has left the most of the {untaken} bytes of answers that all clients have left"
+                    ),
+                );
+            });
         }
     }
 
@@ -242,6 +263,8 @@ impl EventLoop {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let fate = client.advance(self.now);
         let (is_blocked, fd) = (client.is_blocked(), client.raw_fd());
+        let untaken = client.untaken_bytes();
+        self.crowd.count_untaken(std::mem::replace(&mut client.counted, untaken), untaken);
         match fate {
             Ok(Fate::Open) => {}
             Ok(Fate::Closed) => {
@@ -289,6 +312,7 @@ impl EventLoop {
     /// Takes a client out of everything but the crowd.
     fn take_out(&mut self, id: ClientId) -> Option<Client> {
         let client = self.clients.remove(&id)?;
+        self.crowd.count_untaken(client.counted, 0);
         self.logs.unfollow(id);
         let fd = client.raw_fd();
         if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
@@ -320,6 +344,7 @@ impl EventLoop {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.tell(&event);
             }
+            self.count_untaken(id);
         }
         for id in followers {
             self.settle(id);
