@@ -329,6 +329,9 @@ impl EventLoop {
     /// Passes lines on to who follows them; who has not taken the lines of earlier turns is dropped.
     pub(super) fn tell_followers(&mut self) {
         let events = self.logs.take_events();
+        if events.is_empty() {
+            return;
+        }
         let followers: BTreeSet<ClientId> = events.iter().map(|(id, _)| *id).collect();
         for id in &followers {
             self.settle(*id);
