@@ -14,7 +14,7 @@
 
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
 use rustdaemon_core::slot::Phase;
-use rustdaemon_core::{fault, pulse, sys};
+use rustdaemon_core::{fault, fork, pulse, sys};
 
 use crate::codec;
 use crate::dispatch;
@@ -37,7 +37,7 @@ struct Taken {
 /// this is a child that the handler forked off: the loop on its stack is the parent's.
 pub fn serve(frame: Frame) -> bool {
     let sequence = frame.sequence;
-    let process = std::process::id();
+    let process = fork::generation();
     let taken = match take(frame) {
         Ok(taken) => taken,
         Err(error) => {
@@ -52,7 +52,7 @@ pub fn serve(frame: Frame) -> bool {
     result.free();
     arguments.free();
     supervision::with(|state| state.busy = false);
-    if std::process::id() != process {
+    if fork::generation() != process {
         return false; // what the handler threw there leaves the loop as an exception
     }
     let lives = clear("after a request");
@@ -94,11 +94,11 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
         send_fault(taken.sequence, "InvalidArgument", sentence);
         return end();
     }
-    let process = std::process::id();
+    let process = fork::generation();
     handler.call(arguments.value(), result.value());
     dispatch::keep(); // whoever has the answer may send TERM at once
     match engine::pending() {
-        _ if std::process::id() != process => return,
+        _ if fork::generation() != process => return,
         Pending::Leaving => return,
         Pending::Exception => {
             if !answer_exception(taken.sequence, handler) {

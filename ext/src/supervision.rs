@@ -46,6 +46,8 @@ use crate::error::{Cause, Refusal};
 pub const FORCE_STOP_INI: &CStr = c"rustdaemon.force_stop";
 /// Its default.
 const FORCE_STOP: u32 = 3;
+/// Read at a time.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 static PAGE: OnceLock<SlotPage> = OnceLock::new();
 static ORIGIN: OnceLock<Origin> = OnceLock::new();
@@ -118,6 +120,8 @@ pub struct Link {
     pub version: u16,
     decoder: Decoder,
     inbox: VecDeque<Frame>,
+    /// What is read goes through here: kept, because clearing so much for each request costs more than all else about it.
+    chunk: Box<[u8]>,
 }
 
 /// Everything that this process knows of itself as a worker.
@@ -214,10 +218,11 @@ impl State {
             LIFE.get_or_init(|| (OwnDescriptor::new(life.as_fd()).ok(), life));
         }
         let (decoder, inbox) = (Decoder::default(), VecDeque::new());
+        let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
         let (input, output, version) = (ends.input, ends.output, link::LOWEST_VERSION);
         // SAFETY: as the engine lays its frames out; the hook that answers runs on this thread.
         unsafe { pulse::attach(page, interrupt::flag(), Some(interrupt::frames())) };
-        self.link = Some(Link { input, output, _own: own, page, version, decoder, inbox });
+        self.link = Some(Link { input, output, _own: own, page, version, decoder, inbox, chunk });
         self.send(Kind::Hello, 0, 0, &hello.payload());
         Ok(())
     }
@@ -241,10 +246,9 @@ impl State {
         if self.link.as_ref().is_none_or(|link| link.version < link::SIGNALS_VERSION) {
             return;
         }
-        let sidecar = nix::unistd::getppid().as_raw();
         for notice in notices {
             let (pid, uid) = notice.sender.unzip();
-            if pid != Some(sidecar) {
+            if pid != Some(nix::unistd::getppid().as_raw()) {
                 let signal = signo::name(notice.number);
                 let signalled = link::Signalled { signal, pid, uid, command: notice.command };
                 self.send(Kind::Signalled, 0, 0, &link::json(&signalled));
@@ -485,11 +489,10 @@ impl State {
 
     fn read(&mut self) {
         let Some(link) = &mut self.link else { return };
-        let mut buffer = [0_u8; 64 * 1024];
-        let why = match nix::unistd::read(&link.input, &mut buffer) {
+        let why = match nix::unistd::read(&link.input, &mut link.chunk) {
             Ok(0) => Some("the sidecar has gone".to_owned()),
             Ok(bytes) => {
-                link.decoder.push(buffer.get(..bytes).unwrap_or_default());
+                link.decoder.push(link.chunk.get(..bytes).unwrap_or_default());
                 link.sort_frames(&mut self.draining)
                     .err()
                     .map(|error| format!("the link to the sidecar is broken ({error})"))

@@ -742,11 +742,14 @@ fn look_after_signals(state: &mut State) {
 }
 
 fn turn(deadline: Option<Duration>) -> Turn {
+    let mut php_ran = true; // only PHP changes what becomes of a signal, and to ask costs a system call for each
     loop {
         let frame = supervision::with(|state| {
             state.goes_on();
             state.announce();
-            look_after_signals(state);
+            if std::mem::take(&mut php_ran) {
+                look_after_signals(state);
+            }
             state.next_frame()
         });
         match frame {
@@ -757,6 +760,7 @@ fn turn(deadline: Option<Duration>) -> Turn {
                 if !obey(frame) {
                     return Turn::Leave;
                 }
+                php_ran = true;
                 continue;
             }
             None => {}
@@ -778,6 +782,7 @@ fn turn(deadline: Option<Duration>) -> Turn {
                 // A beat that fell between the last look and this wait: nobody's handler, nothing has changed.
                 let only_asked = pulse::asked() && !signal::waiting();
                 interrupt::run();
+                php_ran = true;
                 match engine::pending() {
                     Pending::Nothing if only_asked => {}
                     Pending::Nothing if supervision::with(|state| state.stopping()) => {}

@@ -330,9 +330,18 @@ impl Life {
         self.settle(now);
     }
 
-    /// The request in hand is done.
-    pub fn finished(&mut self, now: Instant) {
+    /// It is at a request, which is answered otherwise at `deadline`.
+    pub fn begins(&mut self, now: Instant, deadline: Instant, hang_timeout: Option<Duration>) {
+        self.in_hand = Some(deadline);
+        self.hang_told = false;
+        self.hang_at = hang_timeout.map(|timeout| now + timeout);
+        self.settle(now);
+    }
+
+    /// The request in hand is done, and there is no other one.
+    pub fn finished(&mut self, now: Instant, hang_timeout: Option<Duration>) {
         self.in_hand = None;
+        self.hang_at = hang_timeout.filter(|_| self.jobs).map(|timeout| now + timeout);
         if let Some(ending) = self.ending.as_mut().filter(|ending| ending.phase == Phase::Finishing) {
             (ending.phase, ending.since) = (Phase::Draining, now);
         }

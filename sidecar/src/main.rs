@@ -33,6 +33,7 @@
 //! F0 `birth`      what a worker is born with
 //! F1 `doing`      pure: what a worker is doing, from its page and /proc
 //! F0 `proc`       facts about a process from /proc
+//! F0 `sorted`     a sorted set for what comes and goes nearly in order
 //! F0 `seldom`     what is to be in the log once in a while
 //! F0 `ids`        numbers of workers and clients
 //! F0 `lock_file`  files that exist to be locked
@@ -68,6 +69,7 @@ mod router;
 mod seldom;
 mod setup;
 mod sink;
+mod sorted;
 mod strays;
 mod takeover;
 mod verbs;

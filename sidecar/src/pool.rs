@@ -478,12 +478,8 @@ impl Pool {
 
     /// A request went to the worker; it is answered otherwise at `deadline`.
     pub fn busy(&mut self, now: Instant, worker: WorkerId, deadline: Instant) {
-        let hang_timeout = self.config.hang_timeout;
         if let Some(mut life) = self.lives.change(worker) {
-            life.in_hand = Some(deadline);
-            life.hang_told = false;
-            life.hang_at = hang_timeout.map(|timeout| now + timeout);
-            life.settle(now);
+            life.begins(now, deadline, self.config.hang_timeout);
         }
         self.arm_sample(now, worker);
     }
@@ -498,20 +494,21 @@ impl Pool {
         if let Some(slot) = self.slots.get_mut(life.slot) {
             slot.served += 1;
         }
-        drop(life);
         match next {
-            Some(deadline) => self.busy(now, worker, deadline),
-            None => self.idle(now, worker),
+            Some(deadline) => life.begins(now, deadline, self.config.hang_timeout),
+            None => life.finished(now, self.config.hang_timeout),
+        }
+        drop(life);
+        if next.is_some() {
+            self.arm_sample(now, worker);
         }
         self.start_due(now)
     }
 
     /// It has nothing in hand any more.
     pub fn idle(&mut self, now: Instant, worker: WorkerId) {
-        let hang_timeout = self.config.hang_timeout;
         if let Some(mut life) = self.lives.change(worker) {
-            life.hang_at = hang_timeout.filter(|_| life.jobs).map(|timeout| now + timeout);
-            life.finished(now);
+            life.finished(now, self.config.hang_timeout);
         }
     }
 

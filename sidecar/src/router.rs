@@ -18,14 +18,15 @@
 //! meanwhile.
 //! Sources: DESIGN §2 (claim words), §4.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
 use crate::dialect::{Address, Request};
 use crate::ids::{ClientId, WorkerId};
+use crate::sorted::Sorted;
 
 /// Arguments that lie in a worker's link and are not begun may have so many bytes together: what a pipe takes.
 const AHEAD_BYTES: usize = 64 * 1024;
@@ -62,9 +63,13 @@ impl Entry {
 /// What one worker has in hand, in the order in which it was sent.
 #[derive(Clone, Debug, Default)]
 struct Hand {
-    sent: Vec<Sent>,
+    sent: VecDeque<Sent>,
     /// Bit N: word N of the page is some request's.
     words: u64,
+    /// Of all arguments together.
+    bytes: usize,
+    /// How many of them cannot be taken back.
+    unclaimed: usize,
     /// It may be at something else than its requests: even one is not safe with it.
     jobs: bool,
 }
@@ -84,12 +89,13 @@ const _: () = assert!(CLAIMS == u64::BITS as usize);
 /// All accepted requests that have no answer yet.
 #[derive(Debug)]
 pub struct Router {
-    entries: HashMap<u64, Entry>,
-    queue: BTreeSet<u64>,
-    deadlines: BTreeSet<(Instant, u64)>,
-    hands: HashMap<WorkerId, Hand>,
-    /// Workers with something in hand: pool, how much, who. One that may be busy without a request counts for one more.
-    loads: BTreeSet<(usize, usize, WorkerId)>,
+    entries: FxHashMap<u64, Entry>,
+    queue: Sorted<u64>,
+    deadlines: Sorted<(Instant, u64)>,
+    hands: FxHashMap<WorkerId, Hand>,
+    /// Each pool's workers with something in hand: how much, who. One that may be busy without a request counts for one
+    /// more.
+    loads: Vec<Sorted<(usize, WorkerId)>>,
     next: u64,
     counts: Vec<Counts>,
 }
@@ -156,11 +162,11 @@ impl Router {
     #[must_use]
     pub fn new(pools: usize) -> Self {
         Self {
-            entries: HashMap::new(),
-            queue: BTreeSet::new(),
-            deadlines: BTreeSet::new(),
-            hands: HashMap::new(),
-            loads: BTreeSet::new(),
+            entries: FxHashMap::default(),
+            queue: Sorted::default(),
+            deadlines: Sorted::default(),
+            hands: FxHashMap::default(),
+            loads: vec![Sorted::default(); pools],
             next: 1,
             counts: vec![Counts::default(); pools],
         }
@@ -216,16 +222,14 @@ impl Router {
     /// The deadline of the request that a worker is at, as far as it is known.
     #[must_use]
     pub fn deadline_of(&self, worker: WorkerId) -> Option<Instant> {
-        self.hands.get(&worker)?.sent.first().map(|sent| sent.deadline)
+        self.hands.get(&worker)?.sent.front().map(|sent| sent.deadline)
     }
 
     /// Whether a worker with requests in hand can be sent so many bytes more, `most` requests together.
     #[must_use]
     pub fn has_room(&self, worker: WorkerId, most: usize, bytes: usize) -> bool {
         self.hands.get(&worker).is_none_or(|hand| {
-            let ahead = hand.sent.iter().map(|sent| sent.bytes).sum::<usize>();
-            let claimed = hand.sent.iter().all(|sent| sent.word.is_some());
-            claimed && hand.sent.len() < most.min(CLAIMS) && ahead + bytes <= AHEAD_BYTES
+            hand.unclaimed == 0 && hand.sent.len() < most.min(CLAIMS) && hand.bytes + bytes <= AHEAD_BYTES
         })
     }
 
@@ -252,17 +256,21 @@ impl Router {
         entry.worker = Some(worker);
         let waited_for = std::mem::replace(&mut entry.pool, worker.pool());
         let (bytes, deadline) = (entry.request.args.len(), entry.deadline);
-        self.loads.remove(&hand.load(worker));
-        hand.words |= word.map_or(0, |word| 1 << word);
-        hand.jobs = jobs;
+        let before = hand.load(worker);
         let is_ahead = !hand.sent.is_empty();
-        hand.sent.push(Sent { sequence, word, bytes, deadline, begun: false });
-        self.loads.insert(hand.load(worker));
-        self.count(worker.pool(), |counts| counts.ahead += usize::from(is_ahead));
-        self.count(waited_for, |counts| counts.waiting -= 1);
-        self.count(worker.pool(), |counts| counts.in_flight += 1);
-        let claim = word.map(|word| Claim { word, sequence });
-        self.entries.get(&sequence).map(|entry| (claim, entry))
+        hand.jobs = jobs;
+        hand.add(Sent { sequence, word, bytes, deadline, begun: false });
+        if let Some(loads) = self.loads.get_mut(worker.pool()) {
+            loads.replace(Some(before).filter(|_| is_ahead), Some(hand.load(worker)));
+        }
+        if let Some(counts) = self.counts.get_mut(waited_for) {
+            counts.waiting -= 1;
+        }
+        if let Some(counts) = self.counts.get_mut(worker.pool()) {
+            counts.ahead += usize::from(is_ahead);
+            counts.in_flight += 1;
+        }
+        Some((word.map(|word| Claim { word, sequence }), entry))
     }
 
     /// `worker` has answered.
@@ -281,7 +289,9 @@ impl Router {
     pub fn worker_ended(&mut self, worker: WorkerId, begun: &[u64], again: impl Fn(&str) -> bool) -> Ended {
         let mut ended = Ended::default();
         let hand = self.hands.remove(&worker).unwrap_or_default();
-        self.loads.remove(&hand.load(worker));
+        if let Some(loads) = self.loads.get_mut(worker.pool()) {
+            loads.remove(&hand.load(worker));
+        }
         let sent = hand.sent;
         self.count(worker.pool(), |counts| counts.ahead -= sent.len().saturating_sub(1));
         for Sent { sequence, .. } in sent {
@@ -310,7 +320,7 @@ impl Router {
 
     /// Workers of a pool that have something in hand, first those with the least.
     pub fn least_loaded(&self, pool: usize) -> impl Iterator<Item = WorkerId> {
-        self.loads.range(loads_of(pool)).map(|(.., worker)| *worker)
+        self.loads.get(pool).into_iter().flat_map(Sorted::iter).map(|(_, worker)| *worker)
     }
 
     /// What an idle worker of a pool may take from another one: the later half of what that may not have begun. Of those
@@ -318,8 +328,9 @@ impl Router {
     /// take a single one from each other.
     #[must_use]
     pub fn to_share(&self, pool: usize, jobs: bool) -> Option<(WorkerId, Vec<Claim>)> {
-        let loaded = self.loads.range(loads_of(pool)).rev().take_while(|(_, load, _)| *load > 1);
-        loaded.map(|(.., worker)| *worker).find_map(|worker| {
+        let mut loaded = self.loads.get(pool)?.iter().rev().take_while(|(load, _)| *load > 1);
+        loaded.find_map(|(_, worker)| {
+            let worker = *worker;
             let hand = self.hands.get(&worker).filter(|hand| !jobs || hand.sent.len() > 1)?;
             let mut claims = hand.not_begun();
             claims.drain(..claims.len() / 2);
@@ -339,8 +350,8 @@ impl Router {
 
     /// A claim could not be taken back. The entry: its deadline had passed.
     pub fn kept(&mut self, worker: WorkerId, sequence: u64) -> Option<Entry> {
-        let sent = self.hands.get_mut(&worker).map(|hand| hand.sent.as_mut_slice()).unwrap_or_default();
-        if let Some(sent) = sent.iter_mut().find(|sent| sent.sequence == sequence) {
+        let mut sent = self.hands.get_mut(&worker).into_iter().flat_map(|hand| &mut hand.sent);
+        if let Some(sent) = sent.find(|sent| sent.sequence == sequence) {
             sent.begun = true;
         }
         let entry = self.entries.get(&sequence)?;
@@ -406,12 +417,11 @@ impl Router {
     fn drop_from(&mut self, worker: WorkerId, sequence: u64) -> bool {
         let Some(hand) = self.hands.get_mut(&worker) else { return false };
         let Some(at) = hand.sent.iter().position(|sent| sent.sequence == sequence) else { return false };
-        self.loads.remove(&hand.load(worker));
-        let sent = hand.sent.remove(at);
-        hand.words &= !sent.word.map_or(0, |word| 1 << word);
+        let load = hand.load(worker);
+        hand.remove(at);
         let was_ahead = !hand.sent.is_empty();
-        if was_ahead {
-            self.loads.insert(hand.load(worker));
+        if let Some(loads) = self.loads.get_mut(worker.pool()) {
+            loads.replace(Some(load), was_ahead.then(|| hand.load(worker)));
         }
         self.count(worker.pool(), |counts| counts.ahead -= usize::from(was_ahead));
         true
@@ -427,8 +437,10 @@ impl Router {
     fn take(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
         self.deadlines.remove(&(entry.deadline, sequence));
-        self.queue.remove(&sequence);
         let in_flight = entry.worker.is_some();
+        if !in_flight {
+            self.queue.remove(&sequence);
+        }
         self.count(entry.pool, |counts| {
             *if in_flight { &mut counts.in_flight } else { &mut counts.waiting } -= 1;
         });
@@ -444,20 +456,34 @@ impl Counts {
     }
 }
 
-/// The range of a pool in [`Router::loads`].
-fn loads_of(pool: usize) -> Range<(usize, usize, WorkerId)> {
-    (pool, 0, WorkerId(0))..(pool + 1, 0, WorkerId(0))
-}
-
 impl Sent {
+    fn bit(&self) -> u64 {
+        self.word.map_or(0, |word| 1 << word)
+    }
+
     fn claim(&self) -> Option<Claim> {
         Some(Claim { word: self.word?, sequence: self.sequence })
     }
 }
 
 impl Hand {
-    fn load(&self, worker: WorkerId) -> (usize, usize, WorkerId) {
-        (worker.pool(), self.sent.len() + usize::from(self.jobs), worker)
+    fn load(&self, worker: WorkerId) -> (usize, WorkerId) {
+        (self.sent.len() + usize::from(self.jobs), worker)
+    }
+
+    fn add(&mut self, sent: Sent) {
+        self.words |= sent.bit();
+        self.bytes += sent.bytes;
+        self.unclaimed += usize::from(sent.word.is_none());
+        self.sent.push_back(sent);
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some(sent) = self.sent.remove(at) {
+            self.words &= !sent.bit();
+            self.bytes -= sent.bytes;
+            self.unclaimed -= usize::from(sent.word.is_none());
+        }
     }
 
     fn free_word(&self) -> Option<u8> {

@@ -8,12 +8,13 @@
 //! # Rules
 //! Pure. Whether an idle worker may be sent something is its slot's affair, too: the pool looks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use crate::ids::WorkerId;
 use crate::life::Life;
+use crate::sorted::Sorted;
 
 /// All workers that have not ended.
 #[derive(Debug)]
@@ -26,13 +27,13 @@ pub(super) struct Lives {
 struct Indexes {
     /// `stop_timeout`, on which the steps of an ending depend.
     budget: Duration,
-    free: BTreeSet<(bool, Instant, WorkerId)>,
-    due: BTreeSet<WorkerId>,
-    deadlines: BTreeSet<(Instant, WorkerId)>,
+    free: Sorted<(bool, Instant, WorkerId)>,
+    due: Sorted<WorkerId>,
+    deadlines: Sorted<(Instant, WorkerId)>,
 }
 
 /// Where a life stands in the indexes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
     free: Option<(bool, Instant)>,
     is_due: bool,
@@ -49,9 +50,8 @@ pub(super) struct Change<'a> {
 
 impl Lives {
     pub(super) fn new(budget: Duration) -> Self {
-        let indexes =
-            Indexes { budget, free: BTreeSet::new(), due: BTreeSet::new(), deadlines: BTreeSet::new() };
-        Self { all: BTreeMap::new(), indexes }
+        let (free, due, deadlines) = (Sorted::default(), Sorted::default(), Sorted::default());
+        Self { all: BTreeMap::new(), indexes: Indexes { budget, free, due, deadlines } }
     }
 
     pub(super) fn get(&self, worker: WorkerId) -> Option<&Life> {
@@ -66,13 +66,13 @@ impl Lives {
     }
 
     pub(super) fn insert(&mut self, life: Life) {
-        self.indexes.enter(life.worker, self.indexes.place(&life));
+        self.indexes.move_to(life.worker, Place::default(), self.indexes.place(&life));
         self.all.insert(life.worker, life);
     }
 
     pub(super) fn remove(&mut self, worker: WorkerId) -> Option<Life> {
         let life = self.all.remove(&worker)?;
-        self.indexes.leave(worker, self.indexes.place(&life));
+        self.indexes.move_to(worker, self.indexes.place(&life), Place::default());
         Some(life)
     }
 
@@ -115,19 +115,17 @@ impl Indexes {
         }
     }
 
-    fn enter(&mut self, worker: WorkerId, place: Place) {
-        self.free.extend(place.free.map(|(jobs, since)| (jobs, since, worker)));
-        self.due.extend(place.is_due.then_some(worker));
-        self.deadlines.extend(place.deadline.map(|at| (at, worker)));
-    }
-
-    fn leave(&mut self, worker: WorkerId, place: Place) {
-        if let Some((jobs, since)) = place.free {
-            self.free.remove(&(jobs, since, worker));
+    fn move_to(&mut self, worker: WorkerId, from: Place, to: Place) {
+        if from.free != to.free {
+            let item = |(jobs, since)| (jobs, since, worker);
+            self.free.replace(from.free.map(item), to.free.map(item));
         }
-        self.due.remove(&worker);
-        if let Some(at) = place.deadline {
-            self.deadlines.remove(&(at, worker));
+        if from.is_due != to.is_due {
+            self.due.replace(from.is_due.then_some(worker), to.is_due.then_some(worker));
+        }
+        if from.deadline != to.deadline {
+            let item = |at| (at, worker);
+            self.deadlines.replace(from.deadline.map(item), to.deadline.map(item));
         }
     }
 }
@@ -149,9 +147,6 @@ impl DerefMut for Change<'_> {
 impl Drop for Change<'_> {
     fn drop(&mut self) {
         let after = self.indexes.place(self.life);
-        if after != self.before {
-            self.indexes.leave(self.life.worker, self.before);
-            self.indexes.enter(self.life.worker, after);
-        }
+        self.indexes.move_to(self.life.worker, self.before, after);
     }
 }

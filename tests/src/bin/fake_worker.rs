@@ -211,6 +211,7 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
         input: input.into(),
         output: output.into(),
         decoder: Decoder::default(),
+        chunk: vec![0; 64 * 1024],
         stop,
         birth: String::from_utf8(link::json(&birth)).map_err(io::Error::other)?,
         kept: Vec::new(),
@@ -224,6 +225,8 @@ struct Worker {
     output: File,
     page: SlotPage,
     decoder: Decoder,
+    /// What is read goes through here.
+    chunk: Vec<u8>,
     stop: StopSignals,
     birth: String,
     /// What `grow` has taken.
@@ -346,7 +349,10 @@ impl Worker {
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
         let (method, raw) = link::parse_request(&request.payload).map_err(io::Error::other)?;
-        // Null where they are nested more deeply than serde_json reads; `echo` does not look.
+        if method == "echo" {
+            return self.reply(request.sequence, raw); // does not look
+        }
+        // Null where they are nested more deeply than serde_json reads.
         let args: Value = serde_json::from_slice(raw).unwrap_or_default();
         let first = match &args {
             Value::Object(members) => members.values().next(),
@@ -355,7 +361,6 @@ impl Worker {
         let number = || first.and_then(Value::as_u64).unwrap_or(0);
         let sequence = request.sequence;
         match method {
-            "echo" => self.reply(sequence, raw),
             "info" => self.reply(sequence, self.birth.clone().as_bytes()),
             "pid" => self.reply(sequence, std::process::id().to_string().as_bytes()),
             "hold" => {
@@ -458,10 +463,9 @@ impl Worker {
                 outcome => outcome?,
             };
             if fds[0].any() == Some(true) {
-                let mut chunk = [0; 64 * 1024];
-                match self.input.read(&mut chunk)? {
+                match self.input.read(&mut self.chunk)? {
                     0 => return Ok(Next::EndOfLink),
-                    length => self.decoder.push(&chunk[..length]),
+                    length => self.decoder.push(&self.chunk[..length]),
                 }
             }
         }
