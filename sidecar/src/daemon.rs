@@ -25,7 +25,7 @@ use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
 use crate::reason::{Exit, Look};
-use crate::router::{Entry, Limits, Replied, Router};
+use crate::router::{Entry, Full, Limits, Replied, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod tasks;
@@ -541,9 +541,10 @@ impl Daemon {
         let timeout = request.timeout.unwrap_or(config.request_timeout);
         let limits = Limits { pool: number, queue: config.queue, timeout };
         let accepted = self.router.accept(now, client, request, limits, idle.is_some());
-        let Some(sequence) = accepted else {
-            return Err(Cause::Busy(self.router.counts(number).all_waiting()));
-        };
+        let sequence = accepted.map_err(|full| match full {
+            Full::Requests(waiting) => Cause::Busy(waiting),
+            Full::Bytes(bytes) => Cause::Full(bytes),
+        })?;
         if let Some(worker) = worker {
             self.send(out, now, worker, sequence);
         }
@@ -712,6 +713,7 @@ impl Daemon {
             state: if self.is_stopping() { "stopping" } else { "running" }.to_owned(),
             uptime: age(self.started),
             socket: self.socket.clone(),
+            request_bytes: self.router.bytes(),
             ..Status::default()
         };
         for (number, pool) in self.pools.iter().enumerate() {

@@ -83,6 +83,9 @@ pub struct Status {
     /// Bytes of requests of which the end has not come.
     #[serde(default)]
     pub unfinished_bytes: usize,
+    /// Bytes of arguments of requests that have no answer yet.
+    #[serde(default)]
+    pub request_bytes: usize,
     /// Bytes of answers that clients have not taken.
     #[serde(default)]
     pub untaken_bytes: usize,
