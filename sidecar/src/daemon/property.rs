@@ -129,7 +129,12 @@ impl World {
             Action::Send { worker, frame, .. } => {
                 let mut decoder = link::Decoder::default();
                 decoder.push(&frame);
-                let sequence = decoder.next_frame().unwrap().unwrap().sequence;
+                let frame = decoder.next_frame().unwrap().unwrap();
+                if frame.kind != Kind::Request {
+                    return None; // Bound, Expired: also for who is about to end
+                }
+                let sequence = frame.sequence;
+                self.check_session(worker, sequence);
                 let process = self.alive.get_mut(&worker).expect("a request for the dead");
                 assert!(process.is_in && process.ready, "a request for who is not ready: {worker:?}");
                 process.requests.push(sequence);
@@ -158,6 +163,19 @@ impl World {
             Action::Exit(_) => self.ended = true,
         }
         None
+    }
+
+    /// A session's requests go to its worker alone, and each of a client's only when nothing can overtake it.
+    fn check_session(&self, worker: WorkerId, sequence: u64) {
+        let Some(entry) = self.daemon.router.entry(sequence) else { return };
+        let Some(session) = &entry.request.session else { return };
+        let owner = self.daemon.sessions.owner(worker.pool(), session);
+        assert!(matches!(owner, Owner::Nobody) || owner == Owner::Worker(worker), "{session} is {owner:?}");
+        let earlier = (1..sequence).filter_map(|sequence| self.daemon.router.entry(sequence));
+        for other in earlier.filter(|other| other.request.session.as_ref() == Some(session)) {
+            let is_safe = owner == Owner::Worker(worker) && other.worker == Some(worker);
+            assert!(is_safe, "request {sequence} may overtake an earlier one of {session}: {other:?}");
+        }
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {
@@ -234,7 +252,11 @@ impl World {
 
     fn ask(&mut self, method: &str, args: &str) {
         self.asked += 1;
-        let line = format!(r#"{{"id":{},"t":"req","method":"{method}","args":{args}}}"#, self.asked);
+        let session = ["null", "null", r#""s0""#, r#""s1""#][self.pick(4)];
+        let line = format!(
+            r#"{{"id":{},"t":"req","method":"{method}","args":{args},"session":{session}}}"#,
+            self.asked
+        );
         let request = dialect::parse(line.as_bytes()).unwrap().one();
         let may_control = self.pick(20) > 0;
         self.happens(Event::Request { client: CLIENT, request, peer: PEER, may_control, unix_time: 0.0 });
@@ -270,7 +292,7 @@ impl World {
 
     /// One random thing happens.
     fn step(&mut self) {
-        match self.pick(34) {
+        match self.pick(38) {
             0..4 => {
                 if let Some(worker) = self.one(|process| !process.said_hello && !process.is_in) {
                     self.alive.get_mut(&worker).unwrap().said_hello = true;
@@ -344,6 +366,16 @@ impl World {
                 0 => self.ask("daemon.reload", "[]"),
                 _ => self.happens(Event::Reload),
             },
+            33..37 => {
+                if let Some(worker) = self.one(|process| process.is_in && process.ready) {
+                    let value = ["s0", "s1"][self.pick(2)].to_owned();
+                    let ttl = [None, Some(5.0)][self.pick(2)];
+                    match self.pick(5) {
+                        0 => self.happens(Event::Unbind { worker, value }),
+                        _ => self.happens(Event::Bind { worker, sequence: 1, bind: Bind { value, ttl } }),
+                    }
+                }
+            }
             _ => {
                 if let Some(worker) = self.one(|process| process.is_in && process.ready) {
                     match self.pick(5) {
