@@ -25,7 +25,7 @@ use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
 use crate::reason::{Exit, Look};
-use crate::router::{Entry, Limits, Replied, Router};
+use crate::router::{Entry, Given, Limits, Replied, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod tasks;
@@ -580,7 +580,7 @@ impl Daemon {
         sequence: u64,
         outcome: Result<Vec<u8>, Fault>,
     ) {
-        let Replied { entry, was_in_hand } = self.router.replied(worker, sequence);
+        let Replied { entry, was_in_hand, next } = self.router.replied(worker, sequence);
         if let Some(entry) = entry {
             match outcome {
                 Ok(data) => answer(out, entry.client, entry.address(), &data),
@@ -589,7 +589,6 @@ impl Daemon {
         }
         // Late or not, the worker is at the next one, or free.
         if was_in_hand {
-            let next = self.router.deadline_of(worker);
             self.with(out, now, worker, |pool| pool.answered(now, worker, next));
             self.serve(out, now, worker);
             self.share(out, worker);
@@ -618,13 +617,16 @@ impl Daemon {
         loop {
             let Some(pool) = self.pools.get(worker.pool()) else { return };
             let Some(reach) = pool.reach(worker) else { return };
+            let most = pool.config().prefetch;
+            if !reach.is_free && !self.router.has_room(worker, most, 0) {
+                return;
+            }
             let Some((sequence, request)) = self.router.first_waiting(|method| reach.life.offers(method))
             else {
                 return;
             };
             let others = || self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some());
-            let (most, bytes) = (pool.config().prefetch, request.args.len());
-            if !reach.is_free && (others() || !self.router.has_room(worker, most, bytes)) {
+            if !reach.is_free && (others() || !self.router.has_room(worker, most, request.args.len())) {
                 return;
             }
             self.send(out, now, worker, sequence);
@@ -672,8 +674,7 @@ impl Daemon {
     fn send(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
         let life = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).map(|reach| reach.life);
         let (claims, jobs) = life.map(|life| (life.has_claims(), life.jobs)).unwrap_or_default();
-        let is_first = self.router.in_hand(worker) == 0;
-        let Some((claim, entry)) = self.router.give(worker, sequence, claims, jobs) else {
+        let Some(Given { claim, is_first, entry }) = self.router.give(worker, sequence, claims, jobs) else {
             return;
         };
         let (request, deadline) = (&entry.request, entry.deadline);
