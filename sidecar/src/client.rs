@@ -26,12 +26,14 @@
 //! Never blocks. Decides nothing about a request. An idle client owns no memory outside of this struct.
 //! Sources: unix(7), shutdown(2), epoll(7).
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use memchr::{memchr, memrchr};
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{MsgFlags, getsockopt, recv};
 use rustdaemon_core::link::Dialect;
@@ -61,10 +63,10 @@ const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Client {
     stream: UnixStream,
+    /// An unfinished frame.
     input: Vec<u8>,
-    /// Where the unread rest of `input` starts, and up to where it holds no newline.
-    start: usize,
-    searched: usize,
+    /// Requests that are left for a later turn.
+    postponed: VecDeque<Request>,
     output: Vec<u8>,
     written: usize,
     outstanding: usize,
@@ -90,6 +92,8 @@ pub struct Client {
     may_control: bool,
     /// When somebody has promised to look at [`Client::overdue`]; kept here for the one who did.
     pub alarm: Option<Instant>,
+    /// What somebody has counted last of [`Client::untaken_bytes`]; kept here as well.
+    pub counted: usize,
 }
 
 /// How long we wait for a client; `None`: for ever.
@@ -129,15 +133,6 @@ struct Batch {
     line: Vec<u8>,
 }
 
-/// What one turn of reading gave.
-#[derive(Debug, Default)]
-pub struct Input {
-    /// Whole requests, in order.
-    pub requests: Vec<Request>,
-    /// The connection is broken: there will be no more.
-    pub broken: Option<io::Error>,
-}
-
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -156,8 +151,7 @@ impl Client {
             may_control: uid.is_ok_and(|uid| uid == 0 || uid == nix::unistd::geteuid().as_raw()),
             stream,
             input: Vec::new(),
-            start: 0,
-            searched: 0,
+            postponed: VecDeque::new(),
             output: Vec::new(),
             written: 0,
             outstanding: 0,
@@ -173,6 +167,7 @@ impl Client {
             frame_since: Some(Instant::now()),
             stalled_since: None,
             alarm: None,
+            counted: 0,
         }
     }
 
@@ -197,7 +192,7 @@ impl Client {
     /// Whether [`Client::read`] is to be called without an edge.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.unread && !self.held && self.has_room()
+        !self.postponed.is_empty() || (self.unread && !self.held && self.has_room())
     }
 
     /// Whether it has more to send that [`Terms::only_whole`] kept us from reading.
@@ -306,14 +301,24 @@ impl Client {
         self.frame_since = None;
     }
 
-    /// Reads what is there, up to a turn's share of it; the whole requests in it. Refused frames are answered here.
-    pub fn read(&mut self, terms: Terms, chunk: &mut [u8]) -> Input {
-        let mut input = Input::default();
+    /// Reads what is there, up to a turn's share of it, and appends the whole requests in it, after those that were
+    /// postponed. Refused frames are answered here.
+    ///
+    /// # Errors
+    /// The connection is broken: there will be no more.
+    pub fn read(
+        &mut self,
+        now: Instant,
+        terms: Terms,
+        chunk: &mut [u8],
+        requests: &mut VecDeque<Request>,
+    ) -> io::Result<()> {
+        requests.append(&mut std::mem::take(&mut self.postponed));
         let mut left = TURN_BYTES;
         self.flat_is_full = terms.flat_is_full;
         self.unread = true;
         self.held = false;
-        while !self.peer_done && left > 0 && input.requests.len() < TURN_REQUESTS && self.has_room() {
+        while !self.peer_done && left > 0 && requests.len() < TURN_REQUESTS && self.has_room() {
             let wanted = match self.reading {
                 true if terms.only_whole => self.up_to_newline(chunk),
                 true if self.input.len() < USUAL_BYTES => Ok(USUAL_BYTES),
@@ -322,7 +327,7 @@ impl Client {
             let read = match wanted {
                 Ok(0) => {
                     self.held = true;
-                    return input;
+                    return Ok(());
                 }
                 Ok(wanted) => {
                     let room = chunk.get_mut(..wanted).unwrap_or_default();
@@ -337,46 +342,68 @@ impl Client {
                 }
                 Ok((length, is_full)) => {
                     left = left.saturating_sub(length);
-                    self.take(chunk.get(..length).unwrap_or_default(), &mut input.requests);
+                    self.take(now, chunk.get(..length).unwrap_or_default(), requests);
                     if !is_full && !self.end_seen {
                         self.unread = false;
-                        return input;
+                        return Ok(());
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.unread = false;
-                    input.broken = Some(error).filter(|error| error.kind() != io::ErrorKind::WouldBlock);
-                    return input;
+                    return match error.kind() {
+                        io::ErrorKind::WouldBlock => Ok(()),
+                        _ => Err(error),
+                    };
                 }
             }
         }
         self.unread = !self.peer_done;
-        input
+        Ok(())
+    }
+
+    /// Keeps requests that [`Client::read`] gave for the next time.
+    pub fn postpone(&mut self, requests: &mut VecDeque<Request>) {
+        self.postponed.append(requests);
     }
 
     /// How many of the next bytes end frames; 0: none of them. At the end of the stream it is to be read.
     fn up_to_newline(&self, chunk: &mut [u8]) -> io::Result<usize> {
         let length = recv(self.stream.as_raw_fd(), chunk, MsgFlags::MSG_PEEK)?;
-        let newline = chunk.get(..length).unwrap_or_default().iter().rposition(|byte| *byte == b'\n');
+        let newline = memrchr(b'\n', chunk.get(..length).unwrap_or_default());
         Ok(newline.map_or(usize::from(length == 0), |at| at + 1))
     }
 
-    /// Takes in bytes, unless nothing more is wanted.
-    fn take(&mut self, bytes: &[u8], requests: &mut Vec<Request>) {
-        if !self.reading {
-            return;
-        }
-        self.input.extend_from_slice(bytes);
-        let with_all = self.input.len();
-        self.cut(requests);
-        if self.input.is_empty() {
-            self.input = Vec::new();
+    /// Takes in bytes, as long as something is wanted. A frame that has come in one piece is read where it is.
+    fn take(&mut self, now: Instant, mut bytes: &[u8], requests: &mut VecDeque<Request>) {
+        while self.reading
+            && let Some(newline) = memchr(b'\n', bytes)
+        {
+            let (end, rest) = bytes.split_at(newline);
+            bytes = rest.get(1..).unwrap_or_default();
+            let begun = std::mem::take(&mut self.input);
             self.frame_since = None;
-        } else if self.input.len() < with_all {
-            self.frame_since = Some(Instant::now()); // the first bytes of another frame
-        } else {
-            self.frame_since.get_or_insert_with(Instant::now);
+            match begun.is_empty() {
+                true => self.take_frame(end, requests),
+                false => self.take_frame(&[&begun, end].concat(), requests),
+            }
+        }
+        if self.reading && !bytes.is_empty() {
+            self.input.extend_from_slice(bytes);
+            self.frame_since.get_or_insert(now);
+            self.check_size();
+        }
+    }
+
+    fn take_frame(&mut self, frame: &[u8], requests: &mut VecDeque<Request>) {
+        match dialect::parse(frame) {
+            Ok(Frame::One(request)) => {
+                self.reading = request.address.dialect != Dialect::Flat;
+                self.outstanding += 1;
+                requests.push_back(request);
+            }
+            Ok(Frame::Batch(parts)) => self.begin_batch(parts, requests),
+            Err(refusal) => self.refuse(&refusal),
         }
     }
 
@@ -386,11 +413,12 @@ impl Client {
     }
 
     /// Takes the answer to one of this connection's requests; of a notification the line is empty.
-    pub fn answer(&mut self, delivery: Delivery, line: &[u8]) {
+    pub fn answer(&mut self, delivery: Delivery, line: Vec<u8>) {
         self.outstanding = self.outstanding.saturating_sub(1);
         match delivery {
-            Delivery::Batch(number) => self.collect(number, line),
-            Delivery::Line | Delivery::Nowhere => self.output.extend_from_slice(line),
+            Delivery::Batch(number) => self.collect(number, &line),
+            Delivery::Line | Delivery::Nowhere if self.output.is_empty() => self.output = line,
+            Delivery::Line | Delivery::Nowhere => self.output.extend_from_slice(&line),
         }
     }
 
@@ -464,39 +492,7 @@ impl Client {
         Ok(Fate::Open)
     }
 
-    /// Cuts whole frames off the input.
-    fn cut(&mut self, requests: &mut Vec<Request>) {
-        while self.reading {
-            let unsearched = self.input.get(self.searched..).unwrap_or_default();
-            let Some(newline) = unsearched.iter().position(|byte| *byte == b'\n') else {
-                self.searched = self.input.len();
-                break;
-            };
-            let end = self.searched + newline;
-            let frame = self.input.get(self.start..end).unwrap_or_default();
-            match dialect::parse(frame) {
-                Ok(Frame::One(request)) => {
-                    self.reading = request.address.dialect != Dialect::Flat;
-                    self.outstanding += 1;
-                    requests.push(request);
-                }
-                Ok(Frame::Batch(parts)) => self.begin_batch(parts, requests),
-                Err(refusal) => self.refuse(&refusal),
-            }
-            self.start = end + 1;
-            self.searched = self.start;
-        }
-        if self.reading {
-            self.input.drain(..self.start);
-            self.searched -= self.start;
-            self.start = 0;
-            self.check_size();
-        } else {
-            self.input = Vec::new();
-        }
-    }
-
-    fn begin_batch(&mut self, parts: Vec<Parsed>, requests: &mut Vec<Request>) {
+    fn begin_batch(&mut self, parts: Vec<Parsed>, requests: &mut VecDeque<Request>) {
         let number = self.next_batch;
         self.next_batch += 1;
         let is_silent =
@@ -512,7 +508,7 @@ impl Client {
                         request.address.delivery = Delivery::Batch(number);
                     }
                     self.outstanding += 1;
-                    requests.push(request);
+                    requests.push_back(request);
                 }
                 Err(refusal) => {
                     let mut line = Vec::new();
@@ -535,7 +531,7 @@ impl Client {
             _ => return,
         };
         self.refuse(&Refusal { address: Address::new(dialect, "null"), cause });
-        self.input = Vec::new();
+        self.stop_reading();
     }
 
     fn refuse(&mut self, refusal: &Refusal) {

@@ -1,4 +1,4 @@
-//! What all clients together may use: connections, FLAT requests in flight, bytes of unfinished frames.
+//! What all clients together may use: connections, FLAT requests in flight, bytes of unfinished frames and of answers.
 //!
 //! # How it works
 //! **Connections.** `max_connections` are for everybody. When they are taken, a few more are for operators (root, and
@@ -13,6 +13,9 @@
 //! the one of which we hold the most. It keeps that until it has no unfinished frame; one largest frame has room. So the
 //! sum stays within [`MAX_BYTES`] and somebody always gets on; whoever has the favour and does not end its frame has the
 //! usual time for it.
+//!
+//! **Answers.** When clients leave more than [`MAX_UNTAKEN_BYTES`] of answers with us, all together, the one that has left the
+//! most is to go.
 //!
 //! # What may be refused
 //! A connection, a FLAT request: `too_many_connections`. Bytes are never refused here: they wait in the socket.
@@ -33,6 +36,8 @@ const OPERATORS_PART: usize = 8;
 
 /// All input buffers together.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// All answers that are not taken, together: sixteen of the largest.
+const MAX_UNTAKEN_BYTES: usize = 256 * 1024 * 1024;
 /// What remains for everybody when one largest frame, and the last turn's reading, have their room.
 const FREE_BYTES: usize = MAX_BYTES - TYPED_FRAME_BYTES - 1024 * 1024;
 
@@ -81,6 +86,7 @@ pub struct Crowd {
     /// Connections with a FLAT request, and how many answers they wait for.
     flat: HashMap<ClientId, usize>,
     bytes: usize,
+    untaken: usize,
     /// Who has more to send and is not read.
     held: BTreeSet<ClientId>,
     favourite: Option<ClientId>,
@@ -97,6 +103,7 @@ impl Crowd {
             flat_limit,
             flat: HashMap::new(),
             bytes: 0,
+            untaken: 0,
             held: BTreeSet::new(),
             favourite: None,
         }
@@ -190,6 +197,18 @@ impl Crowd {
         if after == 0 && self.favourite == Some(client) {
             self.favourite = None;
         }
+    }
+
+    /// Bytes of answers that all clients have not taken.
+    #[must_use]
+    pub fn untaken(&self) -> usize {
+        self.untaken
+    }
+
+    /// A client has not taken `after` bytes of its answers, where it were `before`. Whether one has to go.
+    pub fn count_untaken(&mut self, before: usize, after: usize) -> bool {
+        self.untaken = (self.untaken + after).saturating_sub(before);
+        self.untaken > MAX_UNTAKEN_BYTES
     }
 
     /// Whether a client has more to send, and may not.
@@ -312,6 +331,16 @@ mod tests {
         crowd.count(ClientId(2), FREE_BYTES, 0);
         assert_eq!(Vec::from_iter(crowd.release(bytes_of)), [ClientId(1), ClientId(3)], "there is room");
         assert_eq!(crowd.bytes(), FREE_BYTES / 2);
+    }
+
+    #[test]
+    fn answers_that_are_taken_make_room_for_others() {
+        let mut crowd = crowd(9, 1);
+        assert!(!crowd.count_untaken(0, MAX_UNTAKEN_BYTES));
+        assert!(crowd.count_untaken(0, 1));
+        assert!(!crowd.count_untaken(MAX_UNTAKEN_BYTES, MAX_UNTAKEN_BYTES - 1));
+        assert!(!crowd.count_untaken(MAX_UNTAKEN_BYTES - 1, 0));
+        assert_eq!(crowd.untaken(), 1);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
 use crate::reason::{Exit, Look};
-use crate::router::{Entry, Given, Limits, Replied, Router};
+use crate::router::{Entry, Full, Given, Limits, Replied, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod tasks;
@@ -34,6 +34,9 @@ use self::tasks::Task;
 
 /// The exit code of a daemon that gives up because every pool is parked: start me again.
 const ALL_PARKED: u8 = 111;
+
+/// The usual answer's line has room in so many.
+const ANSWER_BYTES: usize = 256;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -198,14 +201,12 @@ pub enum Action {
         /// One line; none for a notification.
         line: Vec<u8>,
     },
-    /// Answer with this, completed from the workers' pages.
+    /// Answer with [`Daemon::status`], completed from the workers' pages.
     Report {
         /// Who.
         client: ClientId,
         /// Where.
         address: Address,
-        /// Without what the pages say.
-        status: Box<Status>,
     },
     /// Answer with workers' lines, and go on with further ones if that is asked.
     Logs {
@@ -256,17 +257,16 @@ impl Daemon {
         }
     }
 
-    /// Takes in what happened; says what to do about it.
-    pub fn on(&mut self, real: Instant, event: Event) -> Vec<Action> {
-        let mut out = Vec::new();
+    /// Takes in what happened; appends what to do about it.
+    pub fn on(&mut self, real: Instant, event: Event, out: &mut Vec<Action>) {
         let now = self.ours(real);
         match event {
-            Event::Start => self.every_pool(&mut out, now, |pool| pool.start(now)),
+            Event::Start => self.every_pool(out, now, |pool| pool.start(now)),
             Event::StoodStill(gap) => {
                 self.lost += gap;
                 let now = self.ours(real);
                 let line = format!("stood still for {:.1} s: all deadlines move by that", gap.as_secs_f64());
-                say(&mut out, Level::Warn, line);
+                say(out, Level::Warn, line);
                 self.pools.iter_mut().for_each(|pool| pool.stood_still(now));
             }
             Event::Spawned { worker, pid } => {
@@ -275,31 +275,31 @@ impl Daemon {
                 }
             }
             Event::SpawnFailed { worker, why } => {
-                self.with(&mut out, now, worker, |pool| pool.spawn_failed(now, worker, &why));
+                self.with(out, now, worker, |pool| pool.spawn_failed(now, worker, &why));
             }
             Event::Hello { worker, hello } => {
-                self.with(&mut out, now, worker, |pool| pool.hello(now, worker, &hello));
+                self.with(out, now, worker, |pool| pool.hello(now, worker, &hello));
             }
-            Event::Ready { worker, ready } => self.ready(&mut out, now, worker, ready),
+            Event::Ready { worker, ready } => self.ready(out, now, worker, ready),
             Event::Reply { worker, sequence, outcome } => {
-                self.reply(&mut out, now, worker, sequence, outcome);
+                self.reply(out, now, worker, sequence, outcome);
             }
             Event::Paused { worker, paused } => {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.paused(now, worker, paused);
                 }
-                self.serve(&mut out, now, worker);
-                self.share(&mut out, worker);
+                self.serve(out, now, worker);
+                self.share(out, worker);
             }
-            Event::Recalled { worker, back, kept } => self.recalled(&mut out, now, worker, &back, &kept),
+            Event::Recalled { worker, back, kept } => self.recalled(out, now, worker, &back, &kept),
             Event::Leaving { worker } => {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.leaving(now, worker);
                 }
-                self.recall_all(&mut out, worker);
+                self.recall_all(out, worker);
             }
             Event::Signalled { worker, signalled } => {
-                self.with(&mut out, now, worker, |pool| pool.signalled(worker, signalled));
+                self.with(out, now, worker, |pool| pool.signalled(worker, signalled));
             }
             Event::SignalsTaken { worker, signals } => {
                 if let Some(pool) = self.pool_of(worker) {
@@ -307,19 +307,19 @@ impl Daemon {
                 }
             }
             Event::LinkBroken { worker, why } => {
-                self.with(&mut out, now, worker, |pool| pool.broke_link(now, worker, &why));
+                self.with(out, now, worker, |pool| pool.broke_link(now, worker, &why));
             }
             Event::LinkEnded { worker } => {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.link_ended(now, worker);
                 }
-                self.recall_all(&mut out, worker);
+                self.recall_all(out, worker);
             }
             Event::Sampled { worker, bytes } => {
-                self.with(&mut out, now, worker, |pool| pool.sampled(now, worker, bytes));
+                self.with(out, now, worker, |pool| pool.sampled(now, worker, bytes));
             }
             Event::Observed { worker, look } => {
-                self.with(&mut out, now, worker, |pool| pool.observed(now, worker, &look));
+                self.with(out, now, worker, |pool| pool.observed(now, worker, &look));
             }
             Event::Exited { worker, exit } => {
                 let pool = self.pools.get(worker.pool());
@@ -329,52 +329,51 @@ impl Daemon {
                 let mut follows = Vec::new();
                 self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
                 let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
-                refuse(&mut out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
-                refuse(&mut out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
+                refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
+                refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
                 out.append(&mut follows);
-                self.serve_all(&mut out, now);
+                self.serve_all(out, now);
             }
             Event::Request { client, request, may_control, unix_time } => {
-                self.request(&mut out, now, client, request, may_control, unix_time);
+                self.request(out, now, client, request, may_control, unix_time);
             }
             Event::Reload => {
                 for number in 0..self.pools.len() {
-                    if let Err(why) = self.reload(&mut out, now, number) {
-                        say(&mut out, Level::Warn, format!("no reload: {why}"));
+                    if let Err(why) = self.reload(out, now, number) {
+                        say(out, Level::Warn, format!("no reload: {why}"));
                     }
                 }
             }
-            Event::Stop => self.every_pool(&mut out, now, |pool| pool.stop(now)),
-            Event::StopNow => self.every_pool(&mut out, now, |pool| pool.stop_now(now)),
+            Event::Stop => self.every_pool(out, now, |pool| pool.stop(now)),
+            Event::StopNow => self.every_pool(out, now, |pool| pool.stop_now(now)),
             Event::Deadline => {
                 let pools = &self.pools;
                 let trouble = |entry: &Entry| pools.get(entry.pool).and_then(Pool::trouble);
                 let expired = self.router.expired(now);
-                refuse(&mut out, expired.over, |entry| match entry.worker {
+                refuse(out, expired.over, |entry| match entry.worker {
                     Some(_) => Cause::NoAnswer(entry.limit),
                     None => Cause::NotStarted(entry.limit, trouble(entry)),
                 });
                 let asked = expired.asked.into_iter();
                 out.extend(asked.map(|(worker, claim)| Action::Recall { worker, claims: vec![claim] }));
-                self.every_pool(&mut out, now, |pool| pool.tick(now));
+                self.every_pool(out, now, |pool| pool.tick(now));
             }
         }
         if self.exit_when_parked && !self.is_stopping() && self.pools.iter().all(Pool::is_parked) {
-            say(&mut out, Level::Error, "every pool is parked: the daemon ends (--exit-when-parked)".into());
+            say(out, Level::Error, "every pool is parked: the daemon ends (--exit-when-parked)".into());
             self.exit_code = ALL_PARKED;
-            self.every_pool(&mut out, now, |pool| pool.stop(now));
+            self.every_pool(out, now, |pool| pool.stop(now));
         }
-        self.settle_tasks(&mut out);
+        self.settle_tasks(out);
         if self.is_stopping() {
-            refuse(&mut out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
+            refuse(out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
         }
         if self.pools.iter().all(Pool::is_stopped) {
             // What a worker that could not be ended still holds.
             let left = Cause::WorkerDied("could not be ended".into());
-            refuse(&mut out, self.router.all_in_flight(), |_| left.clone());
+            refuse(out, self.router.all_in_flight(), |_| left.clone());
             out.push(Action::Exit(self.exit_code));
         }
-        out
     }
 
     /// Whether it is stopping.
@@ -466,25 +465,26 @@ impl Daemon {
     ) {
         let verb = Verb::of(request.address.dialect, &request.method);
         if verb == Some(Verb::Ping) && !self.is_stopping() {
-            return answer(out, client, &request.address, verbs::ping(0, unix_time).as_bytes());
+            let write = |line: &mut Vec<u8>| verbs::write_ping(line, 0, unix_time);
+            return answer_by(out, client, &request.address, write);
         }
         let address = request.address.clone();
         match verb {
             Some(Verb::Ping) => fault(out, client, &address, &Cause::ShuttingDown),
             Some(Verb::Status) => {
-                out.push(Action::Report { client, address, status: Box::new(self.status_at(now)) });
+                out.push(Action::Report { client, address });
             }
             Some(Verb::Methods) => {
                 let offered = self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.methods()));
                 answer(out, client, &address, &link::json(&verbs::methods(offered)));
             }
-            Some(Verb::Logs) => match self.logs_query(&request.args) {
+            Some(Verb::Logs) => match self.logs_query(request.args.as_bytes()) {
                 Ok(query) => out.push(Action::Logs { client, address, query }),
                 Err(why) => fault(out, client, &address, &Cause::Said(why)),
             },
             Some(Verb::Control) => {
                 let asked = match may_control {
-                    true => Control::parse(&request.method, &request.args)
+                    true => Control::parse(&request.method, request.args.as_bytes())
                         .map_err(|sentence| ("InvalidArgument", sentence)),
                     false => Err((
                         "forbidden",
@@ -541,9 +541,10 @@ impl Daemon {
         let timeout = request.timeout.unwrap_or(config.request_timeout);
         let limits = Limits { pool: number, queue: config.queue, timeout };
         let accepted = self.router.accept(now, client, request, limits, idle.is_some());
-        let Some(sequence) = accepted else {
-            return Err(Cause::Busy(self.router.counts(number).all_waiting()));
-        };
+        let sequence = accepted.map_err(|full| match full {
+            Full::Requests(waiting) => Cause::Busy(waiting),
+            Full::Bytes(bytes) => Cause::Full(bytes),
+        })?;
         if let Some(worker) = worker {
             self.send(out, now, worker, sequence);
         }
@@ -568,7 +569,7 @@ impl Daemon {
         let pools = &self.pools;
         let unknown =
             self.router.refuse_waiting(|method| pools.iter().any(|pool| pool.offer(method) != Offer::No));
-        refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.clone()));
+        refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.to_string()));
         self.serve_all(out, now);
     }
 
@@ -680,7 +681,14 @@ impl Daemon {
         let (request, deadline) = (&entry.request, entry.deadline);
         let (dialect, word) = (request.address.dialect, claim.map(|claim| claim.word));
         let mut frame = Vec::new();
-        match link::encode_request(&mut frame, sequence, dialect, word, &request.method, &request.args) {
+        match link::encode_request(
+            &mut frame,
+            sequence,
+            dialect,
+            word,
+            &request.method,
+            request.args.as_bytes(),
+        ) {
             Ok(()) => {
                 if is_first && let Some(pool) = self.pool_of(worker) {
                     pool.busy(now, worker, deadline);
@@ -697,11 +705,8 @@ impl Daemon {
 
     /// Everything that is known without the workers' pages.
     #[must_use]
-    pub fn status(&self, now: Instant) -> Status {
-        self.status_at(self.ours(now))
-    }
-
-    fn status_at(&self, now: Instant) -> Status {
+    pub fn status(&self, real: Instant) -> Status {
+        let now = self.ours(real);
         let age = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -709,6 +714,7 @@ impl Daemon {
             state: if self.is_stopping() { "stopping" } else { "running" }.to_owned(),
             uptime: age(self.started),
             socket: self.socket.clone(),
+            request_bytes: self.router.bytes(),
             ..Status::default()
         };
         for (number, pool) in self.pools.iter().enumerate() {
@@ -763,8 +769,12 @@ impl Daemon {
 }
 
 fn answer(out: &mut Vec<Action>, client: ClientId, address: &Address, data: &[u8]) {
-    let mut line = Vec::with_capacity(data.len() + 64);
-    dialect::write_data(&mut line, address, data);
+    answer_by(out, client, address, |line| line.extend_from_slice(data));
+}
+
+fn answer_by(out: &mut Vec<Action>, client: ClientId, address: &Address, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut line = Vec::with_capacity(ANSWER_BYTES);
+    dialect::write_data_by(&mut line, address, write);
     out.push(Action::Answer { client, delivery: address.delivery, line });
 }
 

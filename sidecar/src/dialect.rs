@@ -33,13 +33,14 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use compact_str::CompactString;
 use rustdaemon_core::link::Dialect;
 
 mod answer;
 mod cause;
 mod scan;
 
-pub use self::answer::{write_data, write_event, write_fault};
+pub use self::answer::{write_data, write_data_by, write_event, write_fault};
 pub use self::cause::Cause;
 use self::scan::Scanner;
 
@@ -62,7 +63,7 @@ pub struct Address {
     /// How it is written.
     pub dialect: Dialect,
     /// TYPED and JSON-RPC: the request's `id` as raw JSON.
-    pub id: String,
+    pub id: CompactString,
     /// With which line.
     pub delivery: Delivery,
 }
@@ -81,7 +82,7 @@ pub enum Delivery {
 impl Address {
     /// Of an answer in a line of its own.
     #[must_use]
-    pub fn new(dialect: Dialect, id: impl Into<String>) -> Self {
+    pub fn new(dialect: Dialect, id: &str) -> Self {
         Self { dialect, id: id.into(), delivery: Delivery::Line }
     }
 }
@@ -92,9 +93,9 @@ pub struct Request {
     /// Where the answer goes.
     pub address: Address,
     /// The method or command.
-    pub method: String,
+    pub method: CompactString,
     /// Raw JSON, an array or an object.
-    pub args: Vec<u8>,
+    pub args: CompactString,
     /// How long the client waits, where it says so.
     pub timeout: Option<Duration>,
 }
@@ -298,7 +299,7 @@ impl<'a> Envelope<'a> {
     }
 
     fn flat(&self, frame: &str) -> Request {
-        let method = self.command.and_then(scan::text).unwrap_or_default().into_owned();
+        let method = self.command.and_then(scan::text).unwrap_or_default().into();
         Request {
             address: Address::new(Dialect::Flat, ""),
             method,
@@ -308,23 +309,23 @@ impl<'a> Envelope<'a> {
     }
 
     /// The object again, without what is no argument.
-    fn flat_args(&self, frame: &str) -> Vec<u8> {
+    fn flat_args(&self, frame: &str) -> CompactString {
         let (first, last) = (frame.find('{').unwrap_or(0) + 1, frame.rfind('}').unwrap_or(0));
         let starts = std::iter::once(first).chain(self.flat_cuts.iter().map(|cut| cut.end));
         let ends = self.flat_cuts.iter().map(|cut| cut.start).chain([last]);
-        let mut args = Vec::with_capacity(frame.len());
-        args.push(b'{');
+        let mut args = CompactString::with_capacity(frame.len());
+        args.push('{');
         for (start, end) in starts.zip(ends) {
             let part = frame.get(start..end).unwrap_or_default();
             let part = part.trim_matches([' ', '\t', '\r', '\n', ',']);
             if !part.is_empty() {
                 if args.len() > 1 {
-                    args.push(b',');
+                    args.push(',');
                 }
-                args.extend_from_slice(part.as_bytes());
+                args.push_str(part);
             }
         }
-        args.push(b'}');
+        args.push('}');
         args
     }
 
@@ -345,7 +346,7 @@ impl<'a> Envelope<'a> {
         };
         let Ok(timeout) = self.timeout.map(seconds).transpose() else { return refuse(id, BAD_TIMEOUT) };
         let address = Address::new(Dialect::Typed, id);
-        Ok(Request { address, method: method.into_owned(), args: args.into(), timeout })
+        Ok(Request { address, method: method.into(), args: args.into(), timeout })
     }
 
     fn json_rpc(&self) -> Parsed {
@@ -366,8 +367,8 @@ impl<'a> Envelope<'a> {
         }
         let Ok(timeout) = self.timeout.map(seconds).transpose() else { return refuse(id, BAD_TIMEOUT) };
         let delivery = if self.id.is_some() { Delivery::Line } else { Delivery::Nowhere };
-        let address = Address { dialect: Dialect::JsonRpc, id: id.to_owned(), delivery };
-        Ok(Request { address, method: method.into_owned(), args: params.into(), timeout })
+        let address = Address { dialect: Dialect::JsonRpc, id: id.into(), delivery };
+        Ok(Request { address, method: method.into(), args: params.into(), timeout })
     }
 }
 

@@ -32,7 +32,7 @@ use crate::client::{Client, Patience};
 use crate::config::Config;
 use crate::crowd::{Crowd, Room};
 use crate::daemon::{Action, Daemon, Event};
-use crate::dialect::{self, Delivery};
+use crate::dialect::{self, Delivery, Request};
 use crate::ids::{ClientId, WorkerId};
 use crate::life_lock::LifeLock;
 use crate::lines::Stream;
@@ -140,6 +140,17 @@ pub struct EventLoop {
     offered: Vec<WorkerId>,
     /// What is read goes through here.
     chunk: Box<[u8]>,
+    /// Requests of the client that is being read, and what is to be done: empty in between, kept for their memory.
+    requests: VecDeque<Request>,
+    actions: Vec<Action>,
+    /// The data of `daemon.status`, until something may have changed.
+    report: Option<Vec<u8>>,
+    /// Bytes of answers since the client's turn began that is being read.
+    composed_bytes: usize,
+    /// When this turn began, or its starts were done: one clock for all that is not measured.
+    now: Instant,
+    /// The same for people, once somebody has asked.
+    unix_time: Option<f64>,
     next_client: u64,
     accept_at: Option<Instant>,
     /// Said seldom: no descriptor is left, somebody was turned away, somebody was cut.
@@ -230,6 +241,12 @@ impl EventLoop {
             answered: Vec::new(),
             offered: Vec::new(),
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            requests: VecDeque::new(),
+            actions: Vec::new(),
+            report: None,
+            composed_bytes: 0,
+            now,
+            unix_time: None,
             next_client: 0,
             accept_at: None,
             exhausted: Seldom::default(),
@@ -264,6 +281,7 @@ impl EventLoop {
         );
         self.reap_children(); // what whoever became this process had started
         self.go_on_after_leftovers();
+        self.now = Instant::now();
         self.feed(Event::Start);
         while self.ended.is_none() {
             self.turn(self.next_deadline());
@@ -296,16 +314,18 @@ impl EventLoop {
             && self.unread.is_empty()
             && self.starts.is_empty();
         let timeout = match idle {
-            true => deadline.map(|at| at.saturating_duration_since(Instant::now())),
+            true => deadline.map(|at| at.saturating_duration_since(self.now)),
             false => Some(Duration::ZERO),
         };
-        let before = Instant::now();
         if let Err(failed) = self.poll.poll(&mut self.ready, timeout)
             && failed.kind() != io::ErrorKind::Interrupted
         {
             error!("epoll_wait: {failed}");
         }
-        let slept = before.elapsed();
+        let before = std::mem::replace(&mut self.now, Instant::now());
+        let slept = self.now.saturating_duration_since(before);
+        self.unix_time = None;
+        self.report = None;
         if timeout.is_some_and(|timeout| !timeout.is_zero() && slept > timeout + GAP) {
             self.feed(Event::StoodStill(slept));
         }
@@ -357,6 +377,7 @@ impl EventLoop {
         self.settle_answered(); // before a start takes its time
         self.start_some();
         let now = Instant::now();
+        self.now = now;
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept();
         }
@@ -385,9 +406,14 @@ impl EventLoop {
     /// client has been read, or later in this turn: all that it gets at once.
     fn feed(&mut self, event: Event) {
         let mut events = VecDeque::new();
+        let mut actions = std::mem::take(&mut self.actions);
         let mut next = Some(event);
         while let Some(event) = next {
-            for action in self.daemon.on(Instant::now(), event) {
+            self.daemon.on(self.now, event, &mut actions);
+            if !matches!(actions.as_slice(), [Action::Report { .. }]) {
+                self.report = None; // something may have changed
+            }
+            for action in actions.drain(..) {
                 match action {
                     Action::Worker(order) => events.extend(self.obey(order)),
                     Action::Send { worker, claim, frame } => {
@@ -398,25 +424,26 @@ impl EventLoop {
                     }
                     Action::Recall { worker, claims } => events.push_back(self.recall(worker, claims)),
                     Action::Answer { client, delivery, line } => {
-                        self.answer(client, delivery, &line);
+                        self.answer(client, delivery, line);
                     }
                     // Who is gone is not composed for, and follows nothing.
                     Action::Report { client, address, .. } | Action::Logs { client, address, .. }
                         if !self.clients.contains_key(&client) =>
                     {
-                        self.answer(client, address.delivery, b"");
+                        self.answer(client, address.delivery, Vec::new());
                     }
-                    Action::Report { client, address, mut status } => {
-                        self.complete(&mut status);
+                    Action::Report { client, address } => {
+                        let report = self.report.take().unwrap_or_else(|| self.compose_report());
                         let mut line = Vec::new();
-                        dialect::write_data(&mut line, &address, &link::json(&status));
-                        self.answer(client, address.delivery, &line);
+                        dialect::write_data(&mut line, &address, &report);
+                        self.report = Some(report);
+                        self.answer(client, address.delivery, line);
                     }
                     Action::Logs { client, address, query } => {
                         let lines = self.logs.recent(query.name.as_deref(), query.lines);
                         let mut line = Vec::new();
                         dialect::write_data(&mut line, &address, &link::json(&Lines { lines }));
-                        self.answer(client, address.delivery, &line);
+                        self.answer(client, address.delivery, line);
                         let is_there = self.clients.contains_key(&client); // it may have been cut by that answer
                         if query.follow && address.delivery == Delivery::Line && is_there {
                             self.logs.follow(client, address, query.name);
@@ -427,9 +454,22 @@ impl EventLoop {
             }
             next = events.pop_front();
         }
+        self.actions = actions; // with its memory
         if self.daemon.is_stopping() {
             self.stop_began.get_or_insert_with(Instant::now);
         }
+    }
+
+    /// What `daemon.status` answers with.
+    fn compose_report(&self) -> Vec<u8> {
+        let mut status = self.daemon.status(self.now);
+        self.complete(&mut status);
+        link::json(&status)
+    }
+
+    /// This turn's Unix time in seconds.
+    fn unix_time(&mut self) -> f64 {
+        *self.unix_time.get_or_insert_with(unix_time)
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {

@@ -31,6 +31,18 @@ use crate::sorted::Sorted;
 /// Arguments that lie in a worker's link and are not begun may have so many bytes together: what a pipe takes.
 const AHEAD_BYTES: usize = 64 * 1024;
 
+/// Arguments of all accepted requests together, beyond which none is accepted that would wait: sixteen of the largest.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// Why a request was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// So many of its pool wait, as many as may.
+    Requests(usize),
+    /// Those that have no answer have so many bytes together.
+    Bytes(usize),
+}
+
 /// An accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -97,6 +109,8 @@ pub struct Router {
     /// more.
     loads: Vec<Sorted<(usize, WorkerId)>>,
     next: u64,
+    /// Of all entries' arguments.
+    bytes: usize,
     counts: Vec<Counts>,
 }
 
@@ -181,12 +195,15 @@ impl Router {
             hands: FxHashMap::default(),
             loads: vec![Sorted::default(); pools],
             next: 1,
+            bytes: 0,
             counts: vec![Counts::default(); pools],
         }
     }
 
-    /// Takes a request in: it waits, or, with `straight`, is about to be given to an idle worker. Its number; `None`: as
-    /// many as may wait do.
+    /// Takes a request in: it waits, or, with `straight`, is about to be given to an idle worker. Its number.
+    ///
+    /// # Errors
+    /// It would have to wait, and there is no room.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -194,11 +211,17 @@ impl Router {
         request: Request,
         limits: Limits,
         straight: bool,
-    ) -> Option<u64> {
+    ) -> Result<u64, Full> {
         let Limits { pool, queue, timeout } = limits;
-        if !straight && self.counts(pool).all_waiting() >= queue {
-            return None;
+        let waiting = self.counts(pool).all_waiting();
+        if !straight && waiting >= queue {
+            return Err(Full::Requests(waiting));
         }
+        let bytes = self.bytes + request.args.len();
+        if !straight && bytes > MAX_BYTES {
+            return Err(Full::Bytes(self.bytes));
+        }
+        self.bytes = bytes;
         let sequence = self.next;
         self.next += 1;
         let deadline = now + timeout;
@@ -211,7 +234,13 @@ impl Router {
             counts.accepted += 1;
             counts.waiting += 1;
         });
-        Some(sequence)
+        Ok(sequence)
+    }
+
+    /// Bytes of arguments of all requests that have no answer yet.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// A pool's figures.
@@ -438,6 +467,7 @@ impl Router {
 
     fn take(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
+        self.bytes -= entry.request.args.len();
         self.deadlines.remove(&(entry.deadline, sequence));
         let in_flight = entry.worker.is_some();
         if !in_flight {
@@ -514,7 +544,7 @@ mod tests {
 
     fn request(method: &str) -> Request {
         let address = Address::new(Dialect::Flat, "");
-        Request { address, method: method.into(), args: vec![b'x'; 100], timeout: None }
+        Request { address, method: method.into(), args: "x".repeat(100).into(), timeout: None }
     }
 
     /// With so many requests waiting, from 1 on.
@@ -526,7 +556,7 @@ mod tests {
         (router, now)
     }
 
-    fn accept(router: &mut Router, now: Instant, method: &str, timeout: Duration) -> Option<u64> {
+    fn accept(router: &mut Router, now: Instant, method: &str, timeout: Duration) -> Result<u64, Full> {
         let limits = Limits { pool: 0, queue: 4, timeout };
         router.accept(now, ClientId(1), request(method), limits, false)
     }
@@ -573,14 +603,33 @@ mod tests {
     #[test]
     fn a_full_queue_takes_no_more_but_an_idle_worker_does() {
         let (mut router, now) = router(&["a"; 4]);
-        assert_eq!(accept(&mut router, now, "a", TIMEOUT), None);
+        assert_eq!(accept(&mut router, now, "a", TIMEOUT), Err(Full::Requests(4)));
         let limits = Limits { pool: 0, queue: 4, timeout: TIMEOUT };
         let straight = router.accept(now, ClientId(1), request("a"), limits, true).unwrap();
         give(&mut router, WORKER, straight);
         assert_eq!(figures(&router), (4, 1));
         give_all(&mut router, &[1, 2, 3, 4]);
         assert_eq!((figures(&router), router.counts(0).ahead), ((0, 5), 4));
-        assert_eq!(accept(&mut router, now, "a", TIMEOUT), None, "wherever they wait");
+        assert_eq!(accept(&mut router, now, "a", TIMEOUT), Err(Full::Requests(4)), "wherever they wait");
+    }
+
+    #[test]
+    fn what_waits_may_have_so_many_bytes_together() {
+        let (mut router, now) = router(&[]);
+        let limits = Limits { pool: 0, queue: 1024, timeout: TIMEOUT };
+        let large = || Request { args: "x".repeat(MAX_BYTES / 16).into(), ..request("a") };
+        let mut accept = |straight| router.accept(now, ClientId(1), large(), limits, straight);
+        let numbers: Vec<u64> = (0..16).map(|_| accept(false).unwrap()).collect();
+        assert_eq!(accept(false), Err(Full::Bytes(MAX_BYTES)));
+        let straight = accept(true).expect("it does not wait");
+        give(&mut router, WORKER, straight);
+        router.replied(WORKER, straight);
+        assert_eq!(router.bytes(), MAX_BYTES);
+        give(&mut router, OTHER, numbers[0]);
+        router.replied(OTHER, numbers[0]);
+        assert!(router.accept(now, ClientId(1), large(), limits, false).is_ok());
+        router.refuse_waiting(|_| false);
+        assert_eq!(router.bytes(), 0);
     }
 
     #[test]

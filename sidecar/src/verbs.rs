@@ -40,24 +40,22 @@ impl Verb {
     }
 }
 
-/// The data of `ping`: `time` is Unix time in seconds, in PHP's shortest form: of whole microseconds these are the digits
-/// without the last zeros, because doubles of that size lie closer together than microseconds until the year 2242.
-#[must_use]
-pub fn ping(sessions: usize, time: f64) -> String {
+/// Appends the data of `ping`: `time` is Unix time in seconds, in PHP's shortest form: of whole microseconds these are the
+/// digits without the last zeros, because doubles of that size lie closer together than microseconds until the year 2242.
+pub fn write_ping(out: &mut Vec<u8>, sessions: usize, time: f64) {
     let microseconds = (time * 1e6).round() as u64;
     let fraction = microseconds % 1_000_000;
-    let mut data = String::with_capacity(64);
-    data.push_str("{\"status\":\"ok\",\"sessions\":");
-    data.push_str(&sessions.to_string());
-    data.push_str(",\"time\":");
-    data.push_str(&(microseconds / 1_000_000).to_string());
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(b"{\"status\":\"ok\",\"sessions\":");
+    out.extend_from_slice(digits.format(sessions).as_bytes());
+    out.extend_from_slice(b",\"time\":");
+    out.extend_from_slice(digits.format(microseconds / 1_000_000).as_bytes());
     if fraction > 0 {
-        let digits = (1_000_000 + fraction).to_string(); // the first one keeps the zeros that follow it
-        data.push('.');
-        data.push_str(digits.get(1..).unwrap_or_default().trim_end_matches('0'));
+        let fraction = digits.format(1_000_000 + fraction); // the first digit keeps the zeros that follow it
+        out.push(b'.');
+        out.extend_from_slice(fraction.get(1..).unwrap_or_default().trim_end_matches('0').as_bytes());
     }
-    data.push('}');
-    data
+    out.push(b'}');
 }
 
 /// The data of `daemon.status`.
@@ -85,6 +83,12 @@ pub struct Status {
     /// Bytes of requests of which the end has not come.
     #[serde(default)]
     pub unfinished_bytes: usize,
+    /// Bytes of arguments of requests that have no answer yet.
+    #[serde(default)]
+    pub request_bytes: usize,
+    /// Bytes of answers that clients have not taken.
+    #[serde(default)]
+    pub untaken_bytes: usize,
     /// One entry per pool.
     pub pools: Vec<PoolStatus>,
     /// One entry per slot of every pool.
@@ -288,6 +292,12 @@ pub fn generations<'a>(pools: impl Iterator<Item = (&'a str, u32)>) -> Generatio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ping(sessions: usize, time: f64) -> String {
+        let mut data = Vec::new();
+        write_ping(&mut data, sessions, time);
+        String::from_utf8(data).unwrap()
+    }
 
     #[test]
     fn pings_data_is_the_ancestors() {

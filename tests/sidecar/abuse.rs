@@ -137,6 +137,21 @@ fn who_leaves_four_of_the_largest_answers_is_cut_at_once() {
 }
 
 #[test]
+fn when_all_leave_their_answers_the_one_that_left_most_is_cut() {
+    let sidecar = idle();
+    let mut greedy = sidecar.client();
+    (0..4).for_each(|_| _ = greedy.send("big", json!([15_500_000])));
+    let mut others: Vec<_> = (0..4).map(|_| sidecar.client()).collect();
+    others.iter_mut().for_each(|client| (0..4).for_each(|_| _ = client.send("big", json!([15_000_000]))));
+    sidecar.wait_logged("has left the most of the", 1);
+    assert_eq!(sidecar.status()["connections"], 5, "the four others and ours");
+    for client in &mut others {
+        (0..4).for_each(|_| assert!(client.receive().1.is_ok()));
+    }
+    assert_eq!(sidecar.status()["untaken_bytes"], 0);
+}
+
+#[test]
 fn the_51st_flat_request_is_refused_before_anything_else_and_typed_is_not() {
     let sidecar = idle();
     let gate = sidecar.gate("gate");

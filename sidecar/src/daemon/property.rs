@@ -110,7 +110,9 @@ impl World {
             if self.is_traced {
                 println!("{event:?}");
             }
-            for action in self.daemon.on(self.now, event) {
+            let mut actions = Vec::new();
+            self.daemon.on(self.now, event, &mut actions);
+            for action in actions {
                 if self.is_traced {
                     println!("    {action:?}");
                 }

@@ -50,7 +50,8 @@ impl Scene {
 
     /// What is done about an event, one word each; answers as they are written.
     fn on(&mut self, event: Event) -> String {
-        let actions = self.daemon.on(self.now, event);
+        let mut actions = Vec::new();
+        self.daemon.on(self.now, event, &mut actions);
         let words = actions.iter().filter_map(|action| match action {
             Action::Answer { line, .. } => {
                 Some(String::from_utf8_lossy(line).trim_end().replace("\"id\":1,\"t\":\"res\",", ""))
@@ -60,7 +61,7 @@ impl Scene {
                 let sequences: Vec<u64> = claims.iter().map(|claim| claim.sequence).collect();
                 Some(format!("recall {} {sequences:?}", worker.0))
             }
-            Action::Report { status, .. } => Some(format!("report {}", status.state)),
+            Action::Report { .. } => Some(format!("report {}", self.daemon.status(self.now).state)),
             Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
             Action::Exit(code) => Some(if *code == 0 { "exit".into() } else { format!("exit {code}") }),
             Action::Worker(Order::Say(..)) => None,

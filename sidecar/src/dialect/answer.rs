@@ -6,14 +6,21 @@ use super::{Address, Cause, Delivery};
 
 /// Appends an answer with data, newline included. `data` is JSON in the address's dialect already.
 pub fn write_data(out: &mut Vec<u8>, address: &Address, data: &[u8]) {
+    write_data_by(out, address, |out| out.extend_from_slice(data));
+}
+
+/// The same where the data is appended by `write`.
+pub fn write_data_by(out: &mut Vec<u8>, address: &Address, write: impl FnOnce(&mut Vec<u8>)) {
     let id = address.id.as_bytes();
-    let parts: [&[u8]; 5] = match (address.delivery, address.dialect) {
+    let (head, tail): ([&[u8]; 3], [&[u8]; 3]) = match (address.delivery, address.dialect) {
         (Delivery::Nowhere, _) => return,
-        (_, Dialect::Flat) => [br#"{"success":true,"data":"#, data, b"}\n", b"", b""],
-        (_, Dialect::Typed) => [br#"{"id":"#, id, br#","t":"res","ok":true,"data":"#, data, b"}\n"],
-        (_, Dialect::JsonRpc) => [br#"{"jsonrpc":"2.0","result":"#, data, br#","id":"#, id, b"}\n"],
+        (_, Dialect::Flat) => ([br#"{"success":true,"data":"#, b"", b""], [b"}\n", b"", b""]),
+        (_, Dialect::Typed) => ([br#"{"id":"#, id, br#","t":"res","ok":true,"data":"#], [b"}\n", b"", b""]),
+        (_, Dialect::JsonRpc) => ([br#"{"jsonrpc":"2.0","result":"#, b"", b""], [br#","id":"#, id, b"}\n"]),
     };
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    head.iter().for_each(|part| out.extend_from_slice(part));
+    write(out);
+    tail.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 /// Appends what a request goes on telling after its answer, newline included. FLAT has no such frame.

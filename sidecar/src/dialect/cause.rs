@@ -28,6 +28,8 @@ pub enum Cause {
     NotStarted(Duration, Option<String>),
     /// The queue holds its limit.
     Busy(usize),
+    /// Requests that have no answer yet have so many bytes together, and another one would have to wait.
+    Full(usize),
     /// The daemon is stopping.
     ShuttingDown,
     /// Somebody's own words: a worker's, or a built-in method's.
@@ -77,6 +79,11 @@ impl Cause {
             Self::Busy(queue) => {
                 ("busy", format!("All workers are busy and {queue} requests wait; try again later").into())
             }
+            Self::Full(bytes) => (
+                "busy",
+                format!("All workers are busy and the requests without an answer have {bytes} bytes; try again later")
+                    .into(),
+            ),
             Self::ShuttingDown => {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }

@@ -11,8 +11,7 @@ use super::*;
 fn ok(text: &str) -> (Dialect, String, String, String) {
     let frame = parse(text.as_bytes()).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
     let request = frame.one();
-    let args = String::from_utf8(request.args).unwrap();
-    (request.address.dialect, request.address.id, request.method, args)
+    (request.address.dialect, request.address.id.into(), request.method.into(), request.args.into())
 }
 
 fn refused(text: &str) -> String {
@@ -145,7 +144,7 @@ fn a_prefix_shows_its_dialect_as_soon_as_it_can() {
 fn calls(text: &str) -> Vec<Result<(String, String, Delivery), String>> {
     let Ok(Frame::Batch(parts)) = parse(text.as_bytes()) else { panic!("no batch: {text}") };
     let parts = parts.into_iter().map(|part| match part {
-        Ok(request) => Ok((request.method, request.address.id, request.address.delivery)),
+        Ok(request) => Ok((request.method.into(), request.address.id.into(), request.address.delivery)),
         Err(refusal) => Err(refusal.cause.fault(Dialect::JsonRpc).message),
     });
     parts.collect()
@@ -236,7 +235,7 @@ fn a_timeout_is_a_positive_number_of_seconds() {
     }
     assert_eq!(timeout(r#"{"id":1,"t":"req","method":"m","args":[]}"#), None);
     let flat = parse(br#"{"command":"m","timeout":"x"}"#).unwrap().one();
-    assert_eq!((flat.timeout, flat.args.as_slice()), (None, br#"{"timeout":"x"}"#.as_slice()), "an argument");
+    assert_eq!((flat.timeout, flat.args.as_str()), (None, r#"{"timeout":"x"}"#), "an argument");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use mio::Interest;
 use mio::unix::SourceFd;
 use rustdaemon_core::link::Dialect;
 
-use super::{EventLoop, FAREWELL, Source, unix_time};
-use crate::client::{Client, Fate, Input, MAX_UNTAKEN_BYTES, Overdue, Terms};
+use super::{EventLoop, FAREWELL, Source};
+use crate::client::{Client, Fate, MAX_UNTAKEN_BYTES, Overdue, Terms};
 use crate::crowd::Admission;
 use crate::daemon::Event;
 use crate::dialect::{self, Cause, Delivery};
@@ -17,6 +17,8 @@ use crate::ids::ClientId;
 
 /// Answers are kept for one write up to about so many bytes.
 const TOGETHER_BYTES: usize = 64 * 1024;
+/// A client that has been answered with so many bytes in a turn has the rest of its requests in the next one.
+const TURN_ANSWER_BYTES: usize = 1024 * 1024;
 /// Waited before the next accept when no descriptor was left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Let in at a time, so that who is in has its turn.
@@ -80,7 +82,10 @@ impl EventLoop {
         self.clients.insert(id, client);
         match admission {
             // Before the next one takes its place.
-            Admission::FromReserve(_) => self.read_client(id),
+            Admission::FromReserve(_) => {
+                self.read_client(id);
+                self.settle(id);
+            }
             _ => self.set_alarm(id),
         }
     }
@@ -100,41 +105,50 @@ impl EventLoop {
         }
     }
 
+    /// Reads a client and hands its requests to the daemon, up to a turn's share; it is answered at the end of the turn.
     pub(super) fn read_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let may_control = client.may_control();
         let flat_is_full = self.crowd.flat_is_full();
         let terms = Terms { flat_is_full, only_whole: !self.crowd.may_buffer(id) };
         let before = client.buffered();
-        let Input { requests, broken } = client.read(terms, &mut self.chunk);
+        let mut requests = std::mem::take(&mut self.requests);
+        let read = client.read(self.now, terms, &mut self.chunk, &mut requests);
         self.crowd.count(id, before, client.buffered());
         self.crowd.hold(id, client.is_held());
+        if let Err(failed) = &read {
+            debug!("a client's connection broke: {failed}");
+            self.drop_client(id);
+        }
         let asked = !requests.is_empty();
-        let unix_time = if asked { unix_time() } else { 0.0 };
-        for request in requests {
+        let unix_time = if asked { self.unix_time() } else { 0.0 };
+        self.composed_bytes = 0;
+        while let Some(request) = requests.pop_front() {
             if request.address.dialect == Dialect::Flat {
                 if flat_is_full {
                     let mut line = Vec::new();
                     dialect::write_fault(&mut line, &request.address, &Cause::TooManyConnections);
-                    self.answer(id, request.address.delivery, &line);
+                    self.answer(id, request.address.delivery, line);
                     continue;
                 }
                 self.crowd.flat_began(id, self.clients.get(&id).map_or(1, Client::outstanding));
             }
             self.feed(Event::Request { client: id, request, may_control, unix_time });
+            // What has been read of a client that has gone is still done.
+            if self.composed_bytes > TURN_ANSWER_BYTES
+                && let Some(client) = self.clients.get_mut(&id)
+            {
+                client.postpone(&mut requests);
+            }
         }
-        if asked
-            && self.daemon.is_stopping()
-            && let Some(client) = self.clients.get_mut(&id)
-        {
+        self.requests = requests;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        if asked && self.daemon.is_stopping() {
             client.finish(); // who is told that we stop sees the end after it: a probe would wait for more
         }
-        match broken {
-            None => self.settle(id),
-            Some(failed) => {
-                debug!("a client's connection broke: {failed}");
-                self.drop_client(id);
-            }
+        match asked {
+            true => self.is_answered(id),
+            false => self.settle(id),
         }
     }
 
@@ -190,34 +204,67 @@ impl EventLoop {
     }
 
     /// Answers a client that is still there, at the end of the turn.
-    pub(super) fn answer(&mut self, id: ClientId, delivery: Delivery, line: &[u8]) {
+    pub(super) fn answer(&mut self, id: ClientId, delivery: Delivery, line: Vec<u8>) {
         self.crowd.answered(id);
+        self.composed_bytes += line.len();
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.answer(delivery, line);
+        self.count_untaken(id);
+        let Some(client) = self.clients.get(&id) else { return };
         if client.untaken_bytes() > MAX_UNTAKEN_BYTES {
             return self.cut(id, "does not take its answers");
         }
         if client.waiting_bytes() > TOGETHER_BYTES {
             self.settle(id);
-        } else if self.answered.last() != Some(&id) {
+        } else {
+            self.is_answered(id);
+        }
+    }
+
+    /// Counts what a client has not taken. Where that is too much with all the others', one of them is cut.
+    fn count_untaken(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let after = client.untaken_bytes();
+        let before = std::mem::replace(&mut client.counted, after);
+        if self.crowd.count_untaken(before, after) {
+            let most = self.clients.iter().max_by_key(|(_, client)| client.counted).map(|(id, _)| *id);
+            let untaken = self.crowd.untaken();
+            most.into_iter().for_each(|id| {
+                self.cut(
+                    id,
+                    &format!(
+                        "has left the most of the {untaken} bytes of answers that all clients have left"
+                    ),
+                );
+            });
+        }
+    }
+
+    fn is_answered(&mut self, id: ClientId) {
+        if self.answered.last() != Some(&id) {
             self.answered.push(id);
         }
     }
 
     /// Writes what clients have been answered in this turn.
     pub(super) fn settle_answered(&mut self) {
-        for id in std::mem::take(&mut self.answered) {
-            if self.clients.get(&id).is_some_and(Client::can_advance) {
-                self.settle(id);
+        let mut answered = std::mem::take(&mut self.answered);
+        for id in answered.drain(..) {
+            match self.clients.get(&id).is_some_and(Client::can_advance) {
+                true => self.settle(id),
+                false => self.set_alarm(id),
             }
         }
+        self.answered = answered; // with its memory
     }
 
     /// Writes what a client waits for; closes, lingers, or waits for room.
     pub(super) fn settle(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let fate = client.advance(Instant::now());
+        let fate = client.advance(self.now);
         let (is_blocked, fd) = (client.is_blocked(), client.raw_fd());
+        let untaken = client.untaken_bytes();
+        self.crowd.count_untaken(std::mem::replace(&mut client.counted, untaken), untaken);
         match fate {
             Ok(Fate::Open) => {}
             Ok(Fate::Closed) => {
@@ -265,6 +312,7 @@ impl EventLoop {
     /// Takes a client out of everything but the crowd.
     fn take_out(&mut self, id: ClientId) -> Option<Client> {
         let client = self.clients.remove(&id)?;
+        self.crowd.count_untaken(client.counted, 0);
         self.logs.unfollow(id);
         let fd = client.raw_fd();
         if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
@@ -281,6 +329,9 @@ impl EventLoop {
     /// Passes lines on to who follows them; who has not taken the lines of earlier turns is dropped.
     pub(super) fn tell_followers(&mut self) {
         let events = self.logs.take_events();
+        if events.is_empty() {
+            return;
+        }
         let followers: BTreeSet<ClientId> = events.iter().map(|(id, _)| *id).collect();
         for id in &followers {
             self.settle(*id);
@@ -296,6 +347,7 @@ impl EventLoop {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.tell(&event);
             }
+            self.count_untaken(id);
         }
         for id in followers {
             self.settle(id);

@@ -230,6 +230,7 @@ impl EventLoop {
         status.max_connections = self.crowd.room().connections;
         status.refused_connections = self.refused;
         status.unfinished_bytes = self.crowd.bytes();
+        status.untaken_bytes = self.crowd.untaken();
         for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
             let Some(worker) = worker.and_then(|worker| self.workers.get(&worker)) else { continue };
             entry.request_age = worker.request_age().map(|age| age.as_secs_f64());
