@@ -39,7 +39,10 @@ use nix::sys::socket::{MsgFlags, getsockopt, recv};
 use rustdaemon_core::link::Dialect;
 
 use crate::dialect::{self, Address, Cause, Delivery, Frame, Parsed, Refusal, Request};
+use crate::ids::Peer;
 
+/// Whom we do not know.
+const NOBODY: Peer = Peer { pid: 0, uid: u32::MAX };
 /// How long we go on discarding what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at a time, of a frame that is larger than the usual one.
@@ -88,6 +91,7 @@ pub struct Client {
     frame_since: Option<Instant>,
     /// Since when it has not taken a byte of what it is to take.
     stalled_since: Option<Instant>,
+    peer: Peer,
     /// The user at the other end, when it connected, was root or is ours.
     may_control: bool,
     /// When somebody has promised to look at [`Client::overdue`]; kept here for the one who did.
@@ -146,9 +150,11 @@ impl Client {
     /// A new one, non-blocking.
     #[must_use]
     pub fn new(stream: UnixStream) -> Self {
-        let uid = getsockopt(&stream, PeerCredentials).map(|peer| peer.uid());
+        let found = getsockopt(&stream, PeerCredentials);
+        let peer = found.map_or(NOBODY, |found| Peer { pid: found.pid(), uid: found.uid() });
         Self {
-            may_control: uid.is_ok_and(|uid| uid == 0 || uid == nix::unistd::geteuid().as_raw()),
+            peer,
+            may_control: peer.uid == 0 || (peer != NOBODY && peer.uid == nix::unistd::geteuid().as_raw()),
             stream,
             input: Vec::new(),
             postponed: VecDeque::new(),
@@ -181,6 +187,12 @@ impl Client {
     #[must_use]
     pub fn may_control(&self) -> bool {
         self.may_control
+    }
+
+    /// Who was at the other end when it connected.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
     }
 
     /// Whether bytes wait that the client does not take at the moment.

@@ -126,6 +126,10 @@ pub struct PoolConfig {
     pub queue: usize,
     /// Requests that a worker may have in hand, the one it is at included, while no other one is idle; default 16.
     pub prefetch: usize,
+    /// Which argument names a request's session; empty: none.
+    pub affinity: String,
+    /// Sessions that the pool's workers may have together; 0: any number.
+    pub max_bound: usize,
     /// A worker with more than this many bytes in memory is replaced when it is idle; default none.
     pub memory_soft: Option<u64>,
     /// A worker with more than this many bytes in memory is killed; default none.
@@ -184,6 +188,8 @@ impl PoolConfig {
             request_timeout: Duration::from_secs(30),
             queue: 1024,
             prefetch: 16,
+            affinity: String::new(),
+            max_bound: 100,
             memory_soft: None,
             memory_hard: None,
             max_requests: None,

@@ -13,19 +13,22 @@
 
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
 use log::Level;
-use rustdaemon_core::link::{self, Fault, Hello, Ready, Signalled};
+use rustdaemon_core::link::{self, Bind, Caller, Fault, Head, Hello, Kind, Ready, Signalled};
 use rustdaemon_core::settings;
 use rustdaemon_core::slot::Claim;
 
 use crate::config::Config;
 use crate::control::Control;
 use crate::dialect::{self, Address, Cause, Delivery, Request};
-use crate::ids::{ClientId, WorkerId};
+use crate::ids::{ClientId, Peer, WorkerId};
+use crate::life::Life;
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
 use crate::reason::{Exit, Look};
-use crate::router::{Entry, Full, Given, Limits, Replied, Router};
+use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied, Router};
+use crate::sessions::{Owner, Refused, Sessions};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod tasks;
@@ -94,6 +97,22 @@ pub enum Event {
         /// Which.
         worker: WorkerId,
     },
+    /// A worker wants a value for its own.
+    Bind {
+        /// Which.
+        worker: WorkerId,
+        /// The number of its question.
+        sequence: u64,
+        /// What, and for how long.
+        bind: Bind,
+    },
+    /// A worker gives a value up.
+    Unbind {
+        /// Which.
+        worker: WorkerId,
+        /// What.
+        value: String,
+    },
     /// A worker has acknowledged a pause, or its end.
     Paused {
         /// Which.
@@ -154,6 +173,8 @@ pub enum Event {
         client: ClientId,
         /// What.
         request: Request,
+        /// The process and user at the other end.
+        peer: Peer,
         /// Whether it may change something.
         may_control: bool,
         /// Unix time in seconds.
@@ -228,6 +249,7 @@ pub struct Daemon {
     started: Instant,
     pools: Vec<Pool>,
     router: Router,
+    sessions: Sessions,
     tasks: Vec<Task>,
     exit_when_parked: bool,
     exit_code: u8,
@@ -241,6 +263,7 @@ impl Daemon {
     pub fn new(now: Instant, config: Config, seed: u64) -> Self {
         let socket = config.socket.display().to_string();
         let router = Router::new(config.pools.len());
+        let sessions = Sessions::new(config.pools.iter().map(|pool| pool.max_bound));
         let pools = config.pools.into_iter().enumerate().map(|(number, pool)| {
             let seed = seed.rotate_left(u32::try_from(number % 64).unwrap_or(0));
             Pool::new(now, number, pool, socket.clone(), config.socket_mode, seed)
@@ -250,6 +273,7 @@ impl Daemon {
             pools: pools.collect(),
             socket,
             router,
+            sessions,
             tasks: Vec::new(),
             exit_when_parked: config.exit_when_parked,
             exit_code: 0,
@@ -296,7 +320,13 @@ impl Daemon {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.leaving(now, worker);
                 }
+                self.lose_sessions(out, now, worker);
                 self.recall_all(out, worker);
+            }
+            Event::Bind { worker, sequence, bind } => self.bind(out, now, worker, sequence, &bind),
+            Event::Unbind { worker, value } => {
+                self.sessions.unbind(worker, &value);
+                self.serve_all(out, now); // who has waited for this worker may go to any
             }
             Event::Signalled { worker, signalled } => {
                 self.with(out, now, worker, |pool| pool.signalled(worker, signalled));
@@ -313,6 +343,7 @@ impl Daemon {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.link_ended(now, worker);
                 }
+                self.lose_sessions(out, now, worker);
                 self.recall_all(out, worker);
             }
             Event::Sampled { worker, bytes } => {
@@ -332,10 +363,11 @@ impl Daemon {
                 refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
                 refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
                 out.append(&mut follows);
+                self.lose_sessions(out, now, worker);
                 self.serve_all(out, now);
             }
-            Event::Request { client, request, may_control, unix_time } => {
-                self.request(out, now, client, request, may_control, unix_time);
+            Event::Request { client, request, peer, may_control, unix_time } => {
+                self.request(out, now, Asked { client, request, peer, unix_time }, may_control);
             }
             Event::Reload => {
                 for number in 0..self.pools.len() {
@@ -356,6 +388,7 @@ impl Daemon {
                 });
                 let asked = expired.asked.into_iter();
                 out.extend(asked.map(|(worker, claim)| Action::Recall { worker, claims: vec![claim] }));
+                self.expire_sessions(out, now);
                 self.every_pool(out, now, |pool| pool.tick(now));
             }
         }
@@ -363,6 +396,9 @@ impl Daemon {
             say(out, Level::Error, "every pool is parked: the daemon ends (--exit-when-parked)".into());
             self.exit_code = ALL_PARKED;
             self.every_pool(out, now, |pool| pool.stop(now));
+        }
+        if self.router.take_chain_moved() {
+            self.serve_all(out, now);
         }
         self.settle_tasks(out);
         if self.is_stopping() {
@@ -394,7 +430,8 @@ impl Daemon {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.pools.iter().filter_map(Pool::next_deadline).chain(self.router.next_deadline()).min()
+        let pools = self.pools.iter().filter_map(Pool::next_deadline);
+        pools.chain(self.router.next_deadline()).chain(self.sessions.next_deadline()).min()
     }
 
     fn pool_of(&mut self, worker: WorkerId) -> Option<&mut Pool> {
@@ -440,7 +477,11 @@ impl Daemon {
                 }
                 order => {
                     // What it has not begun waits elsewhere.
-                    if let Order::Drain(worker) | Order::Pause(worker) | Order::Terminate(worker) = order {
+                    if let Order::Drain(worker) | Order::Terminate(worker) = order {
+                        self.lose_sessions(out, now, worker);
+                        self.recall_all(out, worker);
+                    }
+                    if let Order::Pause(worker) = order {
                         self.recall_all(out, worker);
                     }
                     out.push(Action::Worker(order));
@@ -454,18 +495,12 @@ impl Daemon {
         self.pools.get(worker.pool())?.last_exit_of(worker)
     }
 
-    fn request(
-        &mut self,
-        out: &mut Vec<Action>,
-        now: Instant,
-        client: ClientId,
-        request: Request,
-        may_control: bool,
-        unix_time: f64,
-    ) {
+    fn request(&mut self, out: &mut Vec<Action>, now: Instant, asked: Asked, may_control: bool) {
+        let Asked { client, ref request, unix_time, .. } = asked;
         let verb = Verb::of(request.address.dialect, &request.method);
         if verb == Some(Verb::Ping) && !self.is_stopping() {
-            let write = |line: &mut Vec<u8>| verbs::write_ping(line, 0, unix_time);
+            let sessions = self.sessions.bound();
+            let write = |line: &mut Vec<u8>| verbs::write_ping(line, sessions, unix_time);
             return answer_by(out, client, &request.address, write);
         }
         let address = request.address.clone();
@@ -503,7 +538,7 @@ impl Daemon {
                 }
             }
             None => {
-                if let Err(cause) = self.route(out, now, client, request) {
+                if let Err(cause) = self.route(out, now, asked) {
                     fault(out, client, &address, &cause);
                 }
             }
@@ -511,42 +546,58 @@ impl Daemon {
     }
 
     /// Gives a request to a worker, or lets it wait for one.
-    fn route(
-        &mut self,
-        out: &mut Vec<Action>,
-        now: Instant,
-        client: ClientId,
-        request: Request,
-    ) -> Result<(), Cause> {
+    fn route(&mut self, out: &mut Vec<Action>, now: Instant, mut asked: Asked) -> Result<(), Cause> {
         if self.is_stopping() {
             return Err(Cause::ShuttingDown);
         }
-        let method = request.method.as_str();
+        let session = self.session_of(&asked.request);
+        let method = asked.request.method.as_str();
         let offering =
             |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
         let unknown = || Cause::UnknownMethod(method.to_owned());
         if settings::is_reserved(method) {
             return Err(unknown());
         }
-        let idle = offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
-        let bytes = request.args.len();
-        let (number, worker) = match idle.or_else(|| self.busy_for(method, bytes)) {
-            Some((number, worker)) => (number, Some(worker)),
-            None => {
-                let waits = offering(Offer::Yes).chain(offering(Offer::NotKnownYet)).next();
-                (waits.map(|(number, _)| number).ok_or_else(unknown)?, None)
+        let owned = session.as_ref().and_then(|session| {
+            let owners =
+                offering(Offer::Yes).map(|(number, _)| (number, self.sessions.owner(number, session)));
+            owners.into_iter().find(|(_, owner)| *owner != Owner::Nobody)
+        });
+        let idle = || offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
+        let bytes = asked.request.args.len();
+        let is_first = session.as_ref().is_none_or(|session| !self.router.has_chain(asked.client, session));
+        let (number, worker, straight) = match owned {
+            Some((_, Owner::Lost)) => return Err(Cause::SessionLost(session.unwrap_or_default().into())),
+            // It waits for that worker, and has it at once if that is idle.
+            Some((number, Owner::Worker(worker))) => {
+                let is_idle =
+                    self.pools.get(number).and_then(|pool| pool.reach(worker)).is_some_and(|it| it.is_free);
+                (number, None, is_idle)
             }
+            _ => match is_first.then(idle).flatten() {
+                Some((number, worker)) => (number, Some(worker), true),
+                None => match is_first.then(|| self.busy_for(method, bytes)).flatten() {
+                    Some((number, worker)) => (number, Some(worker), false),
+                    None => {
+                        let waits = offering(Offer::Yes).chain(offering(Offer::NotKnownYet)).next();
+                        (waits.map(|(number, _)| number).ok_or_else(unknown)?, None, false)
+                    }
+                },
+            },
         };
         let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
-        let timeout = request.timeout.unwrap_or(config.request_timeout);
+        let timeout = asked.request.timeout.unwrap_or(config.request_timeout);
         let limits = Limits { pool: number, queue: config.queue, timeout };
-        let accepted = self.router.accept(now, client, request, limits, idle.is_some());
+        asked.request.session = session;
+        let accepted = self.router.accept(now, asked, limits, straight);
         let sequence = accepted.map_err(|full| match full {
             Full::Requests(waiting) => Cause::Busy(waiting),
             Full::Bytes(bytes) => Cause::Full(bytes),
         })?;
-        if let Some(worker) = worker {
-            self.send(out, now, worker, sequence);
+        match (worker, owned) {
+            (Some(worker), _) => self.send(out, now, worker, sequence),
+            (None, Some((_, Owner::Worker(owner)))) => self.serve(out, now, owner),
+            _ => {}
         }
         Ok(())
     }
@@ -567,8 +618,9 @@ impl Daemon {
     fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
         self.with(out, now, worker, |pool| pool.ready(now, worker, ready));
         let pools = &self.pools;
-        let unknown =
-            self.router.refuse_waiting(|method| pools.iter().any(|pool| pool.offer(method) != Offer::No));
+        let unknown = self
+            .router
+            .refuse_waiting(|entry| pools.iter().any(|pool| pool.offer(&entry.request.method) != Offer::No));
         refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.to_string()));
         self.serve_all(out, now);
     }
@@ -583,6 +635,9 @@ impl Daemon {
     ) {
         let Replied { entry, was_in_hand, next } = self.router.replied(worker, sequence);
         if let Some(entry) = entry {
+            if let Some(session) = &entry.request.session {
+                self.sessions.used(now, worker.pool(), session);
+            }
             match outcome {
                 Ok(data) => answer(out, entry.client, entry.address(), &data),
                 Err(why) => fault(out, entry.client, entry.address(), &Cause::Said(why)),
@@ -622,11 +677,14 @@ impl Daemon {
             if !reach.is_free && !self.router.has_room(worker, most, 0) {
                 return;
             }
-            let Some((sequence, request)) = self.router.first_waiting(|method| reach.life.offers(method))
-            else {
-                return;
+            let fits = |sequence, entry: &Entry| {
+                reach.life.offers(&entry.request.method) && self.is_for(worker, sequence, entry)
             };
-            let others = || self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some());
+            let Some((sequence, request)) = self.router.first_waiting(fits) else { return };
+            let others = || {
+                let is_its_own = self.is_pinned(worker, request);
+                !is_its_own && self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some())
+            };
             if !reach.is_free && (others() || !self.router.has_room(worker, most, request.args.len())) {
                 return;
             }
@@ -663,6 +721,7 @@ impl Daemon {
         refuse(out, never, |entry| Cause::NotStarted(entry.limit, None));
         let late = kept.iter().filter_map(|sequence| self.router.kept(worker, *sequence)).collect();
         refuse(out, late, |entry| Cause::NoAnswer(entry.limit));
+        self.refuse_lost(out);
         if !back.is_empty()
             && self.router.in_hand(worker) == 0
             && let Some(pool) = self.pool_of(worker)
@@ -674,21 +733,24 @@ impl Daemon {
 
     fn send(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
         let life = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).map(|reach| reach.life);
-        let (claims, jobs) = life.map(|life| (life.has_claims(), life.jobs)).unwrap_or_default();
-        let Some(Given { claim, is_first, entry }) = self.router.give(worker, sequence, claims, jobs) else {
+        let pinned = self.router.entry(sequence).is_some_and(|entry| self.is_pinned(worker, &entry.request));
+        let hold = life.map(|life| Hold { claims: life.has_claims(), jobs: life.jobs, pinned });
+        let knows_callers = life.is_some_and(Life::has_sessions);
+        let given = self.router.give(worker, sequence, hold.unwrap_or_default());
+        let Some(Given { claim, is_first, entry }) = given else {
             return;
         };
         let (request, deadline) = (&entry.request, entry.deadline);
+        let caller = knows_callers.then(|| Caller {
+            id: &request.address.id,
+            pid: entry.peer.pid,
+            uid: entry.peer.uid,
+            deadline: entry.unix_time + entry.limit.as_secs_f64(),
+        });
+        let head = Head { method: &request.method, caller };
         let (dialect, word) = (request.address.dialect, claim.map(|claim| claim.word));
         let mut frame = Vec::new();
-        match link::encode_request(
-            &mut frame,
-            sequence,
-            dialect,
-            word,
-            &request.method,
-            request.args.as_bytes(),
-        ) {
+        match link::encode_request(&mut frame, sequence, dialect, word, head, request.args.as_bytes()) {
             Ok(()) => {
                 if is_first && let Some(pool) = self.pool_of(worker) {
                     pool.busy(now, worker, deadline);
@@ -700,6 +762,94 @@ impl Daemon {
                     fault(out, entry.client, entry.address(), &Cause::FrameTooLarge);
                 }
             }
+        }
+    }
+
+    /// The session that a request names, by itself or in its arguments.
+    fn session_of(&self, request: &Request) -> Option<CompactString> {
+        if request.session.is_some() {
+            return request.session.clone();
+        }
+        let names = self
+            .pools
+            .iter()
+            .filter(|pool| !pool.config().affinity.is_empty() && pool.offer(&request.method) == Offer::Yes);
+        names.into_iter().find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
+    }
+
+    /// Whether a waiting request may go to a worker now, as far as its session matters.
+    fn is_for(&self, worker: WorkerId, sequence: u64, entry: &Entry) -> bool {
+        let Some(session) = &entry.request.session else { return true };
+        match self.sessions.owner(worker.pool(), session) {
+            Owner::Worker(owner) => owner == worker && !self.router.is_behind(sequence, entry, Some(worker)),
+            Owner::Lost => false,
+            Owner::Nobody => !self.router.is_behind(sequence, entry, None),
+        }
+    }
+
+    /// Whether only this worker can serve a request.
+    fn is_pinned(&self, worker: WorkerId, request: &Request) -> bool {
+        let session = request.session.as_ref();
+        session.is_some_and(|session| self.sessions.owner(worker.pool(), session) == Owner::Worker(worker))
+    }
+
+    fn bind(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64, bind: &Bind) {
+        let ttl = bind.ttl.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let may_serve = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).is_some();
+        let bound = match dialect::is_session(&bind.value) {
+            true => self.sessions.bind(now, worker, &bind.value, ttl),
+            false => Err(Refused::Impossible),
+        };
+        if bound.is_ok() && !may_serve {
+            self.lose_sessions(out, now, worker); // it is about to end: nobody is led to it
+        }
+        let refused = bound.err().map(|refused| match refused {
+            Refused::Full(most) => {
+                let class = "max_sessions_reached".to_owned();
+                Fault { class, message: format!("Maximum number of sessions ({most}) reached") }
+            }
+            Refused::Impossible => {
+                let message = format!("a session is a text of 1 to {} bytes", dialect::SESSION_BYTES);
+                Fault { class: "InvalidArgument".to_owned(), message }
+            }
+            Refused::Taken(other) => {
+                let (class, other) = ("session_taken".to_owned(), self.name_of(other));
+                Fault { class, message: format!("the session {} is another worker's: {other}", bind.value) }
+            }
+        });
+        let (flags, payload) = match refused {
+            Some(fault) => (link::FAULT, link::json(&fault)),
+            None => (link::DATA, Vec::new()),
+        };
+        tell(out, worker, Kind::Bound, flags, sequence, &payload);
+        self.serve_all(out, now); // who has waited for any worker may have to wait for this one, or need not
+    }
+
+    /// A worker takes no requests any more: who waits for it hears that, and who comes.
+    fn lose_sessions(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
+        if self.sessions.worker_gone(now, worker) > 0 {
+            self.refuse_lost(out);
+        }
+    }
+
+    /// Refuses what waits for workers that have gone.
+    fn refuse_lost(&mut self, out: &mut Vec<Action>) {
+        let sessions = &self.sessions;
+        let is_lost = |entry: &Entry| {
+            let session = entry.request.session.as_ref();
+            session.is_some_and(|session| sessions.is_lost(entry.pool, session))
+        };
+        let lost = self.router.refuse_waiting(|entry| !is_lost(entry));
+        refuse(out, lost, |entry| {
+            Cause::SessionLost(entry.request.session.as_deref().unwrap_or_default().to_owned())
+        });
+    }
+
+    /// Unbinds what nobody has used for its time to live, and tells the workers.
+    fn expire_sessions(&mut self, out: &mut Vec<Action>, now: Instant) {
+        let router = &self.router;
+        for (worker, value) in self.sessions.expired(now, |_, value| router.uses(value)) {
+            tell(out, worker, Kind::Expired, 0, 0, value.as_bytes());
         }
     }
 
@@ -732,6 +882,7 @@ impl Daemon {
                 late: counts.late,
                 recalled: counts.recalled,
                 retried: counts.retried,
+                bound: self.sessions.bound_in(number),
             });
             status.workers.extend(pool.views().enumerate().map(|(slot, view)| WorkerStatus {
                 name: format!("{}#{slot}", config.name),
@@ -787,6 +938,13 @@ fn fault(out: &mut Vec<Action>, client: ClientId, address: &Address, cause: &Cau
 fn refuse(out: &mut Vec<Action>, entries: Vec<Entry>, cause: impl Fn(&Entry) -> Cause) {
     for entry in entries {
         fault(out, entry.client, entry.address(), &cause(&entry));
+    }
+}
+
+fn tell(out: &mut Vec<Action>, worker: WorkerId, kind: Kind, flags: u16, sequence: u64, payload: &[u8]) {
+    let mut frame = Vec::new();
+    if link::encode(&mut frame, kind, flags, sequence, &[payload]).is_ok() {
+        out.push(Action::Send { worker, claim: None, frame });
     }
 }
 

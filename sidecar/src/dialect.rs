@@ -98,6 +98,8 @@ pub struct Request {
     pub args: CompactString,
     /// How long the client waits, where it says so.
     pub timeout: Option<Duration>,
+    /// TYPED: its top-level `session`.
+    pub session: Option<CompactString>,
 }
 
 /// A frame that is no request, and where to say so.
@@ -253,6 +255,37 @@ fn batch(mut scanner: Scanner<'_>) -> Result<Frame, Box<Refusal>> {
     }
 }
 
+/// Longest value of a session in bytes.
+pub const SESSION_BYTES: usize = 256;
+
+/// Whether a text can be the value of a session.
+#[must_use]
+pub fn is_session(text: &str) -> bool {
+    (1..=SESSION_BYTES).contains(&text.len())
+}
+
+/// What stands under `name` in arguments that are an object, where it can be the value of a session: a text or a number.
+#[must_use]
+pub fn session_in(args: &str, name: &str) -> Option<CompactString> {
+    let mut scanner = Scanner::new(args);
+    scanner.next().filter(|first| *first == b'{')?;
+    scanner.open()?;
+    let mut found = None;
+    while let Some(key) = scanner.key()? {
+        let is_it = scan::text(key)? == name;
+        let value = scanner.value_of_key()?;
+        if is_it {
+            found = Some(value);
+        }
+    }
+    let value = match found? {
+        text if text.starts_with('"') => scan::text(text)?.into(),
+        number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => number.into(),
+        _ => return None,
+    };
+    Some(value).filter(|value: &CompactString| is_session(value))
+}
+
 /// The members of a request's object that mean something in one dialect or another, raw.
 #[derive(Debug, Default)]
 struct Envelope<'a> {
@@ -265,6 +298,7 @@ struct Envelope<'a> {
     args: Option<&'a str>,
     params: Option<&'a str>,
     timeout: Option<&'a str>,
+    session: Option<&'a str>,
     /// Where the members are that are none of FLAT's arguments.
     flat_cuts: Vec<Range<usize>>,
 }
@@ -288,6 +322,7 @@ impl<'a> Envelope<'a> {
                 "args" => self.args = value,
                 "params" => self.params = value,
                 "timeout" => self.timeout = value,
+                "session" => self.session = value,
                 "command" => self.command = value,
                 _ => {}
             }
@@ -305,6 +340,7 @@ impl<'a> Envelope<'a> {
             method,
             args: self.flat_args(frame),
             timeout: None,
+            session: None,
         }
     }
 
@@ -345,8 +381,14 @@ impl<'a> Envelope<'a> {
             return refuse(id, "\"args\" must be an array or an object");
         };
         let Ok(timeout) = self.timeout.map(seconds).transpose() else { return refuse(id, BAD_TIMEOUT) };
+        let named = self.session.filter(|json| *json != "null");
+        let session = named.map(|json| scan::text(json).filter(|text| is_session(text)));
+        let Ok(session) = session.map(|session| session.ok_or(())).transpose() else {
+            return refuse(id, "\"session\" must be a string of 1 to 256 bytes");
+        };
         let address = Address::new(Dialect::Typed, id);
-        Ok(Request { address, method: method.into(), args: args.into(), timeout })
+        let session = session.map(CompactString::from);
+        Ok(Request { address, method: method.into(), args: args.into(), timeout, session })
     }
 
     fn json_rpc(&self) -> Parsed {
@@ -368,7 +410,7 @@ impl<'a> Envelope<'a> {
         let Ok(timeout) = self.timeout.map(seconds).transpose() else { return refuse(id, BAD_TIMEOUT) };
         let delivery = if self.id.is_some() { Delivery::Line } else { Delivery::Nowhere };
         let address = Address { dialect: Dialect::JsonRpc, id: id.into(), delivery };
-        Ok(Request { address, method: method.into(), args: params.into(), timeout })
+        Ok(Request { address, method: method.into(), args: params.into(), timeout, session: None })
     }
 }
 

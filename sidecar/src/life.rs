@@ -264,6 +264,12 @@ impl Life {
         self.linked && self.version >= link::CLAIMS_VERSION
     }
 
+    /// Whether its link knows sessions, and who calls.
+    #[must_use]
+    pub fn has_sessions(&self) -> bool {
+        self.linked && self.version >= link::SESSIONS_VERSION
+    }
+
     /// Whether it offers a method.
     #[must_use]
     pub fn offers(&self, method: &str) -> bool {

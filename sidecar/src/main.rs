@@ -28,6 +28,7 @@
 //! F1 `sink`       our own stdout and stderr, without waiting for their readers
 //! F1 `reason`     pure: why a worker ended
 //! F1 `dialect`    FLAT, TYPED, JSON-RPC <-> Request, answers
+//! F1 `sessions`   pure: which worker has which session
 //! F1 `strays`     processes that nobody waits for any more
 //! F0 `identity`   which user and groups a name stands for
 //! F0 `birth`      what a worker is born with
@@ -67,6 +68,7 @@ mod process;
 mod reason;
 mod router;
 mod seldom;
+mod sessions;
 mod setup;
 mod sink;
 mod sorted;

@@ -10,6 +10,9 @@
 //! was not begun is a fact, and always moves: to an idle worker, at a pause, at the worker's end. Who asks for a claim
 //! back gets [`Router::recalled`] or [`Router::kept`] as the answer.
 //!
+//! Requests of one client with the same session are a chain: the next one waits until those before it are answered or are
+//! ahead of it at the same worker. What is `pinned` to a worker moves only with its end.
+//!
 //! # What may be lost
 //! Nothing that was accepted. The late reply to a request whose deadline has passed finds nothing and is dropped.
 //!
@@ -18,14 +21,15 @@
 //! meanwhile.
 //! Sources: DESIGN §2 (claim words), §4.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
 use crate::dialect::{Address, Request};
-use crate::ids::{ClientId, WorkerId};
+use crate::ids::{ClientId, Peer, WorkerId};
 use crate::sorted::Sorted;
 
 /// Arguments that lie in a worker's link and are not begun may have so many bytes together: what a pipe takes.
@@ -44,12 +48,16 @@ pub enum Full {
 }
 
 /// An accepted request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Who waits for the answer.
     pub client: ClientId,
     /// The request.
     pub request: Request,
+    /// Who has asked.
+    pub peer: Peer,
+    /// When, in Unix time.
+    pub unix_time: f64,
     /// Who has it; `None`: it waits.
     pub worker: Option<WorkerId>,
     /// The number of the pool that it is counted for.
@@ -94,6 +102,19 @@ struct Sent {
     deadline: Instant,
     /// It could not be taken back.
     begun: bool,
+    /// Another worker could not serve it.
+    pinned: bool,
+}
+
+/// How a worker has what it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// Its link knows claims.
+    pub claims: bool,
+    /// It may be busy without a request.
+    pub jobs: bool,
+    /// Another worker could not serve it.
+    pub pinned: bool,
 }
 
 const _: () = assert!(CLAIMS == u64::BITS as usize);
@@ -111,6 +132,10 @@ pub struct Router {
     next: u64,
     /// Of all entries' arguments.
     bytes: usize,
+    /// Requests of a client with the same session, in order. The client chooses the session: keyed by it.
+    chains: HashMap<(ClientId, CompactString), VecDeque<u64>>,
+    /// One of a chain has gone, and others may follow it.
+    chain_moved: bool,
     counts: Vec<Counts>,
 }
 
@@ -142,6 +167,19 @@ pub struct Limits {
     pub queue: usize,
     /// How long a client waits.
     pub timeout: Duration,
+}
+
+/// Who asks what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// Who waits for the answer.
+    pub client: ClientId,
+    /// The request.
+    pub request: Request,
+    /// The process and user at the other end.
+    pub peer: Peer,
+    /// When, in Unix time.
+    pub unix_time: f64,
 }
 
 /// What a reply was.
@@ -196,6 +234,8 @@ impl Router {
             loads: vec![Sorted::default(); pools],
             next: 1,
             bytes: 0,
+            chains: HashMap::new(),
+            chain_moved: false,
             counts: vec![Counts::default(); pools],
         }
     }
@@ -207,12 +247,12 @@ impl Router {
     pub fn accept(
         &mut self,
         now: Instant,
-        client: ClientId,
-        request: Request,
+        asked: Asked,
         limits: Limits,
         straight: bool,
     ) -> Result<u64, Full> {
         let Limits { pool, queue, timeout } = limits;
+        let Asked { client, request, peer, unix_time } = asked;
         let waiting = self.counts(pool).all_waiting();
         if !straight && waiting >= queue {
             return Err(Full::Requests(waiting));
@@ -227,8 +267,13 @@ impl Router {
         let deadline = now + timeout;
         self.deadlines.insert((deadline, sequence));
         self.queue.insert(sequence);
+        if let Some(session) = &request.session {
+            self.chains.entry((client, session.clone())).or_default().push_back(sequence);
+        }
         let (worker, retried, expired) = (None, false, false);
-        let entry = Entry { client, request, worker, pool, deadline, limit: timeout, retried, expired };
+        let limit = timeout;
+        let entry =
+            Entry { client, request, peer, unix_time, worker, pool, deadline, limit, retried, expired };
         self.entries.insert(sequence, entry);
         self.count(pool, |counts| {
             counts.accepted += 1;
@@ -271,16 +316,51 @@ impl Router {
 
     /// The first waiting request that `fits`.
     #[must_use]
-    pub fn first_waiting(&self, fits: impl Fn(&str) -> bool) -> Option<(u64, &Request)> {
+    pub fn first_waiting(&self, fits: impl Fn(u64, &Entry) -> bool) -> Option<(u64, &Request)> {
         let waiting = self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
-        let mut fitting = waiting.filter(|(_, entry)| fits(&entry.request.method));
+        let mut fitting = waiting.filter(|(sequence, entry)| fits(*sequence, entry));
         fitting.next().map(|(sequence, entry)| (sequence, &entry.request))
     }
 
-    /// Gives a waiting request to `worker`; with a claim where its link knows them. `jobs`: it may be busy without a request.
-    pub fn give(&mut self, worker: WorkerId, sequence: u64, claims: bool, jobs: bool) -> Option<Given<'_>> {
+    /// An accepted request that has no answer yet.
+    #[must_use]
+    pub fn entry(&self, sequence: u64) -> Option<&Entry> {
+        self.entries.get(&sequence)
+    }
+
+    /// Whether a request has to wait for earlier ones of its chain. Those at `worker` are no obstacle.
+    #[must_use]
+    pub fn is_behind(&self, sequence: u64, entry: &Entry, worker: Option<WorkerId>) -> bool {
+        let Some(session) = &entry.request.session else { return false };
+        let chain = self.chains.get(&(entry.client, session.clone()));
+        let mut earlier = chain.into_iter().flatten().take_while(|earlier| **earlier < sequence);
+        earlier.any(|earlier| {
+            self.entries.get(earlier).is_some_and(|entry| worker.is_none() || entry.worker != worker)
+        })
+    }
+
+    /// Whether a request of a client with this session is without an answer.
+    #[must_use]
+    pub fn has_chain(&self, client: ClientId, session: &CompactString) -> bool {
+        !self.chains.is_empty() && self.chains.contains_key(&(client, session.clone()))
+    }
+
+    /// Whether any request with this session is without an answer.
+    #[must_use]
+    pub fn uses(&self, session: &str) -> bool {
+        self.chains.keys().any(|(_, used)| used == session)
+    }
+
+    /// Whether, since it was asked last, one of a chain has gone that others follow.
+    pub fn take_chain_moved(&mut self) -> bool {
+        std::mem::take(&mut self.chain_moved)
+    }
+
+    /// Gives a waiting request to `worker`; with a claim where its link knows them.
+    pub fn give(&mut self, worker: WorkerId, sequence: u64, hold: Hold) -> Option<Given<'_>> {
         let entry = self.entries.get_mut(&sequence).filter(|entry| entry.worker.is_none())?;
         let hand = self.hands.entry(worker).or_default();
+        let Hold { claims, jobs, pinned } = hold;
         let word = if claims { Some(hand.free_word()?) } else { None };
         self.queue.remove(&sequence);
         entry.worker = Some(worker);
@@ -289,7 +369,7 @@ impl Router {
         let before = hand.load(worker);
         let is_ahead = !hand.sent.is_empty();
         hand.jobs = jobs;
-        hand.add(Sent { sequence, word, bytes, deadline, begun: false });
+        hand.add(Sent { sequence, word, bytes, deadline, begun: false, pinned });
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
             loads.replace(Some(before).filter(|_| is_ahead), Some(hand.load(worker)));
         }
@@ -363,7 +443,7 @@ impl Router {
         loaded.find_map(|(_, worker)| {
             let worker = *worker;
             let hand = self.hands.get(&worker).filter(|hand| !jobs || hand.sent.len() > 1)?;
-            let mut claims = hand.not_begun();
+            let mut claims = hand.movable();
             claims.drain(..claims.len() / 2);
             (!claims.is_empty()).then_some((worker, claims))
         })
@@ -395,8 +475,8 @@ impl Router {
     }
 
     /// Takes out what waits and does not `fit`.
-    pub fn refuse_waiting(&mut self, fits: impl Fn(&str) -> bool) -> Vec<Entry> {
-        self.take_all(|entry| entry.worker.is_none() && !fits(&entry.request.method))
+    pub fn refuse_waiting(&mut self, fits: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.take_all(|entry| entry.worker.is_none() && !fits(entry))
     }
 
     /// Takes out every request whose deadline has passed; what may not have been begun is asked back first.
@@ -468,6 +548,7 @@ impl Router {
     fn take(&mut self, sequence: u64) -> Option<Entry> {
         let entry = self.entries.remove(&sequence)?;
         self.bytes -= entry.request.args.len();
+        self.leave_chain(sequence, &entry);
         self.deadlines.remove(&(entry.deadline, sequence));
         let in_flight = entry.worker.is_some();
         if !in_flight {
@@ -477,6 +558,18 @@ impl Router {
             *if in_flight { &mut counts.in_flight } else { &mut counts.waiting } -= 1;
         });
         Some(entry)
+    }
+
+    fn leave_chain(&mut self, sequence: u64, entry: &Entry) {
+        let Some(session) = &entry.request.session else { return };
+        let key = (entry.client, session.clone());
+        if let Some(chain) = self.chains.get_mut(&key) {
+            chain.retain(|other| *other != sequence);
+            match chain.is_empty() {
+                true => drop(self.chains.remove(&key)),
+                false => self.chain_moved = true,
+            }
+        }
     }
 }
 
@@ -527,8 +620,8 @@ impl Hand {
         self.sent.iter().filter_map(Sent::claim).collect()
     }
 
-    fn not_begun(&self) -> Vec<Claim> {
-        self.sent.iter().filter(|sent| !sent.begun).filter_map(Sent::claim).collect()
+    fn movable(&self) -> Vec<Claim> {
+        self.sent.iter().filter(|sent| !sent.begun && !sent.pinned).filter_map(Sent::claim).collect()
     }
 }
 
@@ -544,10 +637,14 @@ mod tests {
 
     fn request(method: &str) -> Request {
         let address = Address::new(Dialect::Flat, "");
-        Request { address, method: method.into(), args: "x".repeat(100).into(), timeout: None }
+        Request { address, method: method.into(), args: "x".repeat(100).into(), timeout: None, session: None }
     }
 
     /// With so many requests waiting, from 1 on.
+    fn asked(request: Request) -> Asked {
+        Asked { client: ClientId(1), request, peer: Peer { pid: 1, uid: 0 }, unix_time: 0.0 }
+    }
+
     fn router(waiting: &[&str]) -> (Router, Instant) {
         let (mut router, now) = (Router::new(1), Instant::now());
         for method in waiting {
@@ -558,11 +655,12 @@ mod tests {
 
     fn accept(router: &mut Router, now: Instant, method: &str, timeout: Duration) -> Result<u64, Full> {
         let limits = Limits { pool: 0, queue: 4, timeout };
-        router.accept(now, ClientId(1), request(method), limits, false)
+        router.accept(now, asked(request(method)), limits, false)
     }
 
     fn give(router: &mut Router, worker: WorkerId, sequence: u64) -> Option<u8> {
-        router.give(worker, sequence, true, false).unwrap().claim.map(|claim| claim.word)
+        let hold = Hold { claims: true, ..Hold::default() };
+        router.give(worker, sequence, hold).unwrap().claim.map(|claim| claim.word)
     }
 
     fn give_all(router: &mut Router, sequences: &[u64]) {
@@ -572,7 +670,7 @@ mod tests {
     }
 
     fn first(router: &Router, fits: impl Fn(&str) -> bool) -> Option<u64> {
-        router.first_waiting(fits).map(|(sequence, _)| sequence)
+        router.first_waiting(|_, entry| fits(&entry.request.method)).map(|(sequence, _)| sequence)
     }
 
     fn figures(router: &Router) -> (usize, usize) {
@@ -596,7 +694,10 @@ mod tests {
         assert_eq!(first(&router, |method| method == "x"), None);
         give(&mut router, WORKER, 1);
         assert_eq!(first(&router, |method| method == "a"), Some(3));
-        assert!(router.give(OTHER, 1, true, false).is_none(), "it is somebody's");
+        assert!(
+            router.give(OTHER, 1, Hold { claims: true, ..Hold::default() }).is_none(),
+            "it is somebody's"
+        );
         assert_eq!(figures(&router), (2, 1));
     }
 
@@ -605,7 +706,7 @@ mod tests {
         let (mut router, now) = router(&["a"; 4]);
         assert_eq!(accept(&mut router, now, "a", TIMEOUT), Err(Full::Requests(4)));
         let limits = Limits { pool: 0, queue: 4, timeout: TIMEOUT };
-        let straight = router.accept(now, ClientId(1), request("a"), limits, true).unwrap();
+        let straight = router.accept(now, asked(request("a")), limits, true).unwrap();
         give(&mut router, WORKER, straight);
         assert_eq!(figures(&router), (4, 1));
         give_all(&mut router, &[1, 2, 3, 4]);
@@ -618,7 +719,7 @@ mod tests {
         let (mut router, now) = router(&[]);
         let limits = Limits { pool: 0, queue: 1024, timeout: TIMEOUT };
         let large = || Request { args: "x".repeat(MAX_BYTES / 16).into(), ..request("a") };
-        let mut accept = |straight| router.accept(now, ClientId(1), large(), limits, straight);
+        let mut accept = |straight| router.accept(now, asked(large()), limits, straight);
         let numbers: Vec<u64> = (0..16).map(|_| accept(false).unwrap()).collect();
         assert_eq!(accept(false), Err(Full::Bytes(MAX_BYTES)));
         let straight = accept(true).expect("it does not wait");
@@ -627,9 +728,49 @@ mod tests {
         assert_eq!(router.bytes(), MAX_BYTES);
         give(&mut router, OTHER, numbers[0]);
         router.replied(OTHER, numbers[0]);
-        assert!(router.accept(now, ClientId(1), large(), limits, false).is_ok());
+        assert!(router.accept(now, asked(large()), limits, false).is_ok());
         router.refuse_waiting(|_| false);
         assert_eq!(router.bytes(), 0);
+    }
+
+    #[test]
+    fn a_chain_is_served_one_after_the_other_or_by_one_worker() {
+        let (mut router, now) = (Router::new(1), Instant::now());
+        let limits = Limits { pool: 0, queue: 9, timeout: TIMEOUT };
+        let of = |session: &str| Request { session: Some(session.into()), ..request("a") };
+        let numbers: Vec<u64> = ["x", "x", "y", "x"]
+            .iter()
+            .map(|session| router.accept(now, asked(of(session)), limits, false).unwrap())
+            .collect();
+        let other = Asked { client: ClientId(2), ..asked(of("x")) };
+        let other = router.accept(now, other, limits, false).unwrap();
+        let first = |router: &Router, worker| {
+            router
+                .first_waiting(|sequence, entry| !router.is_behind(sequence, entry, worker))
+                .map(|(it, _)| it)
+        };
+        let hold = |pinned| Hold { claims: true, jobs: false, pinned };
+        assert_eq!(first(&router, None), Some(numbers[0]));
+        router.give(WORKER, numbers[0], hold(true)).unwrap();
+        assert_eq!(first(&router, None), Some(numbers[2]), "another session");
+        assert_eq!(first(&router, Some(OTHER)), Some(numbers[2]));
+        assert_eq!(first(&router, Some(WORKER)), Some(numbers[1]), "behind it at the same worker");
+        router.give(WORKER, numbers[1], hold(true)).unwrap();
+        assert_eq!(router.to_share(0, false), None, "pinned");
+        router.give(OTHER, numbers[2], hold(false)).unwrap();
+        assert_eq!(first(&router, None), Some(other), "another client");
+        router.give(OTHER, other, hold(false)).unwrap();
+        assert_eq!(first(&router, None), None);
+        assert!(!router.take_chain_moved() && router.uses("y") && !router.uses("z"));
+        router.replied(WORKER, numbers[0]);
+        assert!(router.take_chain_moved() && !router.take_chain_moved());
+        assert_eq!(first(&router, Some(WORKER)), Some(numbers[3]));
+        assert_eq!(first(&router, Some(OTHER)), None);
+        let ended = router.worker_ended(WORKER, &[numbers[1]], |_| false);
+        assert_eq!(ended.begun.len(), 1);
+        assert_eq!(first(&router, None), Some(numbers[3]));
+        router.refuse_waiting(|_| false);
+        assert!(!router.has_chain(ClientId(1), &"x".into()) && router.has_chain(ClientId(2), &"x".into()));
     }
 
     #[test]
@@ -680,7 +821,7 @@ mod tests {
         let next = accept(&mut router, now, "a", TIMEOUT).unwrap();
         assert_eq!(give(&mut router, WORKER, next), Some(1));
         let old = accept(&mut router, now, "a", TIMEOUT).unwrap();
-        assert_eq!(router.give(OTHER, old, false, false).unwrap().claim, None, "its link knows none");
+        assert_eq!(router.give(OTHER, old, Hold::default()).unwrap().claim, None, "its link knows none");
         assert_eq!(router.claims(OTHER), []);
         assert!(!router.has_room(OTHER, 16, 0), "what it has cannot be taken back");
     }
@@ -730,7 +871,7 @@ mod tests {
     #[test]
     fn even_one_request_is_shared_by_who_may_be_at_something_else() {
         let (mut router, _) = router(&["a"]);
-        router.give(WORKER, 1, true, true).unwrap();
+        router.give(WORKER, 1, Hold { claims: true, jobs: true, pinned: false }).unwrap();
         let (worker, claims) = router.to_share(0, false).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![1]));
         assert_eq!(router.to_share(0, true), None, "not by another one of that kind");
@@ -744,7 +885,7 @@ mod tests {
             give(&mut router, WORKER, sequence);
         }
         let old = accept(&mut router, now, "old", TIMEOUT * 2).unwrap();
-        router.give(OTHER, old, false, false).unwrap();
+        router.give(OTHER, old, Hold::default()).unwrap();
         assert_eq!(router.next_deadline(), Some(now + TIMEOUT));
         let expired = router.expired(now + TIMEOUT);
         assert_eq!((methods(&expired.over), expired.asked), (vec!["waits"], vec![]));
@@ -775,7 +916,7 @@ mod tests {
     #[test]
     fn what_nobody_offers_is_refused() {
         let (mut router, _) = router(&["a", "x", "a"]);
-        assert_eq!(router.refuse_waiting(|method| method == "a").len(), 1);
+        assert_eq!(router.refuse_waiting(|entry| entry.request.method == "a").len(), 1);
         assert_eq!(figures(&router).0, 2);
         assert_eq!(router.refuse_waiting(|_| false).len(), 2);
     }

@@ -121,6 +121,9 @@ pub struct PoolStatus {
     pub recalled: u64,
     /// Idempotent requests that were tried once more, because a worker had ended with them in hand.
     pub retried: u64,
+    /// Sessions that its workers have.
+    #[serde(default)]
+    pub bound: usize,
 }
 
 /// One slot and its worker.

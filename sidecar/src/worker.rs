@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustdaemon_core::link::{
-    self, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
+    self, Bind, Decoder, Ends, Fault, Frame, Go, Hello, Kind, LinkError, Ready, Signalled, Taken,
 };
 use rustdaemon_core::slot::{Claim, Failure, Observation, SlotPage};
 use rustdaemon_core::sys;
@@ -50,7 +50,7 @@ pub enum Rest {
 }
 
 /// What a worker said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// It stands at the gate.
     Hello(Hello),
@@ -73,6 +73,15 @@ pub enum Message {
     Resumed,
     /// It begins nothing any more.
     Leaving,
+    /// A value is to be its own.
+    Bind {
+        /// The number of the question.
+        sequence: u64,
+        /// Which, and for how long.
+        bind: Bind,
+    },
+    /// A value is its own no more.
+    Unbind(String),
 }
 
 #[derive(Debug)]
@@ -327,9 +336,22 @@ impl Message {
             Kind::Paused => Ok(Self::Paused),
             Kind::Resumed => Ok(Self::Resumed),
             Kind::Leaving => Ok(Self::Leaving),
-            Kind::Go | Kind::Refused | Kind::Request | Kind::Drain | Kind::Pause | Kind::Resume => {
-                Err(LinkError::Malformed("a frame that only a sidecar sends"))
+            Kind::Bind => {
+                let sequence = frame.sequence;
+                link::from_json(&frame.payload).map(|bind| Self::Bind { sequence, bind })
             }
+            Kind::Unbind => match String::from_utf8(frame.payload) {
+                Ok(value) => Ok(Self::Unbind(value)),
+                Err(_) => Err(LinkError::Malformed("a value that is no text")),
+            },
+            Kind::Go
+            | Kind::Refused
+            | Kind::Request
+            | Kind::Drain
+            | Kind::Pause
+            | Kind::Resume
+            | Kind::Bound
+            | Kind::Expired => Err(LinkError::Malformed("a frame that only a sidecar sends")),
         }
     }
 }

@@ -43,6 +43,8 @@ mod logs;
 mod probe;
 // Requests: where they go, and that each has exactly one answer.
 mod routing;
+// Who is led to the worker that has its session.
+mod sessions;
 // One answer to each request, whatever happens, in each dialect.
 mod silence;
 // The socket's file: mode, owner, stale and live ones.

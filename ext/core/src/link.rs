@@ -16,6 +16,10 @@
 //!   | -- Signalled ----------->  |   a stop signal has arrived, and who sent it (version 2)
 //!   | -- Taken --------------->  |   stop signals that the script has given to somebody else (version 2)
 //!   | <------ Pause | Resume --  |   serve nothing from here on | serve again (version 3)
+//!   | -- Bind ---------------->  |   this value is mine: send me the requests that carry it (version 5)
+//!   | <--------------- Bound --  |   the same sequence; so it is, or a fault (version 5)
+//!   | -- Unbind -------------->  |   it is not any more (version 5)
+//!   | <------------- Expired --  |   nobody has used it for its time to live: it is not yours any more (version 5)
 //!   | -- Paused | Resumed ---->  |   so it is, and the script's onPause or onResume has run (version 3)
 //! ```
 //!
@@ -42,6 +46,7 @@
 //! 2: Signalled Taken.
 //! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
 //! 4: Leaving; in a request's flags the number of its claim (see `slot`), and JSON-RPC among the dialects.
+//! 5: Bind Bound Unbind Expired; in a request its [`Caller`], of which the flags tell.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -60,13 +65,15 @@ pub const SOCKET_VARIABLE: &str = "RUSTDAEMON_SOCKET";
 /// The lowest link version that this build speaks.
 pub const LOWEST_VERSION: u16 = 1;
 /// The highest link version that this build speaks.
-pub const HIGHEST_VERSION: u16 = 4;
+pub const HIGHEST_VERSION: u16 = 5;
 /// The first version with [`Kind::Signalled`] and [`Kind::Taken`].
 pub const SIGNALS_VERSION: u16 = 2;
 /// The first version with [`Kind::Pause`], [`Kind::Resume`] and their acknowledgements.
 pub const PAUSE_VERSION: u16 = 3;
 /// The first version with claims and [`Kind::Leaving`].
 pub const CLAIMS_VERSION: u16 = 4;
+/// The first version with [`Kind::Bind`], its like, and [`Caller`].
+pub const SESSIONS_VERSION: u16 = 5;
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -106,6 +113,14 @@ pub enum Kind {
     Resumed = 13,
     /// Worker: it begins nothing any more, and is about to end.
     Leaving = 14,
+    /// Worker: a value is to be its own.
+    Bind = 15,
+    /// Sidecar: the answer to one `Bind`.
+    Bound = 16,
+    /// Worker: a value is nobody's any more.
+    Unbind = 17,
+    /// Sidecar: a value's time to live is over.
+    Expired = 18,
 }
 
 impl Kind {
@@ -125,6 +140,10 @@ impl Kind {
             12 => Self::Paused,
             13 => Self::Resumed,
             14 => Self::Leaving,
+            15 => Self::Bind,
+            16 => Self::Bound,
+            17 => Self::Unbind,
+            18 => Self::Expired,
             _ => return None,
         })
     }
@@ -146,7 +165,7 @@ impl Dialect {
     /// The dialect of a `Request` frame's flags.
     #[must_use]
     pub fn from_flags(flags: u16) -> Option<Self> {
-        match flags & 0xff {
+        match flags & 0x7f {
             1 => Some(Self::Flat),
             2 => Some(Self::Typed),
             3 => Some(Self::JsonRpc),
@@ -408,6 +427,16 @@ pub struct Ready {
     pub blind: Option<String>,
 }
 
+/// A value that is to be a worker's own; the payload of a `Bind` frame.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bind {
+    /// What requests carry.
+    pub value: String,
+    /// How long it lives without a request that carries it, in seconds; `None`: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<f64>,
+}
+
 /// A stop signal that has arrived at a worker; the payload of a `Signalled` frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -477,6 +506,32 @@ pub fn claim_of(flags: u16) -> Option<u8> {
     u8::try_from((flags >> 8).checked_sub(1)?).ok()
 }
 
+/// In a `Request` frame's flags: a [`Caller`] stands between method and arguments.
+const HAS_CALLER: u16 = 0x80;
+
+/// What a request is besides its arguments. In the payload, in this order: the length of the method (4), the method, and
+/// with [`HAS_CALLER`] the caller: the length of the id (4), the id, pid (4), uid (4), deadline (8).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Head<'a> {
+    /// What is called.
+    pub method: &'a str,
+    /// Who calls. Only for a link of [`SESSIONS_VERSION`] or later.
+    pub caller: Option<Caller<'a>>,
+}
+
+/// Who calls, and how long it waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Caller<'a> {
+    /// The request's id as raw JSON; empty: it has none.
+    pub id: &'a str,
+    /// The process at the other end of the connection when it was made; 0: none is known.
+    pub pid: i32,
+    /// That process' user; `u32::MAX`: none is known.
+    pub uid: u32,
+    /// When it gives up: Unix time in seconds.
+    pub deadline: f64,
+}
+
 /// Appends a `Request` frame. `claim`: only for a link of [`CLAIMS_VERSION`] or later.
 ///
 /// # Errors
@@ -486,24 +541,50 @@ pub fn encode_request(
     sequence: u64,
     dialect: Dialect,
     claim: Option<u8>,
-    method: &str,
+    head: Head<'_>,
     args: &[u8],
 ) -> Result<(), LinkError> {
-    let length = u32::try_from(method.len()).map_err(|_| LinkError::TooLong(method.len()))?;
-    let parts: [&[u8]; 3] = [&length.to_le_bytes(), method.as_bytes(), args];
-    encode(out, Kind::Request, request_flags(dialect, claim), sequence, &parts)
+    let length = |text: &str| u32::try_from(text.len()).map_err(|_| LinkError::TooLong(text.len()));
+    let method = length(head.method)?.to_le_bytes();
+    let flags = request_flags(dialect, claim);
+    let Some(caller) = head.caller else {
+        return encode(out, Kind::Request, flags, sequence, &[&method, head.method.as_bytes(), args]);
+    };
+    let id = length(caller.id)?.to_le_bytes();
+    let (pid, uid) = (caller.pid.to_le_bytes(), caller.uid.to_le_bytes());
+    let deadline = caller.deadline.to_le_bytes();
+    let parts: [&[u8]; 8] =
+        [&method, head.method.as_bytes(), &id, caller.id.as_bytes(), &pid, &uid, &deadline, args];
+    encode(out, Kind::Request, flags | HAS_CALLER, sequence, &parts)
 }
 
-/// Splits the payload of a `Request` frame into method and raw JSON arguments.
+/// Splits the payload of a `Request` frame into its head and raw JSON arguments.
 ///
 /// # Errors
 /// [`LinkError::Malformed`].
-pub fn parse_request(payload: &[u8]) -> Result<(&str, &[u8]), LinkError> {
-    let malformed = LinkError::Malformed("a request without its method");
-    let (length, rest) = payload.split_first_chunk::<4>().ok_or(malformed.clone())?;
-    let (method, args) =
-        rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(malformed.clone())?;
-    Ok((std::str::from_utf8(method).map_err(|_| malformed)?, args))
+pub fn parse_request(flags: u16, payload: &[u8]) -> Result<(Head<'_>, &[u8]), LinkError> {
+    let head = |payload| {
+        let (method, mut rest) = text(payload)?;
+        let mut caller = None;
+        if flags & HAS_CALLER != 0 {
+            let (id, after_id) = text(rest)?;
+            let (pid, after_pid) = after_id.split_first_chunk()?;
+            let (uid, after_uid) = after_pid.split_first_chunk()?;
+            let (deadline, args) = after_uid.split_first_chunk()?;
+            let (pid, uid) = (i32::from_le_bytes(*pid), u32::from_le_bytes(*uid));
+            caller = Some(Caller { id, pid, uid, deadline: f64::from_le_bytes(*deadline) });
+            rest = args;
+        }
+        Some((Head { method, caller }, rest))
+    };
+    head(payload).ok_or(LinkError::Malformed("a request without its head"))
+}
+
+/// A text behind its length (4), and what follows.
+fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 /// The worker's ends of a link.
@@ -604,7 +685,8 @@ mod tests {
     #[test]
     fn frames_survive_any_cut() {
         let mut bytes = Vec::new();
-        encode_request(&mut bytes, 7, Dialect::Flat, None, "plc.read", br#"["ns=2;s=X"]"#).unwrap();
+        let head = Head { method: "plc.read", caller: None };
+        encode_request(&mut bytes, 7, Dialect::Flat, None, head, br#"["ns=2;s=X"]"#).unwrap();
         encode(&mut bytes, Kind::Drain, 0, 0, &[]).unwrap();
         for cut in 0..bytes.len() {
             let mut decoder = Decoder::default();
@@ -619,8 +701,8 @@ mod tests {
             assert_eq!((frames[0].kind, frames[0].sequence), (Kind::Request, 7));
             assert_eq!(Dialect::from_flags(frames[0].flags), Some(Dialect::Flat));
             assert_eq!(
-                parse_request(&frames[0].payload).unwrap(),
-                ("plc.read", br#"["ns=2;s=X"]"#.as_slice())
+                parse_request(frames[0].flags, &frames[0].payload).unwrap(),
+                (head, br#"["ns=2;s=X"]"#.as_slice())
             );
             assert_eq!(frames[1].kind, Kind::Drain);
         }
@@ -681,7 +763,8 @@ mod tests {
         assert_eq!(common_version((1, 9)), Some(HIGHEST_VERSION));
         assert_eq!(common_version((0, 1)), Some(1));
         assert_eq!(common_version((2, 2)), Some(2));
-        assert_eq!(common_version((4, 9)), Some(4));
+        assert_eq!(common_version((4, 9)), Some(HIGHEST_VERSION));
+        assert_eq!(common_version((1, 4)), Some(4));
         assert_eq!(common_version((HIGHEST_VERSION + 1, 9)), None);
         assert_eq!(common_version((0, 0)), None);
     }
@@ -706,12 +789,38 @@ mod tests {
     }
 
     #[test]
+    fn what_version_5_added_stays_as_it_is_on_the_wire() {
+        let mut bytes = Vec::new();
+        for kind in [Kind::Bind, Kind::Bound, Kind::Unbind, Kind::Expired] {
+            encode(&mut bytes, kind, 0, 0, &[]).unwrap();
+        }
+        for (header, number) in bytes.chunks(HEADER_BYTES).zip(15..) {
+            assert_eq!(header, [0, 0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        bytes.clear();
+        let caller = Caller { id: "\"a\"", pid: 258, uid: 33, deadline: 1.5 };
+        let head = Head { method: "m", caller: Some(caller) };
+        encode_request(&mut bytes, 7, Dialect::Flat, Some(0), head, b"[]").unwrap();
+        let payload = b"\x01\0\0\0m\x03\0\0\0\"a\"\x02\x01\0\0\x21\0\0\0\0\0\0\0\0\0\xf8\x3f[]";
+        assert_eq!(bytes, [b"\x1e\0\0\0\x05\0\x81\x01\x07\0\0\0\0\0\0\0".as_slice(), payload].concat());
+        assert_eq!(parse_request(0x181, payload), Ok((head, b"[]".as_slice())));
+        assert_eq!(Dialect::from_flags(0x181), Some(Dialect::Flat));
+        for cut in 0..payload.len() - 2 {
+            assert!(parse_request(0x181, &payload[..cut]).is_err(), "cut at {cut}");
+        }
+        let bind = Bind { value: "x".into(), ttl: Some(600.0) };
+        assert_eq!(json(&bind), br#"{"value":"x","ttl":600.0}"#);
+        assert_eq!(from_json::<Bind>(br#"{"value":"x"}"#).unwrap().ttl, None);
+    }
+
+    #[test]
     fn what_version_4_added_stays_as_it_is_on_the_wire() {
         let mut bytes = Vec::new();
         encode(&mut bytes, Kind::Leaving, 0, 0, &[]).unwrap();
         assert_eq!(bytes, [0, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         bytes.clear();
-        encode_request(&mut bytes, 7, Dialect::Typed, Some(63), "m", b"[]").unwrap();
+        let head = Head { method: "m", caller: None };
+        encode_request(&mut bytes, 7, Dialect::Typed, Some(63), head, b"[]").unwrap();
         assert_eq!(bytes, b"\x07\0\0\0\x05\0\x02\x40\x07\0\0\0\0\0\0\0\x01\0\0\0m[]");
         let mut decoder = Decoder::default();
         decoder.push(&bytes);

@@ -205,6 +205,20 @@ pub const POOL: &[Key<PoolConfig>] = &[
         |to, given| given.whole(1..=64).map(|it| to.prefetch = it),
     ),
     key(
+        "affinity",
+        Text("NAME"),
+        "",
+        "The argument that names a request's session: it goes to the worker that has it; default: none",
+        |to, given| given.text().map(|it| to.affinity = it.to_owned()),
+    ),
+    key(
+        "max_bound",
+        Number("N"),
+        "100",
+        "Sessions that the workers may have together, 0 to 1000000; 0: any number",
+        |to, given| given.whole(0..=1_000_000).map(|it| to.max_bound = it),
+    ),
+    key(
         "memory_soft",
         Text("SIZE"),
         "",

@@ -87,6 +87,8 @@ fn every_key_takes_what_it_says() {
         ("request_timeout", "'2s'", with(|_, pool| pool.request_timeout = seconds(2))),
         ("queue", "0", with(|_, pool| pool.queue = 0)),
         ("prefetch", "1", with(|_, pool| pool.prefetch = 1)),
+        ("affinity", "'sessionId'", with(|_, pool| pool.affinity = "sessionId".into())),
+        ("max_bound", "0", with(|_, pool| pool.max_bound = 0)),
         ("memory_soft", "'1.5GiB'", with(|_, pool| pool.memory_soft = Some(3 << 29))),
         ("memory_hard", "'512MB'", with(|_, pool| pool.memory_hard = Some(512_000_000))),
         ("memory_hard", "''", plain()),
@@ -220,8 +222,8 @@ fn a_key_that_is_none_is_told_what_it_may_have_meant() {
             "f:2: pools: is not a known key; did you mean \"pool\"?",
         ),
         (
-            "socket = 's'\n[pool.p]\naffinity = 'x'\ncommand = ['x']",
-            "f:3: pool.p.affinity: is not a known key; `rustdaemon run --defaults` prints all of them",
+            "socket = 's'\n[pool.p]\nquality = 'x'\ncommand = ['x']",
+            "f:3: pool.p.quality: is not a known key; `rustdaemon run --defaults` prints all of them",
         ),
         (
             "socket = 's'\n[[pool]]\ncommand = ['x']",

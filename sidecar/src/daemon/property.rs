@@ -15,6 +15,7 @@ use super::*;
 use crate::backoff::Jitter;
 use crate::config::{HangAction, PoolConfig};
 
+const PEER: Peer = Peer { pid: 1, uid: 0 };
 const CLIENT: ClientId = ClientId(7);
 /// One seed, to be run alone and with its trace.
 const SEED: &str = "RUSTDAEMON_SEED";
@@ -236,7 +237,7 @@ impl World {
         let line = format!(r#"{{"id":{},"t":"req","method":"{method}","args":{args}}}"#, self.asked);
         let request = dialect::parse(line.as_bytes()).unwrap().one();
         let may_control = self.pick(20) > 0;
-        self.happens(Event::Request { client: CLIENT, request, may_control, unix_time: 0.0 });
+        self.happens(Event::Request { client: CLIENT, request, peer: PEER, may_control, unix_time: 0.0 });
     }
 
     fn reply(&mut self, worker: WorkerId) {

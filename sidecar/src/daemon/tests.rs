@@ -103,7 +103,13 @@ impl Scene {
 
     fn ask(&mut self, line: &str) -> String {
         let request = dialect::parse(line.as_bytes()).unwrap().one();
-        self.on(Event::Request { client: CLIENT, request, may_control: true, unix_time: 1.5 })
+        self.on(Event::Request {
+            client: CLIENT,
+            request,
+            peer: Peer { pid: 1, uid: 0 },
+            may_control: true,
+            unix_time: 1.5,
+        })
     }
 
     fn call(&mut self, method: &str) -> String {

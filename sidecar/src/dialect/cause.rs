@@ -34,6 +34,8 @@ pub enum Cause {
     ShuttingDown,
     /// Somebody's own words: a worker's, or a built-in method's.
     Said(Fault),
+    /// The worker that had this session has gone.
+    SessionLost(String),
     /// There is no room for another connection, or for another FLAT request.
     TooManyConnections,
     /// The newline has not come in time.
@@ -83,6 +85,13 @@ impl Cause {
                 "busy",
                 format!("All workers are busy and the requests without an answer have {bytes} bytes; try again later")
                     .into(),
+            ),
+            Self::SessionLost(value) if is_flat => {
+                ("session_not_found", format!("Session not found: {value}").into())
+            }
+            Self::SessionLost(value) => (
+                "session_lost",
+                format!("The worker that had the session {value} has gone; open it anew").into(),
             ),
             Self::ShuttingDown => {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())

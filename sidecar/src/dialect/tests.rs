@@ -241,7 +241,7 @@ fn a_timeout_is_a_positive_number_of_seconds() {
 #[test]
 fn what_is_known_elsewhere_is_ignored() {
     let typed =
-        r#"{"id":1,"t":"req","method":"m","args":[],"authToken":7,"session":{},"command":"x","params":1}"#;
+        r#"{"id":1,"t":"req","method":"m","args":[],"authToken":7,"session":null,"command":"x","params":1}"#;
     assert_eq!(ok(typed).2, "m");
     assert_eq!(ok(r#"{"jsonrpc":"2.0","id":1,"method":"m","args":7,"authToken":"s"}"#).3, "[]");
 }

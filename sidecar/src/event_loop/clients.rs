@@ -108,7 +108,7 @@ impl EventLoop {
     /// Reads a client and hands its requests to the daemon, up to a turn's share; it is answered at the end of the turn.
     pub(super) fn read_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let may_control = client.may_control();
+        let (peer, may_control) = (client.peer(), client.may_control());
         let flat_is_full = self.crowd.flat_is_full();
         let terms = Terms { flat_is_full, only_whole: !self.crowd.may_buffer(id) };
         let before = client.buffered();
@@ -133,7 +133,7 @@ impl EventLoop {
                 }
                 self.crowd.flat_began(id, self.clients.get(&id).map_or(1, Client::outstanding));
             }
-            self.feed(Event::Request { client: id, request, may_control, unix_time });
+            self.feed(Event::Request { client: id, request, peer, may_control, unix_time });
             // What has been read of a client that has gone is still done.
             if self.composed_bytes > TURN_ANSWER_BYTES
                 && let Some(client) = self.clients.get_mut(&id)

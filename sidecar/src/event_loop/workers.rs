@@ -215,6 +215,8 @@ impl EventLoop {
                 Message::Paused => Event::Paused { worker: id, paused: true },
                 Message::Resumed => Event::Paused { worker: id, paused: false },
                 Message::Leaving => Event::Leaving { worker: id },
+                Message::Bind { sequence, bind } => Event::Bind { worker: id, sequence, bind },
+                Message::Unbind(value) => Event::Unbind { worker: id, value },
             });
         }
         if rest == Rest::End {

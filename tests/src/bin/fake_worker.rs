@@ -20,12 +20,17 @@
 //! | `grow [BYTES]` | takes that much memory, touches it and keeps it, then answers |
 //! | `note [FILE, TEXT]` | appends the text as a line to the file, then answers with the text |
 //! | `subtract [A, B]`, `sum [...]`, `get_data` | answer as in the examples of JSON-RPC's specification |
+//! | `bind [VALUE, SECONDS]` | binds the value to itself, then answers with its process id, or with the sidecar's fault |
+//! | `unbind [VALUE]` | gives the value up, then answers |
+//! | `expired` | answers with the values that have expired, in order |
+//! | `caller` | answers with who calls, as the frame has it |
 //! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
 //! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything. It
 //! acknowledges every Pause and Resume.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -44,7 +49,11 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 21] = [
+const METHODS: [&str; 25] = [
+    "bind",
+    "unbind",
+    "expired",
+    "caller",
     "echo",
     "info",
     "pid",
@@ -215,6 +224,8 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
         stop,
         birth: String::from_utf8(link::json(&birth)).map_err(io::Error::other)?,
         kept: Vec::new(),
+        put_aside: VecDeque::new(),
+        expired: Vec::new(),
         _life: life,
     };
     worker.live(arguments)
@@ -231,6 +242,10 @@ struct Worker {
     birth: String,
     /// What `grow` has taken.
     kept: Vec<Vec<u8>>,
+    /// What came while an answer was waited for.
+    put_aside: VecDeque<link::Frame>,
+    /// Values whose time is over.
+    expired: Vec<String>,
     _life: OwnedFd,
 }
 
@@ -303,7 +318,8 @@ impl Worker {
                 }
                 Kind::Request if !self.claims(&frame) => {} // taken back
                 Kind::Request => {
-                    let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+                    let method =
+                        link::parse_request(frame.flags, &frame.payload).map_or("", |(head, _)| head.method);
                     self.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
                     self.answer(arguments, &frame)?;
                     self.page.end();
@@ -314,6 +330,8 @@ impl Worker {
                     self.page.pause(paused);
                     self.say(if paused { Kind::Paused } else { Kind::Resumed }, &[])?;
                 }
+                Kind::Expired => self.expired.push(String::from_utf8_lossy(&frame.payload).into_owned()),
+                Kind::Bound => return Err(io::Error::other("nothing was to be bound")),
                 Kind::Hello
                 | Kind::Ready
                 | Kind::Reply
@@ -321,7 +339,9 @@ impl Worker {
                 | Kind::Taken
                 | Kind::Paused
                 | Kind::Resumed
-                | Kind::Leaving => {
+                | Kind::Leaving
+                | Kind::Bind
+                | Kind::Unbind => {
                     return Err(io::Error::other("a worker's frame"));
                 }
             }
@@ -348,7 +368,8 @@ impl Worker {
     }
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
-        let (method, raw) = link::parse_request(&request.payload).map_err(io::Error::other)?;
+        let (link::Head { method, caller }, raw) =
+            link::parse_request(request.flags, &request.payload).map_err(io::Error::other)?;
         if method == "echo" {
             return self.reply(request.sequence, raw); // does not look
         }
@@ -395,6 +416,41 @@ impl Worker {
                 let text = args.get(1).and_then(Value::as_str).unwrap_or_default();
                 append(first.and_then(Value::as_str).unwrap_or_default(), text)?;
                 self.reply(sequence, Value::from(text).to_string().as_bytes())
+            }
+            "bind" => {
+                let value = first.and_then(Value::as_str).unwrap_or_default().to_owned();
+                let ttl = args.get(1).and_then(Value::as_f64);
+                self.frame(Kind::Bind, 0, sequence, &link::json(&link::Bind { value, ttl }))?;
+                let mut meanwhile = VecDeque::new();
+                let bound = loop {
+                    match self.next()? {
+                        Next::Frame(frame) if frame.kind == Kind::Bound && frame.sequence == sequence => {
+                            break frame;
+                        }
+                        Next::Frame(frame) => meanwhile.push_back(frame),
+                        Next::EndOfLink | Next::Stop => return Err(io::Error::other("no answer to a bind")),
+                    }
+                };
+                self.put_aside.append(&mut meanwhile);
+                match bound.flags {
+                    link::DATA => self.reply(sequence, std::process::id().to_string().as_bytes()),
+                    fault => self.frame(Kind::Reply, fault, sequence, &bound.payload),
+                }
+            }
+            "unbind" => {
+                let value = first.and_then(Value::as_str).unwrap_or_default();
+                self.say(Kind::Unbind, value.as_bytes())?;
+                self.reply(sequence, b"null")
+            }
+            "expired" => {
+                let expired = Value::from(self.expired.clone());
+                self.reply(sequence, expired.to_string().as_bytes())
+            }
+            "caller" => {
+                let caller = caller.ok_or_else(|| io::Error::other("nobody calls"))?;
+                let link::Caller { id, pid, uid, deadline } = caller;
+                let caller = serde_json::json!({"id": id, "pid": pid, "uid": uid, "deadline": deadline});
+                self.reply(sequence, caller.to_string().as_bytes())
             }
             "newline" => self.reply(sequence, b"[1,\n2]"),
             "twice" => {
@@ -450,6 +506,9 @@ impl Worker {
         loop {
             if signal::stop_signal().is_some() {
                 return Ok(Next::Stop);
+            }
+            if let Some(frame) = self.put_aside.pop_front() {
+                return Ok(Next::Frame(frame));
             }
             if let Some(frame) = self.decoder.next_frame().map_err(io::Error::other)? {
                 return Ok(Next::Frame(frame));
