@@ -90,6 +90,105 @@ namespace RustDaemon
     }
 
     /**
+     * The request that a handler is serving: what was asked, by whom, and whose sessions it may open.
+     *
+     * ```php
+     * $worker->expose('open', function (string $endpointUrl) use ($plc): array {
+     *     $id = bin2hex(random_bytes(16));
+     *     $plc->open($id, $endpointUrl);
+     *     RustDaemon\Request::current()->bind($id, ttl: 600.0); // requests that name it come here
+     *     return ['sessionId' => $id];
+     * });
+     * ```
+     */
+    final class Request
+    {
+        /**
+         * The method that was called.
+         */
+        public readonly string $method;
+
+        /**
+         * The client's id of the request; null: its dialect has none, or it wants no answer.
+         */
+        public readonly int|string|null $id;
+
+        /**
+         * How the client spoke: "flat", "typed" or "jsonrpc".
+         */
+        public readonly string $dialect;
+
+        /**
+         * The arguments: a list, or an array by name.
+         */
+        public readonly array $args;
+
+        /**
+         * When the client gives up: Unix time in seconds, as microtime(true) has it; null: not known.
+         */
+        public readonly ?float $deadline;
+
+        /**
+         * The client's process when it connected; 0: not known.
+         */
+        public readonly int $peerPid;
+
+        /**
+         * The client's user when it connected; -1: not known.
+         */
+        public readonly int $peerUid;
+
+        /**
+         * They come from Request::current().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+         *
+         * @return Request|null always the same object for one request
+         */
+        public static function current(): ?Request
+        {
+        }
+
+        /**
+         * Makes a value this worker's own: requests that name it come here from now on, whoever sends them.
+         *
+         * A TYPED request names it as "session", any request in the argument that the pool's `affinity` says. While this worker
+         * is busy they wait for it; when it ends, or begins to end, their callers hear session_lost. Binding it once more lets it
+         * live anew.
+         *
+         * @param string $value 1 to 256 bytes of UTF-8, such as an id that nobody guesses
+         * @param float|null $ttl after so many seconds without a request that names it it is unbound, and onExpire() called; null:
+         * never
+         * @throws Exception\InvalidArgument the value or the time is not possible
+         * @throws Exception\MaxSessionsReached the pool's workers have as many as they may, `max_bound`
+         * @throws Exception\SessionTaken it is another worker's
+         * @throws Exception\NotAllowedHere this request has been answered
+         * @throws Exception\LinkBroken the sidecar is too old, or does not answer
+         */
+        public function bind(string $value, ?float $ttl = 600.0): void
+        {
+        }
+
+        /**
+         * Gives up a value that bind() has made this worker's own: requests that name it go to any worker.
+         *
+         * What is not bound, or is another worker's, stays as it is.
+         *
+         * @param string $value 1 to 256 bytes of UTF-8
+         * @throws Exception\InvalidArgument the value is not possible
+         * @throws Exception\NotAllowedHere this request has been answered
+         */
+        public function unbind(string $value): void
+        {
+        }
+    }
+
+    /**
      * Signals that a PHP daemon can trust: none that the kernel has delivered is lost.
      *
      * A handler is an ordinary PHP function. It is called at the next safe point of the script (between two statements, or
@@ -639,6 +738,19 @@ namespace RustDaemon
         }
 
         /**
+         * Calls this when a value that Request::bind() has made this worker's own has lived its time without being used: it is
+         * unbound already. Close what belongs to it here.
+         *
+         * It is called between two requests, not while the worker is paused.
+         *
+         * @param callable $callback function (string $value): void
+         * @return Worker this worker
+         */
+        public function onExpire(callable $callback): Worker
+        {
+        }
+
+        /**
          * Whether a sidecar supervises this worker and is there.
          *
          * @return bool false: unsupervised, or the sidecar has gone
@@ -680,6 +792,13 @@ namespace RustDaemon\Exception
     }
 
     /**
+     * The pool's workers have as many sessions as they may. A client reads max_sessions_reached.
+     */
+    class MaxSessionsReached extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
      * The method cannot be called from here: a fiber, an output callback, a destructor, a shutdown function, or
      * a handler of the worker itself.
      */
@@ -691,6 +810,20 @@ namespace RustDaemon\Exception
      * The script could not start itself again under the sidecar. Nothing has changed.
      */
     class SelfStartFailed extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
+     * There is no such session: for handlers to throw. A client reads session_not_found, as opcua-session-manager says it.
+     */
+    class SessionNotFound extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
+     * The session is another worker's. A client reads session_taken.
+     */
+    class SessionTaken extends \RuntimeException implements DaemonException
     {
     }
 

@@ -44,11 +44,20 @@ pub enum Cause {
     /// getCode() is the errno.
     // stub: RustDaemon\Exception\SystemCallFailed
     SystemCallFailed,
+    /// The pool's workers have as many sessions as they may. A client reads max_sessions_reached.
+    // stub: RustDaemon\Exception\MaxSessionsReached
+    MaxSessionsReached,
+    /// The session is another worker's. A client reads session_taken.
+    // stub: RustDaemon\Exception\SessionTaken
+    SessionTaken,
+    /// There is no such session: for handlers to throw. A client reads session_not_found, as opcua-session-manager says it.
+    // stub: RustDaemon\Exception\SessionNotFound
+    SessionNotFound,
 }
 
 type Parent = fn() -> &'static ClassEntry;
 
-const CLASSES: [(Cause, &str, Parent, &str); 8] = [
+const CLASSES: [(Cause, &str, Parent, &str); 11] = [
     (
         Cause::InvalidArgument,
         "InvalidArgument",
@@ -62,6 +71,9 @@ const CLASSES: [(Cause, &str, Parent, &str); 8] = [
     (Cause::LinkBroken, "LinkBroken", engine::runtime_exception, "\\RuntimeException"),
     (Cause::LinkRefused, "LinkRefused", engine::runtime_exception, "\\RuntimeException"),
     (Cause::SystemCallFailed, "SystemCallFailed", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::MaxSessionsReached, "MaxSessionsReached", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::SessionTaken, "SessionTaken", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::SessionNotFound, "SessionNotFound", engine::runtime_exception, "\\RuntimeException"),
 ];
 
 static DAEMON_EXCEPTION: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());

@@ -5,6 +5,7 @@
 //! F7 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
 //! F6 `worker`       `RustDaemon\Worker`: the class and its loop
 //! F5 `gate`         `install()`: which rung, the gate, the self-start
+//! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
 //! F4 `supervision`  the one state of the process: link, methods, waiting
@@ -29,6 +30,7 @@ mod error;
 mod exit_reason;
 mod gate;
 mod request;
+mod request_object;
 mod signal;
 mod signal_info;
 mod supervision;
@@ -58,6 +60,7 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
         error::register()
             .and_then(|()| signal_info::register())
             .and_then(|()| exit_reason::register())
+            .and_then(|()| request_object::register())
             .and_then(|()| signal::register())
             .and_then(|()| worker::register())
     });

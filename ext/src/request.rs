@@ -67,7 +67,7 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         state.busy = true;
         state.goes_on();
         if let Some(link) = &state.link {
-            let method = link::parse_request(&frame.payload).map_or("", |(method, _)| method);
+            let method = link::parse_request(frame.flags, &frame.payload).map_or("", |(head, _)| head.method);
             state.set_aside = link.page.job();
             link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
             pulse::busy();
@@ -75,7 +75,7 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         frame.payload.push(0); // for PHP's JSON scanner
         let frame = state.request.insert(frame);
         let dialect = Dialect::from_flags(frame.flags).ok_or(LinkError::Malformed("an unknown dialect"))?;
-        let (method, arguments) = link::parse_request(&frame.payload)?;
+        let (link::Head { method, .. }, arguments) = link::parse_request(frame.flags, &frame.payload)?;
         let exposed = state.methods.iter().find(|exposed| exposed.method.name == method);
         let handler = exposed.map(|exposed| exposed.handler.raw());
         Ok(Taken { sequence: frame.sequence, dialect, arguments, handler })
@@ -149,11 +149,12 @@ fn report_exception(sequence: u64, handler: &RawCallable) {
         Some(sentence) => send_fault(sequence, "InvalidArgument", sentence),
         None => {
             let method = supervision::with(|state| {
-                let payload = state.request.as_ref().map(|frame| frame.payload.as_slice());
-                payload.and_then(|payload| Some(link::parse_request(payload).ok()?.0.to_owned()))
+                let frame = state.request.as_ref()?;
+                let (head, _) = link::parse_request(frame.flags, &frame.payload).ok()?;
+                Some(head.method.to_owned())
             });
             supervision::log(&format!("{} threw {thrown}", method.unwrap_or_default()));
-            let class = fault::short_class(&thrown.class);
+            let class = fault::client_class(&thrown.class);
             send_fault(sequence, &class, fault::client_message(&thrown.message));
         }
     }
@@ -197,6 +198,7 @@ fn send_fault(sequence: u64, class: &str, message: String) {
 fn end() {
     supervision::with(|state| {
         state.request = None;
+        (state.request_object, state.request_id) = (None, None);
         let set_aside = state.set_aside.take();
         if let Some(link) = &state.link {
             link.page.end();

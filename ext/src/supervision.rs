@@ -83,6 +83,8 @@ pub enum Moment {
     Pause,
     /// Served again.
     Resume,
+    /// A session's time to live is over.
+    Expire,
 }
 
 impl Moment {
@@ -93,6 +95,7 @@ impl Moment {
             Self::Stop => "onStop",
             Self::Pause => "onPause",
             Self::Resume => "onResume",
+            Self::Expire => "onExpire",
         }
     }
 }
@@ -149,7 +152,7 @@ pub struct State {
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
-    pub callbacks: [Vec<Callable>; 4],
+    pub callbacks: [Vec<Callable>; 5],
     /// How far the callbacks of [`Moment::Start`] are.
     pub start: Progress,
     /// Those of [`Moment::Stop`] have been called, or are being called.
@@ -166,6 +169,12 @@ pub struct State {
     pub set_aside: Option<(String, Option<Duration>)>,
     /// The request in hand: here, not on the stack, so that a fatal error in the handler does not leak it.
     pub request: Option<Frame>,
+    /// What `Request::current()` has given for it.
+    pub request_object: Option<Zval>,
+    /// Its id, where that is a text.
+    pub request_id: Option<String>,
+    /// The number of the last question to the sidecar.
+    question: u64,
     generation: u64,
     /// Which stop signals the sidecar knows to be in other hands.
     told: signo::Set,
@@ -378,7 +387,8 @@ impl State {
 
     fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
         let link = self.link.as_ref().filter(|_| !self.leaving)?;
-        let waits = |kind| (self.paused && kind == Kind::Request) || (self.obeying && is_order(kind));
+        let is_work = |kind| matches!(kind, Kind::Request | Kind::Expired);
+        let waits = |kind| (self.paused && is_work(kind)) || (self.obeying && is_order(kind));
         let mut frames = link.inbox.iter();
         frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
     }
@@ -416,6 +426,28 @@ impl State {
         };
         if let Err(error) = written {
             self.lose_link(&format!("the sidecar cannot be reached ({error})"));
+        }
+    }
+
+    /// Asks the sidecar, and waits for its answer; what arrives meanwhile is kept. `None`: it has gone, or is silent.
+    ///
+    /// # Blocking
+    /// Until the answer, for at most `limit`; signals are noted and looked after later.
+    pub fn ask(&mut self, kind: Kind, answer: Kind, question: &[u8], limit: Duration) -> Option<Frame> {
+        self.question += 1;
+        let number = self.question;
+        self.send(kind, 0, number, question);
+        let deadline = sys::monotonic() + limit;
+        loop {
+            let link = self.link.as_mut()?;
+            let is_it = |frame: &Frame| frame.kind == answer && frame.sequence == number;
+            if let Some(at) = link.inbox.iter().position(is_it) {
+                return link.inbox.remove(at);
+            }
+            if sys::monotonic() >= deadline {
+                return None;
+            }
+            self.poll(Some(deadline), None);
         }
     }
 

@@ -31,6 +31,8 @@ use crate::request;
 use crate::supervision::{self, Exposed, Moment, Progress, State, Woken};
 
 const CLASS: &str = "RustDaemon\\Worker";
+/// Longest value of a session in bytes.
+const MOST_SESSION_BYTES: usize = 256;
 
 static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -119,6 +121,7 @@ pub fn register() -> Result<()> {
         .method(callback(FunctionBuilder::new("onStop", on_stop)), MethodFlags::Public)
         .method(callback(FunctionBuilder::new("onPause", on_pause)), MethodFlags::Public)
         .method(callback(FunctionBuilder::new("onResume", on_resume)), MethodFlags::Public)
+        .method(callback(FunctionBuilder::new("onExpire", on_expire)), MethodFlags::Public)
         .method(
             FunctionBuilder::new("supervised", supervised).returns(DataType::Bool, false, false),
             MethodFlags::Public,
@@ -558,6 +561,18 @@ extern "C" fn on_resume(frame: &mut ExecuteData, result: &mut Zval) {
     add_callback(Moment::Resume, frame, result);
 }
 
+/// Calls this when a value that Request::bind() has made this worker's own has lived its time without being used: it is
+/// unbound already. Close what belongs to it here.
+///
+/// It is called between two requests, not while the worker is paused.
+///
+/// @param callable $callback function (string $value): void
+/// @return Worker this worker
+// stub: RustDaemon\Worker::onExpire
+extern "C" fn on_expire(frame: &mut ExecuteData, result: &mut Zval) {
+    add_callback(Moment::Expire, frame, result);
+}
+
 fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(callback) = engine::callback_call(frame) else { return };
@@ -573,7 +588,7 @@ fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
 /// Calls PHP: the callbacks of a moment, in their order. False: return to PHP at once, because something is pending (after
 /// an `exit()` nothing else is called or served), or this is a child that a callback forked off: the loop on its stack is
 /// the parent's.
-fn call_all(moment: Moment) -> bool {
+fn call_all(moment: Moment, argument: Option<&[u8]>) -> bool {
     let Some(count) = supervision::with(|state| state.callbacks.get(moment as usize).map(Vec::len)) else {
         return true;
     };
@@ -594,8 +609,10 @@ fn call_all(moment: Moment) -> bool {
         });
         let Some((callback, held)) = call else { break };
         let mut result = Slot::new();
-        callback.call_with(None, result.value());
+        let mut text = Slot::of(argument.map(engine::text).unwrap_or_default());
+        callback.call_with(argument.is_some().then(|| text.value()), result.value());
         result.free();
+        text.free();
         held.free();
         if std::process::id() != process {
             return false;
@@ -628,7 +645,7 @@ fn start() -> bool {
         return true;
     }
     let process = std::process::id();
-    let succeeded = call_all(Moment::Start);
+    let succeeded = call_all(Moment::Start, None);
     if std::process::id() == process {
         supervision::with(|state| match engine::pending() {
             Pending::Nothing => state.start = Progress::Done,
@@ -645,13 +662,16 @@ fn tell_stop() -> bool {
     let told = supervision::with(|state| {
         state.start != Progress::Done || state.is_leaving() || std::mem::replace(&mut state.stop_told, true)
     });
-    told || call_all(Moment::Stop)
+    told || call_all(Moment::Stop, None)
 }
 
 /// Calls PHP: does what a frame that is no request asks for. What a callback calls obeys no further order, so that each
 /// is acknowledged before the next. False: see [`call_all`].
 fn obey(frame: Frame) -> bool {
     let kind = frame.kind;
+    if kind == Kind::Expired {
+        return tell_expired(frame);
+    }
     drop(frame);
     let (paused, moment, answer) = match kind {
         Kind::Pause => (true, Moment::Pause, Kind::Paused),
@@ -668,7 +688,7 @@ fn obey(frame: Frame) -> bool {
     if !paused {
         say_paused(false);
     }
-    let goes_on = !changes || call_all(moment);
+    let goes_on = !changes || call_all(moment, None);
     supervision::with(|state| state.obeying = false);
     if engine::pending() != Pending::Leaving {
         if paused {
@@ -677,6 +697,17 @@ fn obey(frame: Frame) -> bool {
         supervision::with(|state| state.send(answer, 0, 0, &[]));
     }
     goes_on
+}
+
+/// Calls PHP: the callbacks of `onExpire()` with the value. False: see [`call_all`].
+fn tell_expired(frame: Frame) -> bool {
+    let mut value = [0; MOST_SESSION_BYTES];
+    let length = frame.payload.len().min(value.len());
+    if let Some((to, from)) = value.get_mut(..length).zip(frame.payload.get(..length)) {
+        to.copy_from_slice(from);
+    }
+    drop(frame); // nothing that needs dropping while PHP runs
+    call_all(Moment::Expire, value.get(..length))
 }
 
 fn say_paused(paused: bool) {

@@ -178,33 +178,21 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Everything in place, nothing started; what a killed sidecar has left behind is being ended. `run` is this run's
-    /// id.
+    /// Everything in place, nothing started; what a killed sidecar has left behind is being ended. `signals` are those of
+    /// [`take_signals`], `run` is this run's id.
     ///
     /// # Errors
     /// What epoll(7) or signalfd(2) say.
-    pub fn new(config: Config, listener: Listener, logs: Logs, run: String, seed: u64) -> io::Result<Self> {
+    pub fn new(
+        config: Config,
+        signals: SignalFd,
+        listener: Listener,
+        logs: Logs,
+        run: String,
+        seed: u64,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         set_child_subreaper(true)?;
-        // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
-        sys::set_disposition(libc::SIGCHLD, false);
-        let mut mask = SigSet::empty();
-        for signal in [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGQUIT,
-            Signal::SIGHUP,
-            Signal::SIGUSR1,
-            Signal::SIGUSR2,
-            Signal::SIGCHLD,
-        ] {
-            mask.add(signal);
-        }
-        if sys::ignored_signals().contains(&libc::SIGHUP) {
-            mask.remove(Signal::SIGHUP); // nohup: it stays ignored
-        }
-        mask.thread_block()?;
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let register = |fd: i32, source: Source| {
             poll.registry().register(&mut SourceFd(&fd), source.token(), Interest::READABLE)
         };
@@ -553,6 +541,32 @@ impl EventLoop {
             info!("{name} is {state} for {since:.1} s{pid}, served {}{last}", worker.served);
         }
     }
+}
+
+/// Takes the signals that mean something to the sidecar. Before the socket is bound: whoever sees it may send one.
+///
+/// # Errors
+/// What signalfd(2) says.
+pub fn take_signals() -> io::Result<SignalFd> {
+    // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
+    sys::set_disposition(libc::SIGCHLD, false);
+    let mut mask = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGCHLD,
+    ] {
+        mask.add(signal);
+    }
+    if sys::ignored_signals().contains(&libc::SIGHUP) {
+        mask.remove(Signal::SIGHUP); // nohup: it stays ignored
+    }
+    mask.thread_block()?;
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
 /// Room for clients within the limit of open files, which has been raised as far as it goes.

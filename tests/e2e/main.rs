@@ -22,6 +22,8 @@ mod golden;
 mod handlers;
 // Requests that are sent ahead.
 mod prefetch;
+// Sessions that PHP binds.
+mod sessions;
 // ReactPHP's event loop.
 mod react;
 // A script becomes its own sidecar.

@@ -11,6 +11,17 @@
 /// The longest message in bytes; what is cut off is replaced by `...`.
 pub const MAX_MESSAGE_BYTES: usize = 500;
 
+/// The class name as a client reads it: our own exceptions that clients act upon have the ancestors' words.
+#[must_use]
+pub fn client_class(name: &[u8]) -> String {
+    match name.strip_prefix(b"RustDaemon\\Exception\\") {
+        Some(b"MaxSessionsReached") => "max_sessions_reached".into(),
+        Some(b"SessionTaken") => "session_taken".into(),
+        Some(b"SessionNotFound") => "session_not_found".into(),
+        _ => short_class(name),
+    }
+}
+
 /// The class name without its namespace; for an anonymous class without the file behind the NUL byte.
 #[must_use]
 pub fn short_class(name: &[u8]) -> String {
@@ -80,6 +91,14 @@ fn stretch(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_own_classes_are_words_of_the_protocol() {
+        assert_eq!(client_class(b"RustDaemon\\Exception\\MaxSessionsReached"), "max_sessions_reached");
+        assert_eq!(client_class(b"RustDaemon\\Exception\\SessionNotFound"), "session_not_found");
+        assert_eq!(client_class(b"RustDaemon\\Exception\\NotAllowedHere"), "NotAllowedHere");
+        assert_eq!(client_class(b"App\\SessionNotFound"), "SessionNotFound");
+    }
 
     #[test]
     fn addresses_are_hidden() {

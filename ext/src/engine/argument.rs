@@ -336,6 +336,29 @@ pub fn busy_call(frame: &ExecuteData) -> Option<(&[u8], Option<f64>)> {
     Some((what, (!is_null).then_some(seconds)))
 }
 
+/// Parses `string $value, ?float $ttl = 600.0`; `None`: an exception is pending.
+pub fn bind_call(frame: &ExecuteData) -> Option<(&[u8], Option<f64>)> {
+    let mut value = std::ptr::null();
+    let (mut seconds, mut is_null) = (600.0_f64, false);
+    // SAFETY: S zend_string*, d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"S|d!".as_ptr(), &raw mut value, seconds, is_null)
+    };
+    // SAFETY: filled by the successful call from this frame, which keeps it alive.
+    let value = if parsed == SUCCESS { unsafe { bytes(value) } } else { None }?;
+    Some((value, (!is_null).then_some(seconds)))
+}
+
+/// Parses `string $value`; `None`: an exception is pending.
+pub fn text_call(frame: &ExecuteData) -> Option<&[u8]> {
+    let mut value = std::ptr::null();
+    // SAFETY: S zend_string*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"S".as_ptr(), &raw mut value) };
+    // SAFETY: filled by the successful call from this frame, which keeps it alive.
+    if parsed == SUCCESS { unsafe { bytes(value) } } else { None }
+}
+
 /// Parses `?string $status`; `None`: an exception is pending.
 pub fn progress_call(frame: &ExecuteData) -> Option<Option<&[u8]>> {
     let mut status = std::ptr::null();

@@ -4,7 +4,7 @@
 //! Sources: php-src Zend/zend_API.c (`zend_declare_typed_property`), Zend/zend_objects.c, Zend/zend_gc.h.
 
 use std::ffi::{c_char, c_int};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::{Mutex, OnceLock};
 
 use ext_php_rs::args::ArgInfoTables;
@@ -79,6 +79,10 @@ pub enum PropertyType {
     StringOrNull,
     /// float
     Float,
+    /// ?float
+    FloatOrNull,
+    /// int|string|null
+    IntOrStringOrNull,
     /// array
     Array,
     /// An object of the class of this name, or null.
@@ -95,6 +99,8 @@ pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyTyp
         PropertyType::IntOrNull => MAY_BE_LONG | MAY_BE_NULL,
         PropertyType::StringOrNull => MAY_BE_STRING | MAY_BE_NULL,
         PropertyType::Float => MAY_BE_DOUBLE,
+        PropertyType::FloatOrNull => MAY_BE_DOUBLE | MAY_BE_NULL,
+        PropertyType::IntOrStringOrNull => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_NULL,
         PropertyType::Array => MAY_BE_ARRAY,
         PropertyType::ObjectOrNull(class) => {
             ptr = permanent_name(class).cast();
@@ -286,6 +292,22 @@ impl Properties {
         self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
     }
 
+    /// ?float
+    pub fn float_or_null(self, number: Option<f64>) -> Self {
+        match number {
+            Some(number) => self.float(number),
+            None => self.write(ffi::IS_NULL, |_| {}),
+        }
+    }
+
+    /// Any value that holds no object. It is moved in.
+    pub fn value(self, value: Zval) -> Self {
+        let value = ManuallyDrop::new(value);
+        // SAFETY: the bits of a live value, whose reference goes over.
+        let (bits, of_type) = unsafe { (std::ptr::read(&raw const value.value), value.u1.type_info) };
+        self.write(of_type, |place| *place = bits)
+    }
+
     /// array, a list of strings
     pub fn strings(self, texts: &[String]) -> Self {
         let mut array = ZendHashTable::new();
@@ -325,6 +347,13 @@ impl Properties {
 /// A name that outlives requests. MINIT only.
 pub fn permanent_name(name: &str) -> *mut ZendStr {
     ZendStr::new_interned(name, true).into_raw()
+}
+
+/// A string, byte for byte.
+pub fn text(bytes: &[u8]) -> Zval {
+    let mut text = Zval::new();
+    text.set_zend_string(ZendStr::new(bytes, false));
+    text
 }
 
 /// Calls PHP as far as making the values does. An array of them.

@@ -12,7 +12,7 @@ use rustdaemon_core::{settings, sys};
 use super::flags::Flags;
 use super::{Failure, Outcome, SYSTEM, USAGE, print};
 use crate::config::{self, Config, LogFormat, PoolConfig};
-use crate::event_loop::EventLoop;
+use crate::event_loop::{self, EventLoop};
 use crate::listener::Listener;
 use crate::logs::{self, Logs};
 use crate::process;
@@ -73,11 +73,12 @@ impl Run {
         }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
+        let signals = event_loop::take_signals().map_err(|failed| system("signalfd", failed))?;
         let group = config.socket_group.as_deref().map(identity::find_group).transpose();
         let listener = group
             .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, listener, logs, run, random)
+        let event_loop = EventLoop::new(config, signals, listener, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
         Ok(event_loop.run())
     }

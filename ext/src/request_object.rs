@@ -1,0 +1,288 @@
+//! `RustDaemon\Request`: the request in hand, for its handler.
+//!
+//! # How it works
+//! The object is made when the handler asks for it, and the same one is given until the request has been answered; from
+//! then on it still says what it was, and does nothing any more. `bind()` asks the sidecar and waits for its answer; what
+//! arrives meanwhile is kept.
+//!
+//! # Rules
+//! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
+
+use ext_php_rs::args::Arg;
+use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
+use ext_php_rs::error::Result;
+use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use rustdaemon_core::link::{self, Bind, Dialect, Fault, Kind};
+
+use crate::codec;
+use crate::engine::{self, PropertyType, Slot};
+use crate::error::{self, Cause, Refusal};
+use crate::supervision;
+
+const CLASS: &str = "RustDaemon\\Request";
+/// Longest value of a session in bytes.
+const SESSION_BYTES: usize = 256;
+/// How long the sidecar may take for an answer; it takes microseconds, unless it is stopped.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The request that a handler is serving: what was asked, by whom, and whose sessions it may open.
+///
+/// ```php
+/// $worker->expose('open', function (string $endpointUrl) use ($plc): array {
+///     $id = bin2hex(random_bytes(16));
+///     $plc->open($id, $endpointUrl);
+///     RustDaemon\Request::current()->bind($id, ttl: 600.0); // requests that name it come here
+///     return ['sessionId' => $id];
+/// });
+/// ```
+// stub: RustDaemon\Request
+#[allow(dead_code, reason = "carries the class's documentation")]
+struct Request;
+
+/// They come from Request::current().
+// stub: RustDaemon\Request::__construct
+extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
+
+/// The method that was called.
+// stub: RustDaemon\Request::$method
+const METHOD: (&str, PropertyType) = ("method", PropertyType::String);
+
+/// The client's id of the request; null: its dialect has none, or it wants no answer.
+// stub: RustDaemon\Request::$id
+const ID: (&str, PropertyType) = ("id", PropertyType::IntOrStringOrNull);
+
+/// How the client spoke: "flat", "typed" or "jsonrpc".
+// stub: RustDaemon\Request::$dialect
+const DIALECT: (&str, PropertyType) = ("dialect", PropertyType::String);
+
+/// The arguments: a list, or an array by name.
+// stub: RustDaemon\Request::$args
+const ARGS: (&str, PropertyType) = ("args", PropertyType::Array);
+
+/// When the client gives up: Unix time in seconds, as microtime(true) has it; null: not known.
+// stub: RustDaemon\Request::$deadline
+const DEADLINE: (&str, PropertyType) = ("deadline", PropertyType::FloatOrNull);
+
+/// The client's process when it connected; 0: not known.
+// stub: RustDaemon\Request::$peerPid
+const PEER_PID: (&str, PropertyType) = ("peerPid", PropertyType::Int);
+
+/// The client's user when it connected; -1: not known.
+// stub: RustDaemon\Request::$peerUid
+const PEER_UID: (&str, PropertyType) = ("peerUid", PropertyType::Int);
+
+const PROPERTIES: [(&str, PropertyType); 7] = [METHOD, ID, DIALECT, ARGS, DEADLINE, PEER_PID, PEER_UID];
+
+/// Registers the class. MINIT only.
+pub fn register() -> Result<()> {
+    let value = || Arg::new("value", DataType::String);
+    let nothing = |function: FunctionBuilder<'static>| function.returns(DataType::Void, false, false);
+    ClassBuilder::new(CLASS)
+        .flags(ClassFlags::Final | ClassFlags::NoDynamicProperties | ClassFlags::NotSerializable)
+        .method(FunctionBuilder::new("__construct", construct), MethodFlags::Private)
+        .method(
+            FunctionBuilder::new("current", current).returns(DataType::object(CLASS), false, true),
+            MethodFlags::Public | MethodFlags::Static,
+        )
+        .method(
+            nothing(
+                FunctionBuilder::new("bind", bind)
+                    .arg(value())
+                    .not_required()
+                    .arg(Arg::new("ttl", DataType::Double).allow_null().default("600.0")),
+            ),
+            MethodFlags::Public,
+        )
+        .method(nothing(FunctionBuilder::new("unbind", unbind).arg(value())), MethodFlags::Public)
+        .registration(|class, arguments| {
+            engine::declare_value(class, arguments, &PROPERTIES);
+            ENTRY.store(class, Ordering::Relaxed);
+        })
+        .register()
+}
+
+/// The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+///
+/// @return Request|null always the same object for one request
+// stub: RustDaemon\Request::current
+extern "C" fn current(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        result.set_null();
+        if !engine::no_arguments(frame) {
+            return;
+        }
+        let known = supervision::with(|state| state.request_object.as_ref().map(Zval::shallow_clone));
+        if let Some(object) = known.or_else(make) {
+            *result = object;
+        }
+    });
+}
+
+/// What there is to say of a request. The pointers lead into the state, where both stay until the request ends.
+#[derive(Clone, Copy)]
+struct Parts {
+    method: *const str,
+    dialect: &'static str,
+    args: *const [u8],
+    number: Option<i64>,
+    text: Option<*const str>,
+    deadline: Option<f64>,
+    pid: i32,
+    uid: i64,
+}
+
+fn parts() -> Option<Parts> {
+    supervision::with(|state| {
+        let frame = state.request.as_ref().filter(|_| state.busy && state.link.is_some())?;
+        let (head, args) = link::parse_request(frame.flags, &frame.payload).ok()?;
+        let dialect = match Dialect::from_flags(frame.flags)? {
+            Dialect::Flat => "flat",
+            Dialect::Typed => "typed",
+            Dialect::JsonRpc => "jsonrpc",
+        };
+        let caller = head.caller;
+        let id = caller.map_or("", |caller| caller.id);
+        state.request_id = link::from_json::<String>(id.as_bytes()).ok();
+        Some(Parts {
+            method: head.method,
+            dialect,
+            args,
+            number: id.parse().ok(),
+            text: state.request_id.as_deref().map(std::ptr::from_ref),
+            deadline: caller.map(|caller| caller.deadline),
+            pid: caller.map_or(0, |caller| caller.pid),
+            uid: caller.filter(|caller| caller.uid != u32::MAX).map_or(-1, |caller| caller.uid.into()),
+        })
+    })
+}
+
+fn make() -> Option<Zval> {
+    let Parts { method, dialect, args, number, text, deadline, pid, uid } = parts()?;
+    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
+    let class = unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }?;
+    let mut decoded = Slot::new();
+    // SAFETY: they lie in the state, and the handler of the request is still running.
+    let (method, args, text) = unsafe { (&*method, &*args, text.map(|text| &*text)) };
+    codec::decode_arguments(args, decoded.value()).ok()?; // the handler runs: they can be decoded
+    let object = engine::new_value(class).string(method);
+    let object = match text {
+        Some(text) => object.string(text),
+        None => object.int_or_null(number),
+    };
+    let object = object.string(dialect).value(decoded.into_value());
+    let object = object.float_or_null(deadline).int(pid.into()).int(uid).done();
+    let same = object.shallow_clone();
+    supervision::with(|state| state.request_object = Some(same));
+    Some(object)
+}
+
+/// Makes a value this worker's own: requests that name it come here from now on, whoever sends them.
+///
+/// A TYPED request names it as "session", any request in the argument that the pool's `affinity` says. While this worker
+/// is busy they wait for it; when it ends, or begins to end, their callers hear session_lost. Binding it once more lets it
+/// live anew.
+///
+/// @param string $value 1 to 256 bytes of UTF-8, such as an id that nobody guesses
+/// @param float|null $ttl after so many seconds without a request that names it it is unbound, and onExpire() called; null:
+/// never
+/// @throws Exception\InvalidArgument the value or the time is not possible
+/// @throws Exception\MaxSessionsReached the pool's workers have as many as they may, `max_bound`
+/// @throws Exception\SessionTaken it is another worker's
+/// @throws Exception\NotAllowedHere this request has been answered
+/// @throws Exception\LinkBroken the sidecar is too old, or does not answer
+// stub: RustDaemon\Request::bind
+extern "C" fn bind(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        let Some((value, ttl)) = engine::bind_call(frame) else { return };
+        let done = is_in_hand(&frame.This, "bind").and_then(|()| ask(value, ttl));
+        if let Err(refusal) = done {
+            error::throw(&refusal);
+        }
+    });
+}
+
+fn ask(value: &[u8], ttl: Option<f64>) -> std::result::Result<(), Refusal> {
+    let value = session(value)?.to_owned();
+    if ttl.is_some_and(|ttl| ttl.is_nan() || ttl <= 0.0) {
+        let sentence = "ttl: must be a number of seconds greater than 0, or null to keep it as long as this worker lives";
+        return Err(Cause::InvalidArgument.because(sentence));
+    }
+    // What JSON cannot say is for ever.
+    let question = Bind { value, ttl: ttl.filter(|ttl| ttl.is_finite()) };
+    let answer = supervision::with(|state| {
+        let Some(link) = state.link.as_ref() else {
+            return Err(Cause::LinkBroken
+                .because("the sidecar has gone: there is nobody who could lead requests here"));
+        };
+        if link.version < link::SESSIONS_VERSION {
+            let sentence = "the sidecar is older than this extension and knows no sessions: restart it";
+            return Err(Cause::LinkBroken.because(sentence));
+        }
+        let silent =
+            || Cause::LinkBroken.because(format!("the sidecar has not answered within {ANSWER_TIMEOUT:?}"));
+        state.ask(Kind::Bind, Kind::Bound, &link::json(&question), ANSWER_TIMEOUT).ok_or_else(silent)
+    })?;
+    if answer.flags == link::DATA {
+        return Ok(());
+    }
+    let fault: Fault = link::from_json(&answer.payload).unwrap_or_else(|error| Fault {
+        class: String::new(),
+        message: format!("the sidecar's answer cannot be read ({error})"),
+    });
+    let cause = match fault.class.as_str() {
+        "max_sessions_reached" => Cause::MaxSessionsReached,
+        "session_taken" => Cause::SessionTaken,
+        _ => Cause::InvalidArgument,
+    };
+    Err(cause.because(fault.message))
+}
+
+/// Gives up a value that bind() has made this worker's own: requests that name it go to any worker.
+///
+/// What is not bound, or is another worker's, stays as it is.
+///
+/// @param string $value 1 to 256 bytes of UTF-8
+/// @throws Exception\InvalidArgument the value is not possible
+/// @throws Exception\NotAllowedHere this request has been answered
+// stub: RustDaemon\Request::unbind
+extern "C" fn unbind(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        let Some(value) = engine::text_call(frame) else { return };
+        let value = is_in_hand(&frame.This, "unbind").and_then(|()| session(value));
+        match value {
+            Err(refusal) => error::throw(&refusal),
+            Ok(value) => supervision::with(|state| {
+                if state.link.as_ref().is_some_and(|link| link.version >= link::SESSIONS_VERSION) {
+                    state.send(Kind::Unbind, 0, 0, value.as_bytes());
+                }
+            }),
+        }
+    });
+}
+
+fn session(value: &[u8]) -> std::result::Result<&str, Refusal> {
+    let fits = (1..=SESSION_BYTES).contains(&value.len());
+    std::str::from_utf8(value).ok().filter(|_| fits).ok_or_else(|| {
+        let bytes = value.len();
+        let sentence = format!("value: has {bytes} bytes; 1 to {SESSION_BYTES} bytes of UTF-8 can be bound");
+        Cause::InvalidArgument.because(sentence)
+    })
+}
+
+/// Whether an object is that of the request in hand.
+fn is_in_hand(object: &Zval, method: &str) -> std::result::Result<(), Refusal> {
+    let is_it = supervision::with(|state| {
+        let current = state.request_object.as_ref().and_then(Zval::object);
+        current.zip(object.object()).is_some_and(|(current, object)| std::ptr::eq(current, object))
+    });
+    let sentence =
+        || format!("{CLASS}::{method}() cannot be called any more: this request has been answered");
+    if is_it { Ok(()) } else { Err(Cause::NotAllowedHere.because(sentence())) }
+}
