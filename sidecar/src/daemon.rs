@@ -27,7 +27,7 @@ use crate::life::Life;
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
 use crate::reason::{Exit, Look};
-use crate::router::{Asked, Entry, Full, Hold, Limits, Replied, Router};
+use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied, Router};
 use crate::sessions::{Owner, Refused, Sessions};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
@@ -633,7 +633,7 @@ impl Daemon {
         sequence: u64,
         outcome: Result<Vec<u8>, Fault>,
     ) {
-        let Replied { entry, was_in_hand } = self.router.replied(worker, sequence);
+        let Replied { entry, was_in_hand, next } = self.router.replied(worker, sequence);
         if let Some(entry) = entry {
             if let Some(session) = &entry.request.session {
                 self.sessions.used(now, worker.pool(), session);
@@ -645,7 +645,6 @@ impl Daemon {
         }
         // Late or not, the worker is at the next one, or free.
         if was_in_hand {
-            let next = self.router.deadline_of(worker);
             self.with(out, now, worker, |pool| pool.answered(now, worker, next));
             self.serve(out, now, worker);
             self.share(out, worker);
@@ -674,6 +673,10 @@ impl Daemon {
         loop {
             let Some(pool) = self.pools.get(worker.pool()) else { return };
             let Some(reach) = pool.reach(worker) else { return };
+            let most = pool.config().prefetch;
+            if !reach.is_free && !self.router.has_room(worker, most, 0) {
+                return;
+            }
             let fits = |sequence, entry: &Entry| {
                 reach.life.offers(&entry.request.method) && self.is_for(worker, sequence, entry)
             };
@@ -682,8 +685,7 @@ impl Daemon {
                 let is_its_own = self.is_pinned(worker, request);
                 !is_its_own && self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some())
             };
-            let (most, bytes) = (pool.config().prefetch, request.args.len());
-            if !reach.is_free && (others() || !self.router.has_room(worker, most, bytes)) {
+            if !reach.is_free && (others() || !self.router.has_room(worker, most, request.args.len())) {
                 return;
             }
             self.send(out, now, worker, sequence);
@@ -734,8 +736,8 @@ impl Daemon {
         let pinned = self.router.entry(sequence).is_some_and(|entry| self.is_pinned(worker, &entry.request));
         let hold = life.map(|life| Hold { claims: life.has_claims(), jobs: life.jobs, pinned });
         let knows_callers = life.is_some_and(Life::has_sessions);
-        let is_first = self.router.in_hand(worker) == 0;
-        let Some((claim, entry)) = self.router.give(worker, sequence, hold.unwrap_or_default()) else {
+        let given = self.router.give(worker, sequence, hold.unwrap_or_default());
+        let Some(Given { claim, is_first, entry }) = given else {
             return;
         };
         let (request, deadline) = (&entry.request, entry.deadline);

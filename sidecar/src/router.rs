@@ -189,6 +189,19 @@ pub struct Replied {
     pub entry: Option<Entry>,
     /// The worker had it in hand, answered otherwise or not.
     pub was_in_hand: bool,
+    /// The deadline of the request that the worker is at now, as far as it is known.
+    pub next: Option<Instant>,
+}
+
+/// A request that a worker gets.
+#[derive(Debug)]
+pub struct Given<'a> {
+    /// By which word it is begun.
+    pub claim: Option<Claim>,
+    /// The worker has nothing else in hand.
+    pub is_first: bool,
+    /// The request.
+    pub entry: &'a Entry,
 }
 
 /// What has become of an ended worker's requests.
@@ -293,12 +306,6 @@ impl Router {
         self.hands.get(&worker).map_or(0, |hand| hand.sent.len())
     }
 
-    /// The deadline of the request that a worker is at, as far as it is known.
-    #[must_use]
-    pub fn deadline_of(&self, worker: WorkerId) -> Option<Instant> {
-        self.hands.get(&worker)?.sent.front().map(|sent| sent.deadline)
-    }
-
     /// Whether a worker with requests in hand can be sent so many bytes more, `most` requests together.
     #[must_use]
     pub fn has_room(&self, worker: WorkerId, most: usize, bytes: usize) -> bool {
@@ -350,7 +357,7 @@ impl Router {
     }
 
     /// Gives a waiting request to `worker`; with a claim where its link knows them.
-    pub fn give(&mut self, worker: WorkerId, sequence: u64, hold: Hold) -> Option<(Option<Claim>, &Entry)> {
+    pub fn give(&mut self, worker: WorkerId, sequence: u64, hold: Hold) -> Option<Given<'_>> {
         let entry = self.entries.get_mut(&sequence).filter(|entry| entry.worker.is_none())?;
         let hand = self.hands.entry(worker).or_default();
         let Hold { claims, jobs, pinned } = hold;
@@ -373,7 +380,7 @@ impl Router {
             counts.ahead += usize::from(is_ahead);
             counts.in_flight += 1;
         }
-        Some((word.map(|word| Claim { word, sequence }), entry))
+        Some(Given { claim: word.map(|word| Claim { word, sequence }), is_first: !is_ahead, entry })
     }
 
     /// `worker` has answered.
@@ -384,7 +391,8 @@ impl Router {
             _ => None,
         };
         self.count(worker.pool(), |counts| counts.late += u64::from(entry.is_none()));
-        Replied { entry, was_in_hand }
+        let next = self.hands.get(&worker).and_then(|hand| hand.sent.front()).map(|sent| sent.deadline);
+        Replied { entry, was_in_hand, next }
     }
 
     /// Takes out what an ended worker had begun, all but `again`'s, which are tried once more; what it had been sent and
@@ -651,11 +659,8 @@ mod tests {
     }
 
     fn give(router: &mut Router, worker: WorkerId, sequence: u64) -> Option<u8> {
-        router
-            .give(worker, sequence, Hold { claims: true, ..Hold::default() })
-            .unwrap()
-            .0
-            .map(|claim| claim.word)
+        let hold = Hold { claims: true, ..Hold::default() };
+        router.give(worker, sequence, hold).unwrap().claim.map(|claim| claim.word)
     }
 
     fn give_all(router: &mut Router, sequences: &[u64]) {
@@ -772,7 +777,7 @@ mod tests {
     fn one_request_has_one_answer() {
         let (mut router, now) = router(&["a"]);
         give(&mut router, WORKER, 1);
-        let not_its_own = Replied { entry: None, was_in_hand: false };
+        let not_its_own = Replied { entry: None, was_in_hand: false, next: None };
         assert_eq!(router.replied(OTHER, 1), not_its_own, "another worker's reply");
         let replied = router.replied(WORKER, 1);
         assert!(replied.entry.is_some() && replied.was_in_hand);
@@ -816,7 +821,7 @@ mod tests {
         let next = accept(&mut router, now, "a", TIMEOUT).unwrap();
         assert_eq!(give(&mut router, WORKER, next), Some(1));
         let old = accept(&mut router, now, "a", TIMEOUT).unwrap();
-        assert_eq!(router.give(OTHER, old, Hold::default()).unwrap().0, None, "its link knows none");
+        assert_eq!(router.give(OTHER, old, Hold::default()).unwrap().claim, None, "its link knows none");
         assert_eq!(router.claims(OTHER), []);
         assert!(!router.has_room(OTHER, 16, 0), "what it has cannot be taken back");
     }
@@ -893,7 +898,8 @@ mod tests {
         assert_eq!((begun.request.method.as_str(), begun.worker), ("begun", Some(WORKER)));
         assert_eq!(router.recalled(WORKER, 3).unwrap().request.method, "ahead");
         assert_eq!((figures(&router), router.in_hand(WORKER)), ((0, 0), 1), "it is still at the first one");
-        assert_eq!(router.replied(WORKER, 2), Replied { entry: None, was_in_hand: true }, "the late reply");
+        let late = Replied { entry: None, was_in_hand: true, next: None };
+        assert_eq!(router.replied(WORKER, 2), late, "the late reply");
         assert_eq!(router.in_hand(WORKER), 0);
     }
 

@@ -39,7 +39,7 @@ pub struct Worker {
 }
 
 /// What is left of a link after one turn of reading.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// Nothing for now.
     Nothing,
@@ -47,8 +47,6 @@ pub enum Rest {
     More,
     /// The worker has closed its end: it ends, or has become another program.
     End,
-    /// What cannot be read.
-    Broken(LinkError),
 }
 
 /// What a worker said.
@@ -265,32 +263,37 @@ impl Worker {
         link.pending.drain(..written);
     }
 
-    /// Reads what is there, up to a turn's share of it: the whole messages in it, in order, and what follows. Into `chunk`,
-    /// which is anybody's afterwards. `ends`: the end of the link may be there, of which no further edge tells; otherwise a
-    /// read that fills less than the chunk was the last one (epoll(7), Q9).
-    pub fn read(&mut self, chunk: &mut [u8], ends: bool) -> (Vec<Message>, Rest) {
-        let mut messages = Vec::new();
-        let Some(link) = &mut self.link else { return (messages, Rest::Nothing) };
+    /// Reads what is there, up to a turn's share of it, for [`Self::next_message`]; and what follows. Into `chunk`, which is
+    /// anybody's afterwards. `ends`: the end of the link may be there, of which no further edge tells; otherwise a read that
+    /// fills less than the chunk was the last one (epoll(7), Q9).
+    pub fn read(&mut self, chunk: &mut [u8], ends: bool) -> Rest {
+        let Some(link) = &mut self.link else { return Rest::Nothing };
         for _ in 0..TURN_CHUNKS {
             let length = match link.input.read(chunk) {
-                Ok(0) => return (messages, Rest::End),
+                Ok(0) => return Rest::End,
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return (messages, Rest::Nothing), // WouldBlock
+                Err(_) => return Rest::Nothing, // WouldBlock
             };
             link.decoder.push(chunk.get(..length).unwrap_or_default());
-            loop {
-                match link.decoder.next_frame().and_then(|frame| frame.map(Message::of).transpose()) {
-                    Ok(Some(message)) => messages.push(message),
-                    Ok(None) => break,
-                    Err(error) => return (messages, Rest::Broken(error)),
-                }
-            }
             if length < chunk.len() && !ends {
-                return (messages, Rest::Nothing);
+                return Rest::Nothing;
             }
         }
-        (messages, Rest::More)
+        Rest::More
+    }
+
+    /// The next whole message that has been read.
+    ///
+    /// # Errors
+    /// What cannot be read, once: nothing in what follows can be trusted, and it is forgotten.
+    pub fn next_message(&mut self) -> Result<Option<Message>, LinkError> {
+        let Some(link) = &mut self.link else { return Ok(None) };
+        let message = link.decoder.next_frame().and_then(|frame| frame.map(Message::of).transpose());
+        if message.is_err() {
+            link.decoder = Decoder::default();
+        }
+        message
     }
 
     fn frame(&mut self, kind: Kind, payload: &[u8]) {
@@ -380,7 +383,9 @@ mod tests {
         let mut fds = [nix::poll::PollFd::new(worker.process.pidfd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, nix::poll::PollTimeout::from(10_000_u16)), Ok(1));
         worker.process.reap().unwrap().unwrap();
-        assert_eq!(worker.read(&mut [0; 64], true), (vec![Message::Ready(Ready::default())], Rest::End));
+        assert_eq!(worker.read(&mut [0; 64], true), Rest::End);
+        assert_eq!(worker.next_message(), Ok(Some(Message::Ready(Ready::default()))));
+        assert_eq!(worker.next_message(), Ok(None));
         worker.drain();
         let kept = worker.link.map(|link| link.pending);
         assert_eq!(kept, Some(Vec::new()), "nothing is kept for the dead");

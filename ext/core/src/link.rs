@@ -272,14 +272,11 @@ impl Decoder {
         let number = u16::from_le_bytes([k0, k1]);
         let kind = Kind::from_wire(number).ok_or(LinkError::UnknownKind(number))?;
         let Some(payload) = rest.get(..length) else { return Ok(None) };
-        let frame = Frame {
-            kind,
-            flags: u16::from_le_bytes([f0, f1]),
-            sequence: u64::from_le_bytes(sequence),
-            payload: payload.to_vec(),
-        };
+        let mut copy = Vec::with_capacity(length + 1); // with room for the NUL byte that PHP's JSON scanner wants
+        copy.extend_from_slice(payload);
+        let (flags, sequence) = (u16::from_le_bytes([f0, f1]), u64::from_le_bytes(sequence));
         self.start += HEADER_BYTES + length;
-        Ok(Some(frame))
+        Ok(Some(Frame { kind, flags, sequence, payload: copy }))
     }
 }
 

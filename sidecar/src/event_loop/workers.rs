@@ -196,8 +196,16 @@ impl EventLoop {
     /// Takes in one turn's share of what a worker has said.
     fn read_link(&mut self, id: WorkerId, ends: bool) -> Rest {
         let Some(worker) = self.workers.get_mut(&id) else { return Rest::Nothing };
-        let (messages, rest) = worker.read(&mut self.chunk, ends);
-        for message in messages {
+        let rest = worker.read(&mut self.chunk, ends);
+        while let Some(worker) = self.workers.get_mut(&id) {
+            let message = match worker.next_message() {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
+                Err(why) => {
+                    self.feed(Event::LinkBroken { worker: id, why: why.to_string() });
+                    return Rest::Nothing;
+                }
+            };
             self.feed(match message {
                 Message::Hello(hello) => Event::Hello { worker: id, hello },
                 Message::Ready(ready) => Event::Ready { worker: id, ready },
@@ -211,10 +219,8 @@ impl EventLoop {
                 Message::Unbind(value) => Event::Unbind { worker: id, value },
             });
         }
-        match &rest {
-            Rest::Broken(why) => self.feed(Event::LinkBroken { worker: id, why: why.to_string() }),
-            Rest::End => self.feed(Event::LinkEnded { worker: id }),
-            Rest::Nothing | Rest::More => {}
+        if rest == Rest::End {
+            self.feed(Event::LinkEnded { worker: id });
         }
         rest
     }
