@@ -154,9 +154,10 @@ fn flat(members: &[Member<'_>]) -> Request {
     let is_argument = |member: &&Member<'_>| !matches!(member.name.as_deref(), Some("command" | "authToken"));
     Request {
         address: Address::new(Dialect::Flat, ""),
-        method: last(members, "command").and_then(json::text).unwrap_or_default(),
-        args: object(members.iter().filter(is_argument)),
+        method: last(members, "command").and_then(json::text).unwrap_or_default().into(),
+        args: object(members.iter().filter(is_argument)).into(),
         timeout: None,
+        session: None,
     }
 }
 
@@ -177,7 +178,18 @@ fn typed(members: &[Member<'_>]) -> Parsed {
         return invalid(Dialect::Typed, id, "\"args\" must be an array or an object");
     };
     let address = Address::new(Dialect::Typed, id);
-    within(last("timeout"), Request { address, method, args: args.into(), timeout: None })
+    let method = method.into();
+    let request = within(
+        last("timeout"),
+        Request { address, method, args: args.into(), timeout: None, session: None },
+    )?;
+    match last("session").filter(|json| *json != "null") {
+        None => Ok(request),
+        Some(json) => match json::text(json).filter(|text| (1..=256).contains(&text.len())) {
+            Some(session) => Ok(Request { session: Some(session.into()), ..request }),
+            None => invalid(Dialect::Typed, id, "\"session\" must be a string of 1 to 256 bytes"),
+        },
+    }
 }
 
 fn json_rpc(members: &[Member<'_>]) -> Parsed {
@@ -199,7 +211,8 @@ fn json_rpc(members: &[Member<'_>]) -> Parsed {
     if last("id").is_none() {
         address.delivery = Delivery::Nowhere;
     }
-    within(last("timeout"), Request { address, method, args: params.into(), timeout: None })
+    let method = method.into();
+    within(last("timeout"), Request { address, method, args: params.into(), timeout: None, session: None })
 }
 
 /// The request with its client's timeout.
@@ -239,18 +252,18 @@ fn last<'a>(members: &[Member<'a>], key: &str) -> Option<&'a str> {
 }
 
 /// These members as an object, their keys and values as they came.
-fn object<'m, 'a: 'm>(members: impl Iterator<Item = &'m Member<'a>>) -> Vec<u8> {
+fn object<'m, 'a: 'm>(members: impl Iterator<Item = &'m Member<'a>>) -> String {
     let members = members.map(|member| format!("{}:{}", member.key, member.value.unwrap_or_default()));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(",")).into_bytes()
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 
 /// FLAT's arguments without the white space that came between them, which nobody promises.
 fn normal(parsed: Result<Frame, Box<Refusal>>) -> Result<Frame, Box<Refusal>> {
     match parsed {
         Ok(Frame::One(mut request)) if request.address.dialect == Dialect::Flat => {
-            let (members, is_whole) = json::members(std::str::from_utf8(&request.args).unwrap());
-            assert!(is_whole, "{}", request.args.escape_ascii());
-            request.args = object(members.iter());
+            let (members, is_whole) = json::members(&request.args);
+            assert!(is_whole, "{}", request.args);
+            request.args = object(members.iter()).into();
             Ok(Frame::One(request))
         }
         other => other,

@@ -3,6 +3,7 @@
 //! The same bytes are read as what a client writes (lines of JSON, [`Client`]), as what a worker prints (lines of text,
 //! [`Assembler`]) and as what a worker sends through its link (frames with a length, [`Decoder`]).
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -186,14 +187,18 @@ impl Scene {
             self.turns += 1;
             assert!(self.turns < TURNS, "it goes on for ever");
             let before = self.client.buffered();
-            let input = self.client.read(terms, &mut self.chunk);
-            assert!(input.broken.is_none(), "{:?}", input.broken);
+            let mut requests = VecDeque::new();
+            self.client.read(Instant::now(), terms, &mut self.chunk, &mut requests).unwrap();
+            if requests.len() > 1 && self.turns % 3 == 0 {
+                let mut rest = requests.split_off(1);
+                self.client.postpone(&mut rest); // as if its answers were long
+            }
             let after = self.client.buffered();
             assert!(
                 after <= TYPED_FRAME_BYTES && (!terms.only_whole || after <= before),
                 "{after} bytes are kept"
             );
-            for request in input.requests {
+            for request in requests {
                 let delivery = request.address.delivery;
                 self.requests.push(request);
                 let line = if delivery == Delivery::Nowhere {
@@ -201,7 +206,7 @@ impl Scene {
                 } else {
                     answer(self.requests.len()) + "\n"
                 };
-                self.client.answer(delivery, line.as_bytes());
+                self.client.answer(delivery, line.into_bytes());
             }
             let is_answered = self.client.waiting_bytes() > 0;
             let fate = self.client.advance(Instant::now()).unwrap();
