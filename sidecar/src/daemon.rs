@@ -465,7 +465,10 @@ impl Daemon {
     ) {
         let verb = Verb::of(request.address.dialect, &request.method);
         if verb == Some(Verb::Ping) && !self.is_stopping() {
-            let write = |line: &mut Vec<u8>| verbs::write_ping(line, 0, unix_time);
+            let write = |line: &mut Vec<u8>| match request.is_strangers {
+                true => line.extend_from_slice(br#"{"status":"ok"}"#),
+                false => verbs::write_ping(line, 0, unix_time),
+            };
             return answer_by(out, client, &request.address, write);
         }
         let address = request.address.clone();

@@ -486,7 +486,13 @@ mod tests {
 
     fn request(method: &str) -> Request {
         let address = Address::new(Dialect::Flat, "");
-        Request { address, method: method.into(), args: "x".repeat(100).into(), timeout: None }
+        Request {
+            address,
+            method: method.into(),
+            args: "x".repeat(100).into(),
+            timeout: None,
+            is_strangers: false,
+        }
     }
 
     /// With so many requests waiting, from 1 on.

@@ -234,7 +234,7 @@ impl World {
     fn ask(&mut self, method: &str, args: &str) {
         self.asked += 1;
         let line = format!(r#"{{"id":{},"t":"req","method":"{method}","args":{args}}}"#, self.asked);
-        let request = dialect::parse(line.as_bytes()).unwrap().one();
+        let request = dialect::parse(line.as_bytes(), None).unwrap().one();
         let may_control = self.pick(20) > 0;
         self.happens(Event::Request { client: CLIENT, request, may_control, unix_time: 0.0 });
     }

@@ -32,6 +32,8 @@ pub enum Cause {
     ShuttingDown,
     /// Somebody's own words: a worker's, or a built-in method's.
     Said(Fault),
+    /// The token was not shown, or a wrong one.
+    AuthFailed,
     /// There is no room for another connection, or for another FLAT request.
     TooManyConnections,
     /// The newline has not come in time.
@@ -81,6 +83,7 @@ impl Cause {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }
             Self::Said(fault) => return fault.clone(),
+            Self::AuthFailed => ("auth_failed", "Invalid or missing auth token".into()),
             Self::TooManyConnections => ("too_many_connections", "Too many concurrent connections".into()),
             Self::ConnectionTimeout => ("connection_timeout", "IPC connection timed out".into()),
         };

@@ -9,13 +9,13 @@ use self::golden::Step;
 use super::*;
 
 fn ok(text: &str) -> (Dialect, String, String, String) {
-    let frame = parse(text.as_bytes()).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+    let frame = parse(text.as_bytes(), None).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
     let request = frame.one();
     (request.address.dialect, request.address.id.into(), request.method.into(), request.args.into())
 }
 
 fn refused(text: &str) -> String {
-    let refusal = parse(text.as_bytes()).expect_err(text);
+    let refusal = parse(text.as_bytes(), None).expect_err(text);
     let mut out = Vec::new();
     write_fault(&mut out, &refusal.address, &refusal.cause);
     String::from_utf8(out).unwrap()
@@ -67,9 +67,9 @@ fn flat_texts_are_the_ancestors() {
 
 #[test]
 fn invalid_bytes_are_invalid_json() {
-    assert_eq!(parse(b"{\"command\":\"\xff\"}").unwrap_err().cause, Cause::InvalidJson);
-    assert_eq!(parse(b"{\"command\":\"m\",\"a\":\"\xff\"}").unwrap_err().cause, Cause::InvalidJson);
-    assert_eq!(parse(b"{\"command\":\"m\"}\0").unwrap_err().cause, Cause::InvalidJson);
+    assert_eq!(parse(b"{\"command\":\"\xff\"}", None).unwrap_err().cause, Cause::InvalidJson);
+    assert_eq!(parse(b"{\"command\":\"m\",\"a\":\"\xff\"}", None).unwrap_err().cause, Cause::InvalidJson);
+    assert_eq!(parse(b"{\"command\":\"m\"}\0", None).unwrap_err().cause, Cause::InvalidJson);
 }
 
 #[test]
@@ -97,11 +97,11 @@ fn typed_envelopes_are_checked() {
 fn limits_are_exact() {
     let flat = |bytes: usize| format!("{{\"command\":\"m\",\"a\":\"{}\"}}", "x".repeat(bytes - 22));
     assert_eq!(flat(100).len(), 100);
-    assert!(parse(flat(FLAT_FRAME_BYTES).as_bytes()).is_ok());
-    let refusal = parse(flat(FLAT_FRAME_BYTES + 1).as_bytes()).unwrap_err();
+    assert!(parse(flat(FLAT_FRAME_BYTES).as_bytes(), None).is_ok());
+    let refusal = parse(flat(FLAT_FRAME_BYTES + 1).as_bytes(), None).unwrap_err();
     assert_eq!(refusal.cause, Cause::FrameTooLarge);
     let late = format!("{{\"args\":[\"{}\"],\"t\":\"req\"}}", "x".repeat(FLAT_FRAME_BYTES));
-    let refusal = parse(late.as_bytes()).unwrap_err();
+    let refusal = parse(late.as_bytes(), None).unwrap_err();
     assert_eq!((refusal.address.dialect, refusal.cause), (Dialect::Flat, Cause::FrameTooLarge));
     let nested = |levels: usize| {
         format!(
@@ -110,13 +110,13 @@ fn limits_are_exact() {
             "]".repeat(levels)
         )
     };
-    assert!(parse(nested(30).as_bytes()).is_ok());
-    assert_eq!(parse(nested(31).as_bytes()).unwrap_err().cause, Cause::InvalidJson);
+    assert!(parse(nested(30).as_bytes(), None).is_ok());
+    assert_eq!(parse(nested(31).as_bytes(), None).unwrap_err().cause, Cause::InvalidJson);
     let flat =
         |levels: usize| format!("{{\"command\":\"m\",\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
-    assert!(parse(flat(510).as_bytes()).is_ok());
-    assert_eq!(parse(flat(511).as_bytes()).unwrap_err().cause, Cause::InvalidJson);
-    assert!(parse(br#"{"command":"m","a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[["}"#).is_ok());
+    assert!(parse(flat(510).as_bytes(), None).is_ok());
+    assert_eq!(parse(flat(511).as_bytes(), None).unwrap_err().cause, Cause::InvalidJson);
+    assert!(parse(br#"{"command":"m","a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[["}"#, None).is_ok());
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_prefix_shows_its_dialect_as_soon_as_it_can() {
 }
 
 fn calls(text: &str) -> Vec<Result<(String, String, Delivery), String>> {
-    let Ok(Frame::Batch(parts)) = parse(text.as_bytes()) else { panic!("no batch: {text}") };
+    let Ok(Frame::Batch(parts)) = parse(text.as_bytes(), None) else { panic!("no batch: {text}") };
     let parts = parts.into_iter().map(|part| match part {
         Ok(request) => Ok((request.method.into(), request.address.id.into(), request.address.delivery)),
         Err(refusal) => Err(refusal.cause.fault(Dialect::JsonRpc).message),
@@ -164,7 +164,7 @@ fn json_rpc_requests() {
         "params may be missing"
     );
     assert_eq!(ok(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#), call("null", "[]"));
-    let delivery = |text: &str| parse(text.as_bytes()).unwrap().one().address.delivery;
+    let delivery = |text: &str| parse(text.as_bytes(), None).unwrap().one().address.delivery;
     assert_eq!(delivery(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#), Delivery::Line);
     assert_eq!(delivery(r#"{"jsonrpc":"2.0","method":"m"}"#), Delivery::Nowhere);
 }
@@ -181,14 +181,14 @@ fn json_rpc_envelopes_are_checked() {
         (r#"{"jsonrpc":"2.0","id":7,"method":"m","params":"x"}"#, "7", "params"),
         (r#"{"jsonrpc":"2.0","id":7,"method":"m","params":null}"#, "7", "params"),
     ] {
-        let refusal = parse(text.as_bytes()).expect_err(text);
+        let refusal = parse(text.as_bytes(), None).expect_err(text);
         assert!(!refusal.ends_connection(), "{text}");
         let answer = refused(text);
         assert!(answer.contains(r#""code":-32600,"message":"Invalid Request""#), "{answer}");
         assert!(answer.contains(&format!("\\\"{what}\\\" must be")), "{answer}");
         assert!(answer.ends_with(&format!("\"id\":{id}}}\n")), "{answer}");
     }
-    let refusal = parse(br#"{"jsonrpc":"2.0","#).unwrap_err();
+    let refusal = parse(br#"{"jsonrpc":"2.0","#, None).unwrap_err();
     assert!(refusal.ends_connection() && refusal.address.dialect == Dialect::JsonRpc);
 }
 
@@ -223,7 +223,7 @@ fn a_batch_is_a_list_of_requests_and_of_what_is_none() {
 fn a_timeout_is_a_positive_number_of_seconds() {
     let typed = |timeout: &str| format!(r#"{{"id":1,"t":"req","method":"m","args":[],"timeout":{timeout}}}"#);
     let call = |timeout: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","timeout":{timeout}}}"#);
-    let timeout = |text: &str| parse(text.as_bytes()).unwrap().one().timeout;
+    let timeout = |text: &str| parse(text.as_bytes(), None).unwrap().one().timeout;
     for (given, wanted) in [("1", 1.0), ("0.25", 0.25), ("2e0", 2.0), ("1e300", 1e9), ("1e999", 1e9)] {
         let wanted = Some(Duration::from_secs_f64(wanted));
         assert_eq!((timeout(&typed(given)), timeout(&call(given))), (wanted, wanted), "{given}");
@@ -234,7 +234,7 @@ fn a_timeout_is_a_positive_number_of_seconds() {
         }
     }
     assert_eq!(timeout(r#"{"id":1,"t":"req","method":"m","args":[]}"#), None);
-    let flat = parse(br#"{"command":"m","timeout":"x"}"#).unwrap().one();
+    let flat = parse(br#"{"command":"m","timeout":"x"}"#, None).unwrap().one();
     assert_eq!((flat.timeout, flat.args.as_str()), (None, r#"{"timeout":"x"}"#), "an argument");
 }
 
@@ -324,12 +324,12 @@ fn events_are_notifications_in_json_rpc() {
 }
 
 /// What is written at once to a client that sends these bytes, as far as it is refused.
-fn refusals(sent: &[u8]) -> Vec<String> {
+fn refusals(sent: &[u8], token: Option<&Token>) -> Vec<String> {
     let mut out = Vec::new();
     for line in sent.split_inclusive(|byte| *byte == b'\n') {
         let Some(frame) = line.strip_suffix(b"\n") else { break };
         let before = out.len();
-        match parse(frame) {
+        match parse(frame, token) {
             Err(refusal) => out.push(refusal),
             Ok(Frame::Batch(parts)) => out.extend(parts.into_iter().filter_map(Result::err)),
             Ok(Frame::One(request)) if request.address.dialect == Dialect::Flat => break,
@@ -344,12 +344,13 @@ fn refusals(sent: &[u8]) -> Vec<String> {
         write_fault(&mut line, &refusal.address, &refusal.cause);
         String::from_utf8(line).unwrap().trim_end().to_owned()
     });
-    lines.collect()
+    lines.filter(|line| !line.is_empty()).collect() // a notification's
 }
 
 #[test]
 fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let token = Token::new("s3cret/é".as_bytes()).unwrap();
     let mut seen = 0;
     for exchange in golden::exchanges(&fixtures, |_| true) {
         let (mut sent, mut expected) = (Vec::new(), Vec::new());
@@ -364,15 +365,18 @@ fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
             continue; // the connection's business
         }
         expected.retain(|line| {
-            ["invalid_json", "invalid_request", "Request"].iter().any(|word| line.contains(word))
+            ["invalid_json", "invalid_request", "Request", "auth_failed"]
+                .iter()
+                .any(|word| line.contains(word))
         });
-        let mut refused = refusals(&sent);
+        let token = Some(&token).filter(|_| exchange.name.starts_with("token/"));
+        let mut refused = refusals(&sent, token);
         expected.sort();
         refused.sort();
         assert_eq!(refused, expected, "{}", exchange.name);
         seen += refused.len();
     }
-    assert!(seen > 60, "{seen} refusals");
+    assert!(seen > 90, "{seen} refusals");
 }
 
 /// Frames of tests/fixtures that are short enough to be changed at random.
@@ -411,7 +415,8 @@ fn changed_frames_are_json_where_serde_json_says_so() {
                 }
             }
         }
-        let is_invalid_json = matches!(parse(&frame), Err(refusal) if refusal.cause == Cause::InvalidJson);
+        let is_invalid_json =
+            matches!(parse(&frame, None), Err(refusal) if refusal.cause == Cause::InvalidJson);
         let text = String::from_utf8_lossy(&frame);
         if text.contains("\\u") || text.matches(['[', '{']).count() > 31 {
             continue; // PHP knows surrogates; nesting has limits of ours
