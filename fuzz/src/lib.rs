@@ -5,6 +5,7 @@
 
 #[path = "../../sidecar/src"]
 mod sidecar {
+    pub mod access;
     pub mod client;
     pub mod dialect;
     pub mod ids;
@@ -13,4 +14,4 @@ mod sidecar {
 
 pub mod checks;
 
-pub use sidecar::{client, dialect, ids, lines};
+pub use sidecar::{access, client, dialect, ids, lines};

@@ -38,8 +38,8 @@ use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{MsgFlags, getsockopt, recv};
 use rustdaemon_core::link::Dialect;
 
+use crate::access::{Peer, Token};
 use crate::dialect::{self, Address, Cause, Delivery, Frame, Parsed, Refusal, Request};
-use crate::ids::Peer;
 
 /// Whom we do not know.
 const NOBODY: Peer = Peer { pid: 0, uid: u32::MAX };
@@ -87,6 +87,8 @@ pub struct Client {
     end_seen: bool,
     /// See [`Terms`].
     flat_is_full: bool,
+    /// It has not shown what it was to show.
+    is_unknown: bool,
     /// Since when we wait for the newline of a frame; the first one from the connect.
     frame_since: Option<Instant>,
     /// Since when it has not taken a byte of what it is to take.
@@ -120,7 +122,9 @@ pub enum Overdue {
 
 /// How one turn of reading is done.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Terms {
+pub struct Terms<'a> {
+    /// What every request is to show.
+    pub token: Option<&'a Token>,
     /// FLAT has no room for another request: whatever is FLAT is told so.
     pub flat_is_full: bool,
     /// Only what ends a frame is read: nothing more may be left with us.
@@ -170,6 +174,7 @@ impl Client {
             held: false,
             end_seen: false,
             flat_is_full: false,
+            is_unknown: false,
             frame_since: Some(Instant::now()),
             stalled_since: None,
             alarm: None,
@@ -189,12 +194,6 @@ impl Client {
         self.may_control
     }
 
-    /// Who was at the other end when it connected.
-    #[must_use]
-    pub fn peer(&self) -> Peer {
-        self.peer
-    }
-
     /// Whether bytes wait that the client does not take at the moment.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
@@ -205,6 +204,17 @@ impl Client {
     #[must_use]
     pub fn is_readable(&self) -> bool {
         !self.postponed.is_empty() || (self.unread && !self.held && self.has_room())
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Whether a request did not show the token that it was to show: the connection ends for it. Said once.
+    pub fn has_turned_out_unknown(&mut self) -> bool {
+        std::mem::take(&mut self.is_unknown)
     }
 
     /// Whether it has more to send that [`Terms::only_whole`] kept us from reading.
@@ -321,7 +331,7 @@ impl Client {
     pub fn read(
         &mut self,
         now: Instant,
-        terms: Terms,
+        terms: Terms<'_>,
         chunk: &mut [u8],
         requests: &mut VecDeque<Request>,
     ) -> io::Result<()> {
@@ -354,7 +364,7 @@ impl Client {
                 }
                 Ok((length, is_full)) => {
                     left = left.saturating_sub(length);
-                    self.take(now, chunk.get(..length).unwrap_or_default(), requests);
+                    self.take(now, terms.token, chunk.get(..length).unwrap_or_default(), requests);
                     if !is_full && !self.end_seen {
                         self.unread = false;
                         return Ok(());
@@ -387,7 +397,13 @@ impl Client {
     }
 
     /// Takes in bytes, as long as something is wanted. A frame that has come in one piece is read where it is.
-    fn take(&mut self, now: Instant, mut bytes: &[u8], requests: &mut VecDeque<Request>) {
+    fn take(
+        &mut self,
+        now: Instant,
+        token: Option<&Token>,
+        mut bytes: &[u8],
+        requests: &mut VecDeque<Request>,
+    ) {
         while self.reading
             && let Some(newline) = memchr(b'\n', bytes)
         {
@@ -396,8 +412,8 @@ impl Client {
             let begun = std::mem::take(&mut self.input);
             self.frame_since = None;
             match begun.is_empty() {
-                true => self.take_frame(end, requests),
-                false => self.take_frame(&[&begun, end].concat(), requests),
+                true => self.take_frame(end, token, requests),
+                false => self.take_frame(&[&begun, end].concat(), token, requests),
             }
         }
         if self.reading && !bytes.is_empty() {
@@ -407,8 +423,8 @@ impl Client {
         }
     }
 
-    fn take_frame(&mut self, frame: &[u8], requests: &mut VecDeque<Request>) {
-        match dialect::parse(frame) {
+    fn take_frame(&mut self, frame: &[u8], token: Option<&Token>, requests: &mut VecDeque<Request>) {
+        match dialect::parse(frame, token) {
             Ok(Frame::One(request)) => {
                 self.reading = request.address.dialect != Dialect::Flat;
                 self.outstanding += 1;
@@ -507,8 +523,10 @@ impl Client {
     fn begin_batch(&mut self, parts: Vec<Parsed>, requests: &mut VecDeque<Request>) {
         let number = self.next_batch;
         self.next_batch += 1;
-        let is_silent =
-            |part: &Parsed| part.as_ref().is_ok_and(|request| request.address.delivery == Delivery::Nowhere);
+        let is_silent = |part: &Parsed| {
+            let address = part.as_ref().map_or_else(|refusal| &refusal.address, |request| &request.address);
+            address.delivery == Delivery::Nowhere
+        };
         let missing = parts.iter().filter(|part| !is_silent(part)).count();
         if missing > 0 {
             self.batches.push(Batch { number, missing, line: Vec::new() });
@@ -523,9 +541,12 @@ impl Client {
                     requests.push_back(request);
                 }
                 Err(refusal) => {
+                    self.note(&refusal);
                     let mut line = Vec::new();
                     dialect::write_fault(&mut line, &refusal.address, &refusal.cause);
-                    self.collect(number, &line);
+                    if !line.is_empty() {
+                        self.collect(number, &line);
+                    }
                 }
             }
         }
@@ -552,7 +573,16 @@ impl Client {
         let full = self.flat_is_full && address.dialect == Dialect::Flat;
         let cause = if full { &Cause::TooManyConnections } else { cause };
         dialect::write_fault(&mut self.output, address, cause);
-        self.reading = !full && !refusal.ends_connection();
+        if full {
+            self.reading = false;
+        } else {
+            self.note(refusal);
+        }
+    }
+
+    fn note(&mut self, refusal: &Refusal) {
+        self.is_unknown |= refusal.cause == Cause::AuthFailed;
+        self.reading &= !refusal.ends_connection();
     }
 }
 

@@ -38,6 +38,14 @@ pub struct Config {
     pub socket_mode: u32,
     /// Group of the socket, name or number; default: the sidecar's own.
     pub socket_group: Option<String>,
+    /// Environment variable with the token that clients must show; no source of a token: they need none.
+    pub token_env: Option<String>,
+    /// File with the token.
+    pub token_file: Option<PathBuf>,
+    /// systemd credential with the token.
+    pub token_credential: Option<String>,
+    /// Inherited descriptor with the token.
+    pub token_fd: Option<i32>,
     /// The form of what it writes to stdout and stderr; default text.
     pub log_format: LogFormat,
     /// How long a client may take from the connect, or from the first byte of a later frame, to the newline; default
@@ -213,6 +221,19 @@ impl PoolConfig {
     }
 }
 
+impl Config {
+    /// The keys that say where the token is.
+    pub fn token_sources(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("token_env", self.token_env.is_some()),
+            ("token_file", self.token_file.is_some()),
+            ("token_credential", self.token_credential.is_some()),
+            ("token_fd", self.token_fd.is_some()),
+        ];
+        given.into_iter().filter_map(|(key, is_given)| is_given.then_some(key))
+    }
+}
+
 impl Default for Config {
     /// Every default; the socket is still to be named.
     fn default() -> Self {
@@ -220,6 +241,10 @@ impl Default for Config {
             socket: PathBuf::new(),
             socket_mode: settings::DEFAULT_MODE,
             socket_group: None,
+            token_env: None,
+            token_file: None,
+            token_credential: None,
+            token_fd: None,
             log_format: LogFormat::Text,
             header_timeout: Some(Duration::from_secs(30)),
             write_timeout: Some(Duration::from_secs(30)),

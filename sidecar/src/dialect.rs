@@ -26,6 +26,11 @@
 //! own envelope right waits for an answer that it would not know ([`Refusal::ends_connection`]). JSON-RPC's Invalid Request
 //! has an answer of its own in the specification, and the connection goes on. Until one of the three keys has been
 //! read, FLAT's limits and texts hold.
+//!
+//! # The token
+//! Where there is one, each request shows it as `authToken` at the top level. Whoever does not is told `auth_failed`,
+//! whatever else is wrong with the request, and the connection ends; but for a `ping` of TYPED and JSON-RPC that is right
+//! and shows none ([`Request::is_strangers`]). Like this, a frame that is JSON gives a stranger one answer only.
 //! # Rules
 //! Pure. FLAT's texts are those of opcua-session-manager 4.4, byte for byte.
 //! Sources: RFC 8259; jsonrpc.org/specification; php-src ext/json/json_encoder.c (`php_json_escape_string`).
@@ -35,6 +40,8 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use rustdaemon_core::link::Dialect;
+
+use crate::access::Token;
 
 mod answer;
 mod cause;
@@ -100,6 +107,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// TYPED: its top-level `session`.
     pub session: Option<CompactString>,
+    /// A `ping` of somebody who was to show a token, and has shown none: told no more than that somebody is there.
+    pub is_strangers: bool,
 }
 
 /// A frame that is no request, and where to say so.
@@ -182,11 +191,11 @@ pub fn is_too_long(dialect: Dialect, bytes: usize) -> bool {
     bytes > if dialect == Dialect::Flat { FLAT_FRAME_BYTES } else { TYPED_FRAME_BYTES }
 }
 
-/// Reads one frame (without its newline).
+/// Reads one frame (without its newline) of somebody who must show the `token`, if there is one.
 ///
 /// # Errors
 /// A [`Refusal`] to answer.
-pub fn parse(frame: &[u8]) -> Result<Frame, Box<Refusal>> {
+pub fn parse(frame: &[u8], token: Option<&Token>) -> Result<Frame, Box<Refusal>> {
     let refuse = |dialect, cause| Err(Refusal::new(dialect, "null", cause));
     if frame.len() > FLAT_FRAME_BYTES {
         let dialect = peek(frame).unwrap_or(Dialect::Flat);
@@ -215,16 +224,16 @@ pub fn parse(frame: &[u8]) -> Result<Frame, Box<Refusal>> {
                 Dialect::Typed => envelope.typed(),
                 Dialect::JsonRpc => envelope.json_rpc(),
             };
-            request.map(Frame::One)
+            envelope.admitted(request, token).map(Frame::One)
         }
-        Some(b'[') => batch(scanner),
+        Some(b'[') => batch(scanner, token),
         _ => refuse(Dialect::Flat, Cause::InvalidJson),
     }
 }
 
-fn batch(mut scanner: Scanner<'_>) -> Result<Frame, Box<Refusal>> {
+fn batch(mut scanner: Scanner<'_>, token: Option<&Token>) -> Result<Frame, Box<Refusal>> {
     let refuse = |cause| Err(Refusal::new(Dialect::JsonRpc, "null", cause));
-    let (mut parts, mut count) = (Vec::new(), 0);
+    let (mut parts, mut count, mut is_known) = (Vec::new(), 0, token.is_none());
     let mut walk = || {
         scanner.open()?;
         while scanner.element()? {
@@ -237,6 +246,8 @@ fn batch(mut scanner: Scanner<'_>) -> Result<Frame, Box<Refusal>> {
                 let cause = Cause::InvalidRequest("a request must be an object");
                 Err(Refusal::new(Dialect::JsonRpc, "null", cause))
             };
+            is_known |= token.is_some_and(|token| envelope.shows(token));
+            let part = envelope.admitted(part, token);
             count += 1;
             if count <= BATCH_REQUESTS {
                 parts.push(part);
@@ -247,6 +258,7 @@ fn batch(mut scanner: Scanner<'_>) -> Result<Frame, Box<Refusal>> {
     match walk() {
         None => refuse(Cause::InvalidJson),
         _ if scanner.deepest() > TYPED_NESTED => refuse(Cause::InvalidJson),
+        _ if !is_known && !(1..=BATCH_REQUESTS).contains(&count) => refuse(Cause::AuthFailed),
         _ if count == 0 => refuse(Cause::InvalidRequest("a batch must hold a request")),
         _ if count > BATCH_REQUESTS => {
             refuse(Cause::InvalidRequest("a batch may hold at most 1024 requests"))
@@ -299,6 +311,7 @@ struct Envelope<'a> {
     params: Option<&'a str>,
     timeout: Option<&'a str>,
     session: Option<&'a str>,
+    auth_token: Option<&'a str>,
     /// Where the members are that are none of FLAT's arguments.
     flat_cuts: Vec<Range<usize>>,
 }
@@ -324,6 +337,7 @@ impl<'a> Envelope<'a> {
                 "timeout" => self.timeout = value,
                 "session" => self.session = value,
                 "command" => self.command = value,
+                "authToken" => self.auth_token = value,
                 _ => {}
             }
             if matches!(key.as_ref(), "command" | "authToken") {
@@ -331,6 +345,26 @@ impl<'a> Envelope<'a> {
             }
         }
         Some(())
+    }
+
+    fn shows(&self, token: &Token) -> bool {
+        self.auth_token.and_then(scan::text).is_some_and(|shown| token.is(&shown))
+    }
+
+    /// What was made of it, if it shows the token, or is a ping that needs none.
+    fn admitted(&self, parsed: Parsed, token: Option<&Token>) -> Parsed {
+        if token.is_none_or(|token| self.shows(token)) {
+            return parsed;
+        }
+        let shows_none = self.auth_token.is_none_or(|raw| raw == "null");
+        let address = match parsed {
+            Ok(ping) if shows_none && ping.address.dialect != Dialect::Flat && ping.method == "ping" => {
+                return Ok(Request { is_strangers: true, ..ping });
+            }
+            Ok(request) => request.address,
+            Err(refusal) => refusal.address,
+        };
+        Err(Box::new(Refusal { address, cause: Cause::AuthFailed }))
     }
 
     fn flat(&self, frame: &str) -> Request {
@@ -341,6 +375,7 @@ impl<'a> Envelope<'a> {
             args: self.flat_args(frame),
             timeout: None,
             session: None,
+            is_strangers: false,
         }
     }
 
@@ -388,7 +423,8 @@ impl<'a> Envelope<'a> {
         };
         let address = Address::new(Dialect::Typed, id);
         let session = session.map(CompactString::from);
-        Ok(Request { address, method: method.into(), args: args.into(), timeout, session })
+        let is_strangers = false;
+        Ok(Request { address, method: method.into(), args: args.into(), timeout, session, is_strangers })
     }
 
     fn json_rpc(&self) -> Parsed {
@@ -410,7 +446,8 @@ impl<'a> Envelope<'a> {
         let Ok(timeout) = self.timeout.map(seconds).transpose() else { return refuse(id, BAD_TIMEOUT) };
         let delivery = if self.id.is_some() { Delivery::Line } else { Delivery::Nowhere };
         let address = Address { dialect: Dialect::JsonRpc, id: id.into(), delivery };
-        Ok(Request { address, method: method.into(), args: params.into(), timeout, session: None })
+        let (session, is_strangers) = (None, false);
+        Ok(Request { address, method: method.into(), args: params.into(), timeout, session, is_strangers })
     }
 }
 

@@ -28,6 +28,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustc_hash::FxHashMap;
 use rustdaemon_core::{link, sys};
 
+use crate::access::Access;
 use crate::client::{Client, Patience};
 use crate::config::Config;
 use crate::crowd::{Crowd, Room};
@@ -117,6 +118,7 @@ pub struct EventLoop {
     listener: Option<Listener>,
     signals: SignalFd,
     config: Config,
+    access: Access,
     run: String,
     daemon: Daemon,
     logs: Logs,
@@ -153,10 +155,11 @@ pub struct EventLoop {
     unix_time: Option<f64>,
     next_client: u64,
     accept_at: Option<Instant>,
-    /// Said seldom: no descriptor is left, somebody was turned away, somebody was cut.
+    /// Said seldom: no descriptor is left; somebody was turned away, was cut, did not show the token.
     exhausted: Seldom,
     turned_away: Seldom,
     cut: Seldom,
+    unknown: Seldom,
     /// How many were turned away.
     refused: u64,
     interrupted: bool,
@@ -186,6 +189,7 @@ impl EventLoop {
     pub fn new(
         config: Config,
         signals: SignalFd,
+        access: Access,
         listener: Listener,
         logs: Logs,
         run: String,
@@ -222,6 +226,7 @@ impl EventLoop {
             patience: Patience { header: config.header_timeout, write: config.write_timeout },
             alarms: BTreeSet::new(),
             config,
+            access,
             readable: BTreeSet::new(),
             flowing: BTreeSet::new(),
             unread: BTreeSet::new(),
@@ -240,6 +245,7 @@ impl EventLoop {
             exhausted: Seldom::default(),
             turned_away: Seldom::default(),
             cut: Seldom::default(),
+            unknown: Seldom::default(),
             refused: 0,
             interrupted: false,
             hooks: BTreeMap::new(),

@@ -25,12 +25,3 @@ impl WorkerId {
 /// One accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
-
-/// Who was at the other end of a connection when it was made: unix(7), `SO_PEERCRED`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its process; 0: none is known.
-    pub pid: i32,
-    /// That process' user; `u32::MAX`: none is known.
-    pub uid: u32,
-}

@@ -30,6 +30,7 @@
 //! F1 `dialect`    FLAT, TYPED, JSON-RPC <-> Request, answers
 //! F1 `sessions`   pure: which worker has which session
 //! F1 `strays`     processes that nobody waits for any more
+//! F0 `access`     pure: the token that clients must show
 //! F0 `identity`   which user and groups a name stands for
 //! F0 `birth`      what a worker is born with
 //! F1 `doing`      pure: what a worker is doing, from its page and /proc
@@ -40,6 +41,7 @@
 //! F0 `lock_file`  files that exist to be locked
 //! F0 `env_file`   a file of NAME=value lines
 
+mod access;
 mod backoff;
 mod birth;
 mod cli;

@@ -28,8 +28,9 @@ use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
+use crate::access::Peer;
 use crate::dialect::{Address, Request};
-use crate::ids::{ClientId, Peer, WorkerId};
+use crate::ids::{ClientId, WorkerId};
 use crate::sorted::Sorted;
 
 /// Arguments that lie in a worker's link and are not begun may have so many bytes together: what a pipe takes.
@@ -637,7 +638,14 @@ mod tests {
 
     fn request(method: &str) -> Request {
         let address = Address::new(Dialect::Flat, "");
-        Request { address, method: method.into(), args: "x".repeat(100).into(), timeout: None, session: None }
+        Request {
+            address,
+            method: method.into(),
+            args: "x".repeat(100).into(),
+            timeout: None,
+            session: None,
+            is_strangers: false,
+        }
     }
 
     /// With so many requests waiting, from 1 on.

@@ -1,16 +1,21 @@
-//! Reads the configuration, and checks what the machine must have for it: users, directories, files, programs.
+//! Reads the configuration and the token, and checks what the machine must have for them: users, directories, files,
+//! programs.
 //!
 //! # What may be lost
 //! What is there at the check may be gone at a start: starting checks again, by doing it.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Gid, getegid, geteuid, getgroups};
+use rustdaemon_core::settings::MAX_TOKEN_BYTES;
 
-use crate::config::{Document, Draft, Flags, Format, LogTarget, PoolConfig};
+use crate::access::Token;
+use crate::config::{Config, Document, Draft, Flags, Format, LogTarget, PoolConfig};
 use crate::identity::{Identity, find_group};
 use crate::{env_file, process};
 
@@ -53,12 +58,94 @@ fn checked(mut draft: Draft) -> Draft {
     {
         draft.refuse(None, "socket_group", &what);
     }
+    // A descriptor can be read once.
+    if config.token_fd.is_none()
+        && let Err((key, what)) = token(&config)
+    {
+        draft.refuse(None, key, &what);
+    }
     for pool in &config.pools {
         for (key, what) in problems(pool) {
             draft.refuse(Some(&pool.name), key, &what);
         }
     }
     draft
+}
+
+/// The token that clients must show, if there is one.
+///
+/// # Errors
+/// The key that says where it is, and one sentence without a byte of it.
+pub fn token(config: &Config) -> Result<Option<Token>, (&'static str, String)> {
+    let Some(key) = config.token_sources().next() else { return Ok(None) };
+    let read = match (&config.token_env, &config.token_file, &config.token_credential) {
+        (Some(name), ..) => token_of_variable(name),
+        (_, Some(file), _) => token_of_file(file),
+        (.., Some(name)) => token_of_credential(name),
+        _ => token_of_descriptor(config.token_fd.unwrap_or(-1)),
+    };
+    read.map(Some).map_err(|what| (key, what))
+}
+
+fn token_of_variable(name: &str) -> Result<Token, String> {
+    let value = std::env::var_os(name).ok_or_else(|| format!("there is no {name} in the environment"))?;
+    Token::new(value.as_encoded_bytes()).map_err(|what| format!("the token in {name} {what}"))
+}
+
+fn token_of_credential(name: &str) -> Result<Token, String> {
+    match std::env::var_os("CREDENTIALS_DIRECTORY") {
+        Some(directory) => token_of_file(&Path::new(&directory).join(name)),
+        None => Err(format!(
+            "there is no CREDENTIALS_DIRECTORY in the environment: systemd sets it for a unit with \
+             LoadCredential={name}:/path/of/the/token"
+        )),
+    }
+}
+
+/// White space around it is an editor's.
+fn token_of_file(file: &Path) -> Result<Token, String> {
+    let shown = file.display();
+    let bytes = read_secret(file).map_err(|what| format!("{shown} {what}"))?;
+    Token::new(bytes.trim_ascii()).map_err(|what| format!("the token in {shown} {what}"))
+}
+
+fn read_secret(file: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |failed: io::Error| format!("cannot be read: {failed}");
+    // A pipe or a terminal would keep us waiting for somebody who opens it.
+    let options = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).clone();
+    let opened = options.open(file).map_err(cannot)?;
+    let stat = opened.metadata().map_err(cannot)?;
+    if !stat.is_file() {
+        return Err("is not a plain file".into());
+    }
+    let (owner, own, mode) = (stat.uid(), geteuid(), stat.mode() & 0o777);
+    if owner != 0 && owner != own.as_raw() {
+        return Err(format!(
+            "belongs to uid {owner}; a token's file belongs to root or to uid {own}: chown it"
+        ));
+    }
+    if mode & 0o027 != 0 {
+        return Err(format!(
+            "has mode {mode:04o}: others may read or change it; a token's file has at most 0640: chmod it"
+        ));
+    }
+    bounded(opened).map_err(cannot)
+}
+
+fn token_of_descriptor(number: i32) -> Result<Token, String> {
+    // A memfd is opened anew, and so read from its beginning, wherever somebody else has read to.
+    let opened = File::open(format!("/proc/self/fd/{number}"));
+    let opened = opened.map_err(|failed| format!("descriptor {number} cannot be read: {failed}"))?;
+    let read = bounded(opened).map_err(|failed| format!("descriptor {number} cannot be read: {failed}"));
+    let _ = nix::unistd::close(number); // nobody else has use for it
+    Token::new(read?.trim_ascii()).map_err(|what| format!("the token in descriptor {number} {what}"))
+}
+
+/// A little more than a token may have: what is longer is too long.
+fn bounded(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(2 * MAX_TOKEN_BYTES as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What the machine does not have for a pool: the key and a sentence.
@@ -178,7 +265,6 @@ fn may_raise(limit: u64) -> Result<(), String> {
 fn working_directory() -> Result<PathBuf, String> {
     let here = std::env::current_dir();
     let same = |named: &PathBuf| -> io::Result<bool> {
-        use std::os::unix::fs::MetadataExt;
         let (named, here) = (std::fs::metadata(named)?, std::fs::metadata(".")?);
         Ok((named.dev(), named.ino()) == (here.dev(), here.ino()))
     };

@@ -10,6 +10,6 @@ fn php_answers_the_golden_bytes() {
     let sidecar = Sidecar::builder().command(words).start();
     sidecar.wait_state(0, "idle");
     let pid = sidecar.worker_pid(0);
-    play_golden(&sidecar, |_| true);
+    play_golden(&sidecar, |name| !name.starts_with("token/"));
     assert_eq!(sidecar.worker_pid(0), pid, "no exchange has ended the worker");
 }

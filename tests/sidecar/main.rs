@@ -11,6 +11,8 @@
 
 // Clients that take more than their share.
 mod abuse;
+// Tokens, roles, the control socket, TCP, and whose directory the socket is in.
+mod access;
 // What a client may do wrong, and what it gets for it.
 mod bad_input;
 // `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.

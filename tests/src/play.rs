@@ -6,7 +6,7 @@ use crate::golden::{Exchange, Step, exchanges, parts};
 use crate::{Client, Sidecar};
 
 /// Answered by the worker, like the exchange's own requests: whatever was to come before it has come.
-const LAST: &str = r#"{"id":"last","t":"req","method":"echo","args":["last"]}"#;
+const LAST: &str = r#"{"id":"last","t":"req","method":"echo","args":["last"],"authToken":"s3cret/é"}"#;
 const LAST_ANSWER: &str = r#"{"id":"last","t":"res","ok":true,"data":["last"]}"#;
 
 #[track_caller]

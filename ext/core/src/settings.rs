@@ -16,6 +16,8 @@ pub const DEFAULT_MODE: u32 = 0o600;
 pub const MAX_WORKERS: u32 = 1024;
 /// The longest path of a Unix socket in bytes: `sun_path` without its NUL. Source: unix(7).
 pub const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// The longest token in bytes: with it, the shortest FLAT frame still has room for its arguments.
+pub const MAX_TOKEN_BYTES: usize = 4096;
 /// What the names of the sidecar's own methods begin with; `ping` besides.
 const RESERVED_PREFIXES: [&str; 4] = ["daemon.", "worker.", "farm.", "system."];
 
@@ -88,6 +90,26 @@ pub fn octal_mode(text: &[u8]) -> Result<u32, String> {
     })
 }
 
+/// A token that clients must show. What is wrong with one is said without a byte of it.
+///
+/// # Errors
+/// One sentence.
+pub fn token(bytes: &[u8]) -> Result<&str, String> {
+    let length = bytes.len();
+    match std::str::from_utf8(bytes) {
+        Ok("") => Err(format!("is empty; a token has 1 to {MAX_TOKEN_BYTES} bytes")),
+        _ if length > MAX_TOKEN_BYTES => {
+            Err(format!("has {length} bytes; a token has 1 to {MAX_TOKEN_BYTES} bytes"))
+        }
+        Ok(text) if !text.contains(char::is_control) => Ok(text),
+        _ => Err(
+            "is binary; a token is UTF-8 text without control characters, because clients show it in JSON \
+                  (make one with: openssl rand -hex 32)"
+                .into(),
+        ),
+    }
+}
+
 /// Whether a method's name is kept for the sidecar's own, those still to come included.
 #[must_use]
 pub fn is_reserved(method: &str) -> bool {
@@ -148,6 +170,21 @@ mod tests {
         assert!(socket_path(longest.as_bytes(), directory).is_ok());
         let error = socket_path(format!("{longest}y").as_bytes(), directory).unwrap_err();
         assert!(error.contains("has 108 bytes") && error.contains("at most 107"), "{error}");
+    }
+
+    #[test]
+    fn a_token_is_text_and_is_never_quoted() {
+        assert_eq!(token("s3cret/\u{e9} \u{1f600}".as_bytes()), Ok("s3cret/\u{e9} \u{1f600}"));
+        assert!(token(&[b'x'; MAX_TOKEN_BYTES]).is_ok());
+        let bad = [
+            (&b""[..], "is empty"),
+            (&[b'x'; MAX_TOKEN_BYTES + 1], "has 4097 bytes"),
+            (b"x\xff", "is binary"),
+        ];
+        for (bytes, told) in bad.into_iter().chain([(&b"x\0"[..], "is binary"), (b"x\n", "is binary")]) {
+            let error = token(bytes).unwrap_err();
+            assert!(error.starts_with(told) && !error.contains('x'), "{error}");
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub fn check_frame(frame: &[u8]) -> Result<Frame, Box<Refusal>> {
 }
 
 fn check_as_it_is(frame: &[u8]) -> Result<Frame, Box<Refusal>> {
-    let parsed = parse(frame);
+    let parsed = parse(frame, None);
     let shown = shown_by(frame);
     assert_eq!(peek(frame), shown, "the dialect of {}", frame.escape_ascii());
     let (found, wanted) = (normal(parsed.clone()), normal(read(frame, shown.unwrap_or(Dialect::Flat))));
@@ -158,6 +158,7 @@ fn flat(members: &[Member<'_>]) -> Request {
         args: object(members.iter().filter(is_argument)).into(),
         timeout: None,
         session: None,
+        is_strangers: false,
     }
 }
 
@@ -181,7 +182,7 @@ fn typed(members: &[Member<'_>]) -> Parsed {
     let method = method.into();
     let request = within(
         last("timeout"),
-        Request { address, method, args: args.into(), timeout: None, session: None },
+        Request { address, method, args: args.into(), timeout: None, session: None, is_strangers: false },
     )?;
     match last("session").filter(|json| *json != "null") {
         None => Ok(request),
@@ -212,7 +213,10 @@ fn json_rpc(members: &[Member<'_>]) -> Parsed {
         address.delivery = Delivery::Nowhere;
     }
     let method = method.into();
-    within(last("timeout"), Request { address, method, args: params.into(), timeout: None, session: None })
+    within(
+        last("timeout"),
+        Request { address, method, args: params.into(), timeout: None, session: None, is_strangers: false },
+    )
 }
 
 /// The request with its client's timeout.

@@ -59,7 +59,7 @@ pub fn meaning(stream: &[u8]) -> Meaning {
     let mut batches = 0;
     let mut rest = stream;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        let goes_on = match parse(&rest[..end]) {
+        let goes_on = match parse(&rest[..end], None) {
             Ok(Frame::One(request)) => {
                 let goes_on = request.address.dialect != Dialect::Flat;
                 let answer = meaning.answer(request);

@@ -11,6 +11,7 @@ use rustdaemon_core::{settings, sys};
 
 use super::flags::Flags;
 use super::{Failure, Outcome, SYSTEM, USAGE, print};
+use crate::access::Access;
 use crate::config::{self, Config, LogFormat, PoolConfig};
 use crate::event_loop::{self, EventLoop};
 use crate::listener::Listener;
@@ -58,6 +59,9 @@ impl Run {
         if check {
             return print(&config.pools.iter().map(summary).collect::<String>());
         }
+        // First, while the number of an inherited descriptor means that one.
+        let token = setup::token(&config)
+            .map_err(|(key, what)| Failure::new(USAGE, format!("--{}: {what}", key.replace('_', "-"))))?;
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
         let logs = start_log(config.log_format).map_err(|failed| system("stdout and stderr", failed))?;
         // What whoever started us left open is ours alone, not the workers'.
@@ -78,7 +82,7 @@ impl Run {
         let listener = group
             .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
             .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, signals, listener, logs, run, random)
+        let event_loop = EventLoop::new(config, signals, Access::new(token), listener, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
         Ok(event_loop.run())
     }

@@ -1,6 +1,16 @@
 //! Values that are each allowed and do not go together.
 
-use super::PoolConfig;
+use super::{Config, PoolConfig};
+
+/// What contradicts itself above all pools: the key to change, and why.
+pub fn contradictions_above(config: &Config) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let mut sources = config.token_sources();
+    if let (Some(first), Some(second)) = (sources.next(), sources.next()) {
+        found.push((second, format!("is a second source of the token, beside {first}; give one of them")));
+    }
+    found
+}
 
 /// What contradicts itself in a pool: the key to change, and why. `is_given` tells a value from a default.
 pub fn contradictions(pool: &PoolConfig, is_given: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {

@@ -237,6 +237,9 @@ impl Draft {
     }
 
     fn contradictions(&mut self) {
+        for (key, what) in check::contradictions_above(&self.config) {
+            self.refuse(None, key, &what);
+        }
         for pool in self.config.pools.clone() {
             let is_given = |key: &str| self.place(&pool.name, key).is_some();
             for (key, what) in check::contradictions(&pool, is_given) {

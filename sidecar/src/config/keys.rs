@@ -61,6 +61,34 @@ pub const TOP: &[Key<Config>] = &[
         |to, given| given.name().map(|it| to.socket_group = it),
     ),
     key(
+        "token_env",
+        Text("NAME"),
+        "",
+        "Environment variable with the token that every client must show; default: no token",
+        |to, given| given.variable_name().map(|it| to.token_env = it),
+    ),
+    key(
+        "token_file",
+        Text("FILE"),
+        "",
+        "File with the token: the sidecar's or root's, and nothing for others in its mode",
+        |to, given| given.path().map(|it| to.token_file = it),
+    ),
+    key(
+        "token_credential",
+        Text("NAME"),
+        "",
+        "systemd credential (LoadCredential=NAME:...) with the token",
+        |to, given| given.file_name().map(|it| to.token_credential = it),
+    ),
+    key(
+        "token_fd",
+        Number("N"),
+        "",
+        "Inherited descriptor with the token, read to its end and closed",
+        |to, given| given.whole(3..=1 << 20).map(|it| to.token_fd = Some(it)),
+    ),
+    key(
         "log_format",
         Text("text|json"),
         "text",
@@ -498,6 +526,27 @@ impl Given<'_> {
         self.optional(|given| Ok(given.base.join(given.text()?).components().collect()))
     }
 
+    fn variable_name(&self) -> Read<Option<String>> {
+        self.optional(|given| match given.text()? {
+            name if name.contains('=') => {
+                given.fault(format!("{} is not the name of a variable", settings::quoted(name.as_bytes())))
+            }
+            name => Ok(name.to_owned()),
+        })
+    }
+
+    fn file_name(&self) -> Read<Option<String>> {
+        self.optional(|given| match given.text()? {
+            name if name.contains('/') || [".", ".."].contains(&name) => {
+                let name = settings::quoted(name.as_bytes());
+                given.fault(format!(
+                    "{name} is not a name; give it as in LoadCredential=NAME:..., without a path"
+                ))
+            }
+            name => Ok(name.to_owned()),
+        })
+    }
+
     fn log(&self) -> Read<LogTarget> {
         match self.text()? {
             "forward" => Ok(LogTarget::Forward),
@@ -616,6 +665,10 @@ pub fn defaults_as_toml() -> String {
 const EXAMPLES: &[(&str, &str)] = &[
     ("socket", r#""/run/app/app.sock""#),
     ("socket_group", r#""www-data""#),
+    ("token_env", r#""APP_TOKEN""#),
+    ("token_file", r#""/etc/app/token""#),
+    ("token_credential", r#""token""#),
+    ("token_fd", "3"),
     ("max_connections", "10000"),
     ("command", r#"["php", "daemon.php"]"#),
     ("cwd", r#""/var/www/html/current""#),

@@ -51,6 +51,11 @@ fn every_key_takes_what_it_says() {
         ("socket_mode", "'0660'", with(|top, _| top.socket_mode = 0o660)),
         ("socket_group", "'www'", with(|top, _| top.socket_group = Some("www".into()))),
         ("socket_group", "''", plain()),
+        ("token_env", "'T'", with(|top, _| top.token_env = Some("T".into()))),
+        ("token_env", "''", plain()),
+        ("token_file", "'t'", with(|top, _| top.token_file = Some("/etc/app/t".into()))),
+        ("token_credential", "'t'", with(|top, _| top.token_credential = Some("t".into()))),
+        ("token_fd", "3", with(|top, _| top.token_fd = Some(3))),
         ("log_format", "'json'", with(|top, _| top.log_format = LogFormat::Json)),
         ("header_timeout", "'1s'", with(|top, _| top.header_timeout = Some(seconds(1)))),
         ("header_timeout", "'0s'", with(|top, _| top.header_timeout = None)),
@@ -133,6 +138,13 @@ fn what_a_key_refuses_is_said_with_what_it_takes() {
         ("socket", "7", "7 is not a string; write it in double quotes"),
         ("socket", "'unix:///s'", "\"unix:///s\" is a URL; give the path of a Unix socket"),
         ("socket_mode", "660", "660 is not an octal number in double quotes, such as \"0660\""),
+        ("token_env", "'A=B'", "\"A=B\" is not the name of a variable"),
+        (
+            "token_credential",
+            "'a/b'",
+            "\"a/b\" is not a name; give it as in LoadCredential=NAME:..., without a path",
+        ),
+        ("token_fd", "2", "2 is not a whole number from 3 to 1048576"),
         ("max_connections", "0", "0 is not a whole number from 1 to 1073741824"),
         ("flat_requests", "0", "0 is not a whole number from 1 to 1000000"),
         ("exit_when_parked", "'yes'", "\"yes\" is neither true nor false"),
@@ -300,7 +312,9 @@ fn the_file_of_defaults_says_the_defaults() {
     let config = toml(&defaults_as_toml()).unwrap();
     let pool = PoolConfig::new("main", vec!["php".into(), "daemon.php".into()]);
     assert_eq!(config, Config { socket: "/run/app/app.sock".into(), pools: vec![pool], ..Config::default() });
-    let uncommented = defaults_as_toml().replace("\n# ", "\n");
+    let one_of_them = ["\n# token_file", "\n# token_credential", "\n# token_fd"];
+    let one_source = one_of_them.iter().fold(defaults_as_toml(), |file, key| file.replace(key, "\n##"));
+    let uncommented = one_source.replace("\n# ", "\n");
     assert!(toml(&uncommented).is_ok(), "the examples fit");
 }
 

@@ -257,7 +257,7 @@ impl World {
             r#"{{"id":{},"t":"req","method":"{method}","args":{args},"session":{session}}}"#,
             self.asked
         );
-        let request = dialect::parse(line.as_bytes()).unwrap().one();
+        let request = dialect::parse(line.as_bytes(), None).unwrap().one();
         let may_control = self.pick(20) > 0;
         self.happens(Event::Request { client: CLIENT, request, peer: PEER, may_control, unix_time: 0.0 });
     }

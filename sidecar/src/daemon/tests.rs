@@ -102,7 +102,7 @@ impl Scene {
     }
 
     fn ask(&mut self, line: &str) -> String {
-        let request = dialect::parse(line.as_bytes()).unwrap().one();
+        let request = dialect::parse(line.as_bytes(), None).unwrap().one();
         self.on(Event::Request {
             client: CLIENT,
             request,

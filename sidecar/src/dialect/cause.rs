@@ -36,6 +36,8 @@ pub enum Cause {
     Said(Fault),
     /// The worker that had this session has gone.
     SessionLost(String),
+    /// The token was not shown, or a wrong one.
+    AuthFailed,
     /// There is no room for another connection, or for another FLAT request.
     TooManyConnections,
     /// The newline has not come in time.
@@ -97,6 +99,7 @@ impl Cause {
                 ("shutting_down", "The daemon is stopping; the request was not started".into())
             }
             Self::Said(fault) => return fault.clone(),
+            Self::AuthFailed => ("auth_failed", "Invalid or missing auth token".into()),
             Self::TooManyConnections => ("too_many_connections", "Too many concurrent connections".into()),
             Self::ConnectionTimeout => ("connection_timeout", "IPC connection timed out".into()),
         };

@@ -13,13 +13,13 @@ use self::golden::{Exchange, Step};
 use super::*;
 
 fn ok(text: &str) -> (Dialect, String, String, String) {
-    let frame = parse(text.as_bytes()).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+    let frame = parse(text.as_bytes(), None).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
     let request = frame.one();
     (request.address.dialect, request.address.id.into(), request.method.into(), request.args.into())
 }
 
 fn refused(text: &str) -> String {
-    let refusal = parse(text.as_bytes()).expect_err(text);
+    let refusal = parse(text.as_bytes(), None).expect_err(text);
     let mut out = Vec::new();
     write_fault(&mut out, &refusal.address, &refusal.cause);
     String::from_utf8(out).unwrap()
@@ -71,9 +71,9 @@ fn flat_texts_are_the_ancestors() {
 
 #[test]
 fn invalid_bytes_are_invalid_json() {
-    assert_eq!(parse(b"{\"command\":\"\xff\"}").unwrap_err().cause, Cause::InvalidJson);
-    assert_eq!(parse(b"{\"command\":\"m\",\"a\":\"\xff\"}").unwrap_err().cause, Cause::InvalidJson);
-    assert_eq!(parse(b"{\"command\":\"m\"}\0").unwrap_err().cause, Cause::InvalidJson);
+    assert_eq!(parse(b"{\"command\":\"\xff\"}", None).unwrap_err().cause, Cause::InvalidJson);
+    assert_eq!(parse(b"{\"command\":\"m\",\"a\":\"\xff\"}", None).unwrap_err().cause, Cause::InvalidJson);
+    assert_eq!(parse(b"{\"command\":\"m\"}\0", None).unwrap_err().cause, Cause::InvalidJson);
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn typed_envelopes_are_checked() {
 fn limits_are_exact() {
     let flat = |bytes: usize| format!("{{\"command\":\"m\",\"a\":\"{}\"}}", "x".repeat(bytes - 22));
     assert_eq!(flat(100).len(), 100);
-    assert!(parse(flat(FLAT_FRAME_BYTES).as_bytes()).is_ok());
-    let refusal = parse(flat(FLAT_FRAME_BYTES + 1).as_bytes()).unwrap_err();
+    assert!(parse(flat(FLAT_FRAME_BYTES).as_bytes(), None).is_ok());
+    let refusal = parse(flat(FLAT_FRAME_BYTES + 1).as_bytes(), None).unwrap_err();
     assert_eq!(refusal.cause, Cause::FrameTooLarge);
     let late = format!("{{\"args\":[\"{}\"],\"t\":\"req\"}}", "x".repeat(FLAT_FRAME_BYTES));
-    let refusal = parse(late.as_bytes()).unwrap_err();
+    let refusal = parse(late.as_bytes(), None).unwrap_err();
     assert_eq!((refusal.address.dialect, refusal.cause), (Dialect::Flat, Cause::FrameTooLarge));
     let nested = |levels: usize| {
         format!(
@@ -114,13 +114,13 @@ fn limits_are_exact() {
             "]".repeat(levels)
         )
     };
-    assert!(parse(nested(30).as_bytes()).is_ok());
-    assert_eq!(parse(nested(31).as_bytes()).unwrap_err().cause, Cause::InvalidJson);
+    assert!(parse(nested(30).as_bytes(), None).is_ok());
+    assert_eq!(parse(nested(31).as_bytes(), None).unwrap_err().cause, Cause::InvalidJson);
     let flat =
         |levels: usize| format!("{{\"command\":\"m\",\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
-    assert!(parse(flat(510).as_bytes()).is_ok());
-    assert_eq!(parse(flat(511).as_bytes()).unwrap_err().cause, Cause::InvalidJson);
-    assert!(parse(br#"{"command":"m","a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[["}"#).is_ok());
+    assert!(parse(flat(510).as_bytes(), None).is_ok());
+    assert_eq!(parse(flat(511).as_bytes(), None).unwrap_err().cause, Cause::InvalidJson);
+    assert!(parse(br#"{"command":"m","a":"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"[["}"#, None).is_ok());
 }
 
 #[test]
@@ -152,13 +152,13 @@ fn the_key_of_the_dialect_counts_up_to_the_last_byte_of_64_kib() {
         let frame = format!("{before}\"t\":\"req\"");
         assert_eq!(before.len() + 3, end);
         assert_eq!(peek(frame.as_bytes()).unwrap_or(Dialect::Flat), dialect);
-        assert_eq!(parse(frame.as_bytes()).unwrap_err().address.dialect, dialect);
+        assert_eq!(parse(frame.as_bytes(), None).unwrap_err().address.dialect, dialect);
         checks::check_frame(frame.as_bytes()).unwrap_err();
     }
 }
 
 fn calls(text: &str) -> Vec<Result<(String, String, Delivery), String>> {
-    let Ok(Frame::Batch(parts)) = parse(text.as_bytes()) else { panic!("no batch: {text}") };
+    let Ok(Frame::Batch(parts)) = parse(text.as_bytes(), None) else { panic!("no batch: {text}") };
     let parts = parts.into_iter().map(|part| match part {
         Ok(request) => Ok((request.method.into(), request.address.id.into(), request.address.delivery)),
         Err(refusal) => Err(refusal.cause.fault(Dialect::JsonRpc).message),
@@ -180,7 +180,7 @@ fn json_rpc_requests() {
         "params may be missing"
     );
     assert_eq!(ok(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#), call("null", "[]"));
-    let delivery = |text: &str| parse(text.as_bytes()).unwrap().one().address.delivery;
+    let delivery = |text: &str| parse(text.as_bytes(), None).unwrap().one().address.delivery;
     assert_eq!(delivery(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#), Delivery::Line);
     assert_eq!(delivery(r#"{"jsonrpc":"2.0","method":"m"}"#), Delivery::Nowhere);
 }
@@ -197,14 +197,14 @@ fn json_rpc_envelopes_are_checked() {
         (r#"{"jsonrpc":"2.0","id":7,"method":"m","params":"x"}"#, "7", "params"),
         (r#"{"jsonrpc":"2.0","id":7,"method":"m","params":null}"#, "7", "params"),
     ] {
-        let refusal = parse(text.as_bytes()).expect_err(text);
+        let refusal = parse(text.as_bytes(), None).expect_err(text);
         assert!(!refusal.ends_connection(), "{text}");
         let answer = refused(text);
         assert!(answer.contains(r#""code":-32600,"message":"Invalid Request""#), "{answer}");
         assert!(answer.contains(&format!("\\\"{what}\\\" must be")), "{answer}");
         assert!(answer.ends_with(&format!("\"id\":{id}}}\n")), "{answer}");
     }
-    let refusal = parse(br#"{"jsonrpc":"2.0","#).unwrap_err();
+    let refusal = parse(br#"{"jsonrpc":"2.0","#, None).unwrap_err();
     assert!(refusal.ends_connection() && refusal.address.dialect == Dialect::JsonRpc);
 }
 
@@ -239,7 +239,7 @@ fn a_batch_is_a_list_of_requests_and_of_what_is_none() {
 fn a_timeout_is_a_positive_number_of_seconds() {
     let typed = |timeout: &str| format!(r#"{{"id":1,"t":"req","method":"m","args":[],"timeout":{timeout}}}"#);
     let call = |timeout: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","timeout":{timeout}}}"#);
-    let timeout = |text: &str| parse(text.as_bytes()).unwrap().one().timeout;
+    let timeout = |text: &str| parse(text.as_bytes(), None).unwrap().one().timeout;
     for (given, wanted) in [("1", 1.0), ("0.25", 0.25), ("2e0", 2.0), ("1e300", 1e9), ("1e999", 1e9)] {
         let wanted = Some(Duration::from_secs_f64(wanted));
         assert_eq!((timeout(&typed(given)), timeout(&call(given))), (wanted, wanted), "{given}");
@@ -250,7 +250,7 @@ fn a_timeout_is_a_positive_number_of_seconds() {
         }
     }
     assert_eq!(timeout(r#"{"id":1,"t":"req","method":"m","args":[]}"#), None);
-    let flat = parse(br#"{"command":"m","timeout":"x"}"#).unwrap().one();
+    let flat = parse(br#"{"command":"m","timeout":"x"}"#, None).unwrap().one();
     assert_eq!((flat.timeout, flat.args.as_str()), (None, r#"{"timeout":"x"}"#), "an argument");
 }
 
@@ -357,8 +357,33 @@ fn sent(exchange: &Exchange) -> Vec<u8> {
     writes.collect::<Vec<_>>().concat()
 }
 
+/// What is written at once to a client that sends these bytes, as far as it is refused.
+fn refusals(sent: &[u8], token: Option<&Token>) -> Vec<String> {
+    let mut out = Vec::new();
+    for line in sent.split_inclusive(|byte| *byte == b'\n') {
+        let Some(frame) = line.strip_suffix(b"\n") else { break };
+        let before = out.len();
+        match parse(frame, token) {
+            Err(refusal) => out.push(refusal),
+            Ok(Frame::Batch(parts)) => out.extend(parts.into_iter().filter_map(Result::err)),
+            Ok(Frame::One(request)) if request.address.dialect == Dialect::Flat => break,
+            Ok(Frame::One(_)) => {}
+        }
+        if out.get(before..).unwrap_or_default().iter().any(|refusal| refusal.ends_connection()) {
+            break;
+        }
+    }
+    let lines = out.iter().map(|refusal| {
+        let mut line = Vec::new();
+        write_fault(&mut line, &refusal.address, &refusal.cause);
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    });
+    lines.filter(|line| !line.is_empty()).collect() // a notification's
+}
+
 #[test]
 fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
+    let token = Token::new("s3cret/é".as_bytes()).unwrap();
     let mut seen = 0;
     for exchange in exchanges() {
         let sent = sent(&exchange);
@@ -371,21 +396,27 @@ fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
         });
         let mut expected: Vec<String> = gets.flatten().collect();
         expected.retain(|line| {
-            ["invalid_json", "invalid_request", "Request"].iter().any(|word| line.contains(word))
+            ["invalid_json", "invalid_request", "Request", "auth_failed"]
+                .iter()
+                .any(|word| line.contains(word))
         });
-        let refusals = checks::meaning(&sent).refusals;
-        let lines = refusals.iter().map(|refusal| {
-            let mut line = Vec::new();
-            write_fault(&mut line, &refusal.address, &refusal.cause);
-            String::from_utf8(line).unwrap().trim_end().to_owned()
-        });
-        let mut refused: Vec<String> = lines.collect();
+        let mut refused: Vec<String> = if exchange.name.starts_with("token/") {
+            refusals(&sent, Some(&token))
+        } else {
+            let refusals = checks::meaning(&sent).refusals;
+            let lines = refusals.iter().map(|refusal| {
+                let mut line = Vec::new();
+                write_fault(&mut line, &refusal.address, &refusal.cause);
+                String::from_utf8(line).unwrap().trim_end().to_owned()
+            });
+            lines.collect()
+        };
         expected.sort();
         refused.sort();
         assert_eq!(refused, expected, "{}", exchange.name);
         seen += refused.len();
     }
-    assert!(seen > 60, "{seen} refusals");
+    assert!(seen > 90, "{seen} refusals");
 }
 
 /// Frames of tests/fixtures that are short enough to be changed at random.

@@ -110,12 +110,19 @@ impl EventLoop {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let (peer, may_control) = (client.peer(), client.may_control());
         let flat_is_full = self.crowd.flat_is_full();
-        let terms = Terms { flat_is_full, only_whole: !self.crowd.may_buffer(id) };
+        let terms =
+            Terms { token: self.access.token(), flat_is_full, only_whole: !self.crowd.may_buffer(id) };
         let before = client.buffered();
         let mut requests = std::mem::take(&mut self.requests);
         let read = client.read(self.now, terms, &mut self.chunk, &mut requests);
         self.crowd.count(id, before, client.buffered());
         self.crowd.hold(id, client.is_held());
+        if client.has_turned_out_unknown()
+            && let Some(unsaid) = self.unknown.happened(self.now)
+        {
+            let peer = client.peer();
+            warn!("auth_failed: {peer} has shown a wrong token, or none: its connection ends{unsaid}");
+        }
         if let Err(failed) = &read {
             debug!("a client's connection broke: {failed}");
             self.drop_client(id);
