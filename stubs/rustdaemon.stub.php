@@ -578,28 +578,78 @@ namespace RustDaemon
         }
 
         /**
+         * Calls this again and again, between two requests: every $seconds, whatever the task or the requests take.
+         *
+         * The first call is due $seconds from now, or from when the worker is ready, if it is not yet. The n-th one is due n times
+         * $seconds after the same moment: one that begins late does not move the next ones. Turns that have been missed by then,
+         * because a request or a task took longer, the worker was paused or the machine slept, become one call.
+         *
+         * Tasks are called in run() and tick(), and in a loop of your own in sleep() and shouldStop(), but there not between busy()
+         * and idle(), and never in a handler, a callback or another task. PHP's own sleep(), and Signal::wait(), wait without them.
+         * Those that are due at the same time come in the order of their registration. run() serves a request between two tasks, so
+         * that neither keeps the other out; tick() calls all that are due, then serves at most one request, and does not wait.
+         *
+         * A paused worker calls none; what was due meanwhile is called once when it is resumed. A stop ends them: one in hand is
+         * finished, no other is begun. In a child that the script forks off its parent's tasks are not called.
+         *
+         * While a task runs the worker is busy with it, in `rustdaemon status` (`every 30 s, App\Poller->poll()`) and for
+         * hang_timeout; busy() and progress() in it say more. No other task and no request runs meanwhile.
+         *
+         * What a task throws leaves run(), tick(), sleep() or shouldStop(), as an exception of a callback does; when they are
+         * called again the task goes on with its next turn. Catch in the task what the worker is to survive.
+         *
+         * A task may register others. Registering the same one again makes two of it, and none can be taken back.
+         *
+         * ```php
+         * $worker->every(30.0, $poller->poll(...))->after(5.0, fn () => $cache->warm());
+         * ```
+         *
+         * @param float $seconds more than 0.0; with less than the task takes it is called once in each turn of the loop
+         * @param callable $task function (): void
+         * @return Worker this worker
+         * @throws Exception\InvalidArgument the time is not more than 0.0, not finite or not a number
+         */
+        public function every(float $seconds, callable $task): Worker
+        {
+        }
+
+        /**
+         * Calls this once, between two requests, $seconds from now, or from when the worker is ready, if it is not yet.
+         *
+         * See every() for where it is called, and for what it throws. A task that throws is not called again.
+         *
+         * @param float $seconds 0.0: in the next turn of the loop
+         * @param callable $task function (): void
+         * @return Worker this worker
+         * @throws Exception\InvalidArgument the time is negative, not finite or not a number
+         */
+        public function after(float $seconds, callable $task): Worker
+        {
+        }
+
+        /**
          * Serves requests until told to stop: see shouldStop().
          *
          * A request in hand is finished, and its reply sent, before it returns.
          *
          * @return int 0, for exit()
-         * @throws Exception\NotAllowedHere from a handler of this worker
-         * @throws \Throwable what a callback or the handler of a signal throws
+         * @throws Exception\NotAllowedHere from a handler or a task of this worker
+         * @throws \Throwable what a callback, a task or the handler of a signal throws
          */
         public function run(): int
         {
         }
 
         /**
-         * One turn for a loop of your own: waits for one request and serves it.
+         * One turn for a loop of your own: calls the tasks that are due, or waits for one request and serves it.
          *
-         * It returns early when a signal handler has run, so that your loop sees what the handler has changed.
+         * It returns early when a signal handler or a task has run, so that your loop sees what these have changed. See every().
          *
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool false: stop now
          * @throws Exception\InvalidArgument the timeout is negative or not a number
-         * @throws Exception\NotAllowedHere from a handler of this worker
-         * @throws \Throwable what a callback or the handler of a signal throws
+         * @throws Exception\NotAllowedHere from a handler or a task of this worker
+         * @throws \Throwable what a callback, a task or the handler of a signal throws
          */
         public function tick(?float $timeout): bool
         {
@@ -609,15 +659,15 @@ namespace RustDaemon
          * Sleeps, in a loop of your own, until the time is over or the worker is told to stop.
          *
          * Unlike sleep() it is not cut short by other signals: their handlers are called at once, then it goes on to its
-         * deadline. What a handler throws leaves it. In a loop that exposes no methods it also tells the sidecar that this
-         * worker is ready.
+         * deadline. Tasks of every() and after() are called when they are due, except between busy() and idle(). What a handler or
+         * a task throws leaves it. In a loop that exposes no methods it also tells the sidecar that this worker is ready.
          *
          * While the worker is paused it goes on waiting, until it is resumed or told to stop; see shouldStop().
          *
          * @param float $seconds how long; 0.0: only look
          * @return bool true: slept it all; false: stop now
          * @throws Exception\InvalidArgument the time is negative or not a number
-         * @throws \Throwable what a callback or the handler of a signal throws
+         * @throws \Throwable what a callback, a task or the handler of a signal throws
          */
         public function sleep(float $seconds): bool
         {
@@ -626,8 +676,9 @@ namespace RustDaemon
         /**
          * Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end.
          *
-         * It does not wait, unless the worker is paused (`rustdaemon pause`): then until it is resumed or told to stop. A job
-         * between busy() and idle() is finished first, and in a loop of tick() it is tick() that waits.
+         * Tasks of every() and after() that are due are called first, except between busy() and idle(). It does not wait, unless
+         * the worker is paused (`rustdaemon pause`): then until it is resumed or told to stop. A job between busy() and idle() is
+         * finished first, and in a loop of tick() it is tick() that waits.
          *
          * Without a sidecar SIGHUP stops as well; under one it is the sidecar that reloads. A signal that a handler of your own
          * has taken since install() does not stop: the handler decides. The third stop signal ends the process by itself,
@@ -636,7 +687,7 @@ namespace RustDaemon
          * In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
          *
          * @return bool true: finish and end
-         * @throws \Throwable what a callback or the handler of a signal throws
+         * @throws \Throwable what a callback, a task or the handler of a signal throws
          */
         public function shouldStop(): bool
         {

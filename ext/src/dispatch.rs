@@ -380,6 +380,11 @@ pub fn may_be_due() -> bool {
         || GENERATION.load(Ordering::Relaxed) != fork::generation()
 }
 
+/// Whether a handler runs.
+pub fn is_running() -> bool {
+    with(|dispatcher| dispatcher.running)
+}
+
 /// Whether a handler is due.
 fn is_due() -> bool {
     with(|dispatcher| dispatcher.is_due())

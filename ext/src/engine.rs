@@ -25,9 +25,9 @@ mod json;
 pub mod stream;
 
 pub use argument::{
-    ExposeCall, InstallCall, IntOrString, bind_call, busy_call, callback_call, expose_call, install_call,
-    no_arguments, on_call, progress_call, seconds_argument, section_call, send_call, signal_call,
-    signals_call, text_call, timeout_argument, wait_call,
+    ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call, callback_call, expose_call,
+    install_call, no_arguments, on_call, progress_call, seconds_argument, section_call, send_call,
+    signal_call, signals_call, task_call, text_call, timeout_argument, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use class::{

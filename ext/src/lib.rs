@@ -7,6 +7,7 @@
 //! F5 `gate`         `install()`: which rung, the gate, the self-start
 //! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
 //! F5 `request`      one request, from its frame to its reply
+//! F5 `task`         tasks of `every()` and `after()`, between two requests
 //! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
 //! F4 `supervision`  the one state of the process: link, methods, waiting
 //! F3 `dispatch`     from records of signals to handlers
@@ -34,6 +35,7 @@ mod request_object;
 mod signal;
 mod signal_info;
 mod supervision;
+mod task;
 mod worker;
 
 use ext_php_rs::flags::IniEntryPermission;
@@ -93,6 +95,7 @@ extern "C" fn request_startup(_kind: i32, module_number: i32) -> i32 {
 extern "C" fn request_shutdown(_kind: i32, _module_number: i32) -> i32 {
     let end = || {
         supervision::end();
+        task::end();
         dispatch::end();
     };
     if supervision::origin().is_some() && std::panic::catch_unwind(end).is_err() {

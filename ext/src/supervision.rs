@@ -149,6 +149,8 @@ pub struct State {
     announced: Option<(usize, bool, bool)>,
     /// `busy()` has been called outside of a request.
     jobs: bool,
+    /// Between `busy()` and `idle()`, outside of a request.
+    pub in_job: bool,
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
@@ -377,6 +379,15 @@ impl State {
     /// Whether something is in hand: a request, a callback, or what `busy()` has named.
     pub fn has_job(&self) -> bool {
         self.page().is_some_and(|page| page.phase().is_busy())
+    }
+
+    /// Whether a task of `every()` or `after()` may be begun: a worker that is ready, with no request, task or callback in
+    /// hand and no order to obey first, neither paused nor stopping. `in_job`: also between `busy()` and `idle()`.
+    pub fn may_run_tasks(&self, in_job: bool) -> bool {
+        let free = !self.busy && !self.paused && !self.obeying && (in_job || !self.in_job && !self.has_job());
+        let orders =
+            || self.link.as_ref().is_some_and(|link| link.inbox.iter().any(|frame| is_order(frame.kind)));
+        self.start == Progress::Done && free && !self.stopping() && !orders()
     }
 
     /// The next `Pause` or `Resume`, for a loop that serves no requests.

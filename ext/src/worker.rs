@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! The object is a thin handle with four readonly properties; everything else is in [`supervision`]. One turn of the
-//! loop serves at most one request. A stop (a signal, `Drain`, the sidecar's end) is seen between requests; a request
+//! loop calls tasks that are due and serves at most one request. A stop (a signal, `Drain`, the sidecar's end) is seen between requests; a request
 //! that had arrived by then is still served.
 //!
 //! # Rules
@@ -29,6 +29,7 @@ use crate::exit_reason;
 use crate::gate::{self, Place};
 use crate::request;
 use crate::supervision::{self, Exposed, Moment, Progress, State, Woken};
+use crate::task::{self, Often, Place as TaskPlace, Ran};
 
 const CLASS: &str = "RustDaemon\\Worker";
 /// Longest value of a session in bytes.
@@ -56,6 +57,12 @@ pub fn register() -> Result<()> {
     let callback = |function: FunctionBuilder<'static>| {
         function.arg(Arg::new("callback", DataType::Callable)).returns(worker(), false, false)
     };
+    let task = |name, function| {
+        FunctionBuilder::new(name, function)
+            .arg(Arg::new("seconds", DataType::Double))
+            .arg(Arg::new("task", DataType::Callable))
+            .returns(worker(), false, false)
+    };
     let static_method = MethodFlags::Public | MethodFlags::Static;
     ClassBuilder::new(CLASS)
         .flags(ClassFlags::Final | ClassFlags::NoDynamicProperties | ClassFlags::NotSerializable)
@@ -81,6 +88,8 @@ pub fn register() -> Result<()> {
                 .returns(worker(), false, false),
             MethodFlags::Public,
         )
+        .method(task("every", every), MethodFlags::Public)
+        .method(task("after", after), MethodFlags::Public)
         .method(FunctionBuilder::new("run", run).returns(DataType::Long, false, false), MethodFlags::Public)
         .method(
             FunctionBuilder::new("tick", tick)
@@ -267,34 +276,92 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
+/// Calls this again and again, between two requests: every $seconds, whatever the task or the requests take.
+///
+/// The first call is due $seconds from now, or from when the worker is ready, if it is not yet. The n-th one is due n times
+/// $seconds after the same moment: one that begins late does not move the next ones. Turns that have been missed by then,
+/// because a request or a task took longer, the worker was paused or the machine slept, become one call.
+///
+/// Tasks are called in run() and tick(), and in a loop of your own in sleep() and shouldStop(), but there not between busy()
+/// and idle(), and never in a handler, a callback or another task. PHP's own sleep(), and Signal::wait(), wait without them.
+/// Those that are due at the same time come in the order of their registration. run() serves a request between two tasks, so
+/// that neither keeps the other out; tick() calls all that are due, then serves at most one request, and does not wait.
+///
+/// A paused worker calls none; what was due meanwhile is called once when it is resumed. A stop ends them: one in hand is
+/// finished, no other is begun. In a child that the script forks off its parent's tasks are not called.
+///
+/// While a task runs the worker is busy with it, in `rustdaemon status` (`every 30 s, App\Poller->poll()`) and for
+/// hang_timeout; busy() and progress() in it say more. No other task and no request runs meanwhile.
+///
+/// What a task throws leaves run(), tick(), sleep() or shouldStop(), as an exception of a callback does; when they are
+/// called again the task goes on with its next turn. Catch in the task what the worker is to survive.
+///
+/// A task may register others. Registering the same one again makes two of it, and none can be taken back.
+///
+/// ```php
+/// $worker->every(30.0, $poller->poll(...))->after(5.0, fn () => $cache->warm());
+/// ```
+///
+/// @param float $seconds more than 0.0; with less than the task takes it is called once in each turn of the loop
+/// @param callable $task function (): void
+/// @return Worker this worker
+/// @throws Exception\InvalidArgument the time is not more than 0.0, not finite or not a number
+// stub: RustDaemon\Worker::every
+extern "C" fn every(frame: &mut ExecuteData, result: &mut Zval) {
+    add_task(Often::Again, frame, result);
+}
+
+/// Calls this once, between two requests, $seconds from now, or from when the worker is ready, if it is not yet.
+///
+/// See every() for where it is called, and for what it throws. A task that throws is not called again.
+///
+/// @param float $seconds 0.0: in the next turn of the loop
+/// @param callable $task function (): void
+/// @return Worker this worker
+/// @throws Exception\InvalidArgument the time is negative, not finite or not a number
+// stub: RustDaemon\Worker::after
+extern "C" fn after(frame: &mut ExecuteData, result: &mut Zval) {
+    add_task(Often::Once, frame, result);
+}
+
+fn add_task(often: Often, frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(call) = engine::task_call(frame) else { return };
+        match task::add(call, often) {
+            Ok(()) => *result = frame.This.shallow_clone(),
+            Err(refusal) => error::throw(&refusal),
+        }
+    });
+}
+
 /// Serves requests until told to stop: see shouldStop().
 ///
 /// A request in hand is finished, and its reply sent, before it returns.
 ///
 /// @return int 0, for exit()
-/// @throws Exception\NotAllowedHere from a handler of this worker
-/// @throws \Throwable what a callback or the handler of a signal throws
+/// @throws Exception\NotAllowedHere from a handler or a task of this worker
+/// @throws \Throwable what a callback, a task or the handler of a signal throws
 // stub: RustDaemon\Worker::run
 extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         if engine::no_arguments(frame) && enter_loop("run") {
             if start() {
-                while matches!(turn(None), Turn::Served | Turn::Interrupted) {}
+                while matches!(turn(None, TaskPlace::Run), Turn::Served | Turn::Interrupted) {}
             }
             result.set_long(0);
         }
     });
 }
 
-/// One turn for a loop of your own: waits for one request and serves it.
+/// One turn for a loop of your own: calls the tasks that are due, or waits for one request and serves it.
 ///
-/// It returns early when a signal handler has run, so that your loop sees what the handler has changed.
+/// It returns early when a signal handler or a task has run, so that your loop sees what these have changed. See every().
 ///
 /// @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
 /// @return bool false: stop now
 /// @throws Exception\InvalidArgument the timeout is negative or not a number
-/// @throws Exception\NotAllowedHere from a handler of this worker
-/// @throws \Throwable what a callback or the handler of a signal throws
+/// @throws Exception\NotAllowedHere from a handler or a task of this worker
+/// @throws \Throwable what a callback, a task or the handler of a signal throws
 // stub: RustDaemon\Worker::tick
 extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -305,7 +372,7 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
         };
         if enter_loop("tick") {
             // A stop that was seen while it served: the next tick() serves what had arrived, and calls onStop().
-            result.set_bool(start() && !matches!(turn(deadline), Turn::Stop | Turn::Leave));
+            result.set_bool(start() && !matches!(turn(deadline, TaskPlace::Tick), Turn::Stop | Turn::Leave));
         }
     });
 }
@@ -313,15 +380,15 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
 /// Sleeps, in a loop of your own, until the time is over or the worker is told to stop.
 ///
 /// Unlike sleep() it is not cut short by other signals: their handlers are called at once, then it goes on to its
-/// deadline. What a handler throws leaves it. In a loop that exposes no methods it also tells the sidecar that this
-/// worker is ready.
+/// deadline. Tasks of every() and after() are called when they are due, except between busy() and idle(). What a handler or
+/// a task throws leaves it. In a loop that exposes no methods it also tells the sidecar that this worker is ready.
 ///
 /// While the worker is paused it goes on waiting, until it is resumed or told to stop; see shouldStop().
 ///
 /// @param float $seconds how long; 0.0: only look
 /// @return bool true: slept it all; false: stop now
 /// @throws Exception\InvalidArgument the time is negative or not a number
-/// @throws \Throwable what a callback or the handler of a signal throws
+/// @throws \Throwable what a callback, a task or the handler of a signal throws
 // stub: RustDaemon\Worker::sleep
 extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -333,14 +400,27 @@ extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-/// Calls PHP: handlers that are due, and callbacks.
+/// The earlier one of two deadlines of which each may be none.
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
+}
+
+/// Whether what a wait has ended at is a task, and not yet the deadline.
+fn is_task(task: Option<Duration>, deadline: Option<Duration>) -> bool {
+    let now = sys::monotonic();
+    task.is_some_and(|due| due <= now) && deadline.is_none_or(|deadline| now < deadline)
+}
+
+/// Calls PHP: handlers that are due, tasks and callbacks.
 fn sleep_until(deadline: Option<Duration>) -> bool {
     loop {
         if own_turn() != Some(false) {
             return false;
         }
-        match supervision::with(|state| state.wait(deadline, Call::Sleep)) {
+        let task = task::next_due(TaskPlace::OwnLoop);
+        match supervision::with(|state| state.wait(earlier(deadline, task), Call::Sleep)) {
             Woken::Ready => {}
+            Woken::Deadline if is_task(task, deadline) => {}
             Woken::Deadline => return own_turn() == Some(false),
             Woken::Interrupted => {
                 interrupt::run();
@@ -352,7 +432,7 @@ fn sleep_until(deadline: Option<Duration>) -> bool {
     }
 }
 
-/// Calls PHP: callbacks. What `shouldStop()` and `sleep()` do in a loop of the script's own: ready, held while paused.
+/// Calls PHP: callbacks and tasks. What `shouldStop()` and `sleep()` do in a loop of the script's own: ready, held while paused.
 /// Whether to stop; `None`: something is pending. A child that a callback forked off stops.
 fn own_turn() -> Option<bool> {
     let left = || (engine::pending() == Pending::Nothing).then_some(true);
@@ -370,7 +450,7 @@ fn own_turn() -> Option<bool> {
     if handling {
         return Some(supervision::with(|state| state.stopping()));
     }
-    if !held() {
+    if !held() || task::run(TaskPlace::OwnLoop) == Ran::Leave {
         return left();
     }
     let stop = supervision::with(|state| state.stopping());
@@ -404,8 +484,9 @@ fn held() -> bool {
 
 /// Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end.
 ///
-/// It does not wait, unless the worker is paused (`rustdaemon pause`): then until it is resumed or told to stop. A job
-/// between busy() and idle() is finished first, and in a loop of tick() it is tick() that waits.
+/// Tasks of every() and after() that are due are called first, except between busy() and idle(). It does not wait, unless
+/// the worker is paused (`rustdaemon pause`): then until it is resumed or told to stop. A job between busy() and idle() is
+/// finished first, and in a loop of tick() it is tick() that waits.
 ///
 /// Without a sidecar SIGHUP stops as well; under one it is the sidecar that reloads. A signal that a handler of your own
 /// has taken since install() does not stop: the handler decides. The third stop signal ends the process by itself,
@@ -414,7 +495,7 @@ fn held() -> bool {
 /// In a loop that exposes no methods the first call also tells the sidecar that this worker is ready.
 ///
 /// @return bool true: finish and end
-/// @throws \Throwable what a callback or the handler of a signal throws
+/// @throws \Throwable what a callback, a task or the handler of a signal throws
 // stub: RustDaemon\Worker::shouldStop
 extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -472,6 +553,7 @@ fn become_busy(what: &[u8], deadline: Option<Duration>) {
     let asked = supervision::with(|state| {
         state.goes_on();
         if !state.busy {
+            state.in_job = true;
             state.has_jobs();
         }
         Some((state.page()?, state.busy))
@@ -492,7 +574,11 @@ extern "C" fn idle(frame: &mut ExecuteData, _result: &mut Zval) {
     engine::method(|| {
         if engine::no_arguments(frame) {
             supervision::with(|state| {
-                if let Some(page) = state.page().filter(|_| !state.busy) {
+                if state.busy {
+                    return;
+                }
+                state.in_job = false;
+                if let Some(page) = state.page() {
                     page.idle(state.idle_phase());
                 }
             });
@@ -648,7 +734,10 @@ fn start() -> bool {
     let succeeded = call_all(Moment::Start, None);
     if std::process::id() == process {
         supervision::with(|state| match engine::pending() {
-            Pending::Nothing => state.start = Progress::Done,
+            Pending::Nothing => {
+                state.start = Progress::Done;
+                task::begin();
+            }
             Pending::Exception => state.start = Progress::NotYet,
             Pending::Leaving => {}
         });
@@ -733,6 +822,7 @@ fn enter_loop(method: &str) -> bool {
     let busy = supervision::with(|state| {
         if !state.busy {
             state.in_loop = true;
+            state.in_job &= method == "tick";
             // tick() may be called in the middle of a job that busy() has named; run() is where all of them have ended.
             let job = method == "tick" && state.page().is_some_and(|page| page.phase() == Phase::OwnBusy);
             if let Some(page) = state.page().filter(|_| !job) {
@@ -742,15 +832,17 @@ fn enter_loop(method: &str) -> bool {
         state.busy
     });
     if busy {
+        let in_request = supervision::with(|state| state.request.is_some());
+        let (what, unit) = if in_request { ("handler", "request") } else { ("task", "task") };
         error::throw(&Cause::NotAllowedHere.because(format!(
-            "{CLASS}::{method}() cannot be called while a handler of this worker runs: one request at a time"
+            "{CLASS}::{method}() cannot be called while a {what} of this worker runs: one {unit} at a time"
         )));
     }
     !busy
 }
 
 enum Turn {
-    /// A request was served.
+    /// A request was served, or tasks have run.
     Served,
     /// Nothing came in time.
     Deadline,
@@ -772,18 +864,29 @@ fn look_after_signals(state: &mut State) {
     state.report_signals();
 }
 
-fn turn(deadline: Option<Duration>) -> Turn {
+/// Calls PHP. Tasks have their turn first, then one request: whatever the one kind takes, the other one is not kept out.
+fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
     let mut php_ran = true; // only PHP changes what becomes of a signal, and to ask costs a system call for each
+    let mut tasks_ran = false;
     loop {
-        let frame = supervision::with(|state| {
+        supervision::with(|state| {
             state.goes_on();
             state.announce();
             if std::mem::take(&mut php_ran) {
                 look_after_signals(state);
             }
-            state.next_frame()
         });
-        match frame {
+        if !tasks_ran {
+            match task::run(place) {
+                Ran::None => {}
+                Ran::Some => {
+                    (php_ran, tasks_ran) = (true, true);
+                    continue;
+                }
+                Ran::Leave => return Turn::Leave,
+            }
+        }
+        match supervision::with(|state| state.next_frame()) {
             Some(frame) if frame.kind == Kind::Request => {
                 return if request::serve(frame) { Turn::Served } else { Turn::Leave };
             }
@@ -803,8 +906,12 @@ fn turn(deadline: Option<Duration>) -> Turn {
             supervision::with(|state| state.say_leaving());
             return if tell_stop() { Turn::Stop } else { Turn::Leave };
         }
-        match supervision::with(|state| state.wait(deadline, Call::Loop)) {
+        let task = task::next_due(place).filter(|_| !tasks_ran);
+        let until = if tasks_ran { Some(Duration::ZERO) } else { earlier(deadline, task) };
+        match supervision::with(|state| state.wait(until, Call::Loop)) {
             Woken::Ready => {}
+            Woken::Deadline if tasks_ran => return Turn::Served,
+            Woken::Deadline if is_task(task, deadline) => {}
             Woken::Deadline => return Turn::Deadline,
             Woken::Interrupted => {
                 if !interrupt::pending() {

@@ -127,3 +127,28 @@ fn a_loop_of_ones_own_is_busy_between_busy_and_idle() {
     sidecar.wait_state(0, "idle");
     wait_doing(&sidecar, "idle", "", "");
 }
+
+#[test]
+fn a_task_is_named_and_requests_wait_for_its_end() {
+    let builder = Sidecar::builder();
+    let gate = rustdaemon_tests::Gate::new(builder.directory(), "gate");
+    let path = format!("{}/e2e/php/task.php", env!("CARGO_MANIFEST_DIR"));
+    let sidecar = builder.command(Php::script(&path).arg(gate.path()).words()).start();
+    wait_doing(
+        &sidecar,
+        "blocked",
+        "every 0.05 s, Poller->poll(), in file_get_contents() at /",
+        "/task.php:20",
+    );
+    let mut client = sidecar.client();
+    client.send("polls", json!([]));
+    drop(gate.arrived());
+    let polls = client.receive().1.unwrap();
+    assert!(polls.as_i64() >= Some(1), "{polls}");
+    eventually("it is polled again", || {
+        client.send("polls", json!([]));
+        let now = client.receive().1.unwrap();
+        if now.as_i64() > polls.as_i64() { Ok(()) } else { Err(now.to_string()) }
+    });
+    wait_doing(&sidecar, "idle", "", "");
+}

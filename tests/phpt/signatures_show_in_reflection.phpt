@@ -37,6 +37,14 @@ public expose
     ?string $description = NULL
     bool $idempotent = false
     : RustDaemon\Worker
+public every
+    float $seconds
+    callable $task
+    : RustDaemon\Worker
+public after
+    float $seconds
+    callable $task
+    : RustDaemon\Worker
 public run
     : int
 public tick

@@ -13,6 +13,7 @@
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
+//! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
 pub mod fault;
@@ -28,3 +29,4 @@ pub mod signo;
 pub mod slot;
 pub mod spawn;
 pub mod sys;
+pub mod timers;

@@ -380,6 +380,27 @@ pub fn callback_call(frame: &ExecuteData) -> Option<Callable> {
     (parsed == SUCCESS).then(|| unsafe { callable.take() })
 }
 
+/// The arguments of `every()` and `after()`, still unchecked.
+pub struct TaskCall {
+    /// `seconds:`
+    pub seconds: f64,
+    /// `task:`
+    pub task: Callable,
+}
+
+/// Parses `float $seconds, callable $task`; `None`: an exception is pending.
+pub fn task_call(frame: &ExecuteData) -> Option<TaskCall> {
+    let mut seconds = 0.0_f64;
+    let mut callable = ParsedCallable::new();
+    // SAFETY: d double, f zend_fcall_info and its cache.
+    let parsed = unsafe {
+        let (info, cache) = callable.targets();
+        zend_parse_parameters(argument_count(frame), c"df".as_ptr(), &raw mut seconds, info, cache)
+    };
+    // SAFETY: filled by the successful call.
+    (parsed == SUCCESS).then(|| TaskCall { seconds, task: unsafe { callable.take() } })
+}
+
 /// Whether there are no arguments, as there should be; else an `ArgumentCountError` is pending.
 pub fn no_arguments(frame: &ExecuteData) -> bool {
     // SAFETY: no targets for an empty specification.

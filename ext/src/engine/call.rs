@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_int};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendHashTable, ZendObject, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::ClassEntry;
 
 /// `zend_fcall_info`. A null `params` with all arguments in `named_params`, those with integer keys first.
@@ -24,6 +24,7 @@ pub(super) struct FcallInfo {
 unsafe extern "C" {
     static zend_ce_closure: *mut ClassEntry;
     fn zend_call_function(fci: *mut FcallInfo, cache: *mut ffi::zend_fcall_info_cache) -> c_int;
+    fn zend_get_callable_name(callable: *mut Zval) -> *mut ZendStr;
 }
 
 /// A callable that outlives the call in which it was given.
@@ -48,6 +49,52 @@ impl Callable {
     pub fn hold(&self) -> Slot {
         let closure = self.is_closure;
         Slot(ManuallyDrop::new(if closure { Zval::new() } else { self.name.shallow_clone() }))
+    }
+
+    /// What it is, for people: `App\Poller->poll()`, `App\Poller::poll()`, `poll()`, `{closure} at FILE:LINE`. Calls no PHP.
+    pub fn describe(&self) -> Vec<u8> {
+        // SAFETY: the function of a live callable; user and internal functions differ, see `RawCallable::signature`.
+        unsafe {
+            let function = self.cache.function_handler;
+            if function.is_null() {
+                return self.magic_name();
+            }
+            let common = &(*function).common;
+            let flags = common.fn_flags;
+            let (mut text, scope) = (Vec::new(), common.scope.as_ref());
+            if flags & ffi::ZEND_ACC_CLOSURE != 0 && flags & ffi::ZEND_ACC_FAKE_CLOSURE == 0 {
+                let code = &(*function).op_array;
+                text.extend_from_slice(b"{closure} at ");
+                text.extend_from_slice(code.filename.as_ref().map_or(b"", ZendStr::as_bytes));
+                text.extend_from_slice(format!(":{}", code.line_start).as_bytes());
+                return text;
+            }
+            if let Some(scope) = scope {
+                // An anonymous class has a NUL in its name, and behind it nothing for people.
+                let name = (*scope.name).as_bytes().split(|byte| *byte == 0).next();
+                text.extend_from_slice(name.unwrap_or_default());
+                let is_static = flags & ffi::ZEND_ACC_STATIC != 0;
+                text.extend_from_slice(if is_static { b"::" } else { b"->" });
+            }
+            text.extend_from_slice(common.function_name.as_ref().map_or(b"", ZendStr::as_bytes));
+            text.extend_from_slice(b"()");
+            text
+        }
+    }
+
+    /// Of one that `__call()` or `__callStatic()` takes: no function has its name.
+    fn magic_name(&self) -> Vec<u8> {
+        // SAFETY: only reads the live callable; the name is a string of ours, released here.
+        unsafe {
+            let name = zend_get_callable_name((&raw const self.name).cast_mut());
+            let text = name.as_ref().map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+            if !name.is_null() {
+                ffi::ext_php_rs_zend_string_release(name);
+            }
+            let first = self.name.array().and_then(|pair| pair.get_index(0));
+            let arrow = if first.is_some_and(Zval::is_object) { "->" } else { "::" };
+            format!("{}()", text.unwrap_or_default().replacen("::", arrow, 1)).into_bytes()
+        }
     }
 
     /// Another reference to the same.

@@ -581,6 +581,18 @@ fn memory_over_the_soft_limit_drains_and_over_the_hard_one_kills() {
     assert_eq!(scene.last_reason(), ("memory_hard".into(), expected.into()));
 }
 
+#[test]
+fn the_memory_of_who_has_jobs_is_looked_at_between_requests_as_well() {
+    let (mut scene, worker) = single(|config| {
+        config.memory_soft = Some(1 << 20);
+        config.hang_timeout = None;
+    });
+    scene.pool.ready(scene.now, worker, Ready { jobs: true, ..Ready::default() });
+    for _ in 0..3 {
+        assert_eq!(Scene::deeds(scene.tick_at(scene.now + SECOND)), [Order::Sample(worker)]);
+    }
+}
+
 fn look(quiet: u64, spared: bool) -> Look {
     let doing = "blocked in sleep() at /x.php:3".to_owned();
     Look { quiet: Some(Duration::from_secs(quiet)), overdue: false, doing, spared }
