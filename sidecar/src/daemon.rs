@@ -21,6 +21,7 @@ use rustdaemon_core::slot::Claim;
 use crate::config::Config;
 use crate::control::Control;
 use crate::dialect::{self, Address, Cause, Delivery, Request};
+use crate::events::Notice;
 use crate::ids::{ClientId, WorkerId};
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
@@ -28,8 +29,11 @@ use crate::reason::{Exit, Look};
 use crate::router::{Entry, Limits, Replied, Router};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
+mod looks;
+mod subscribers;
 mod tasks;
 
+use self::subscribers::Subscribers;
 use self::tasks::Task;
 
 /// The exit code of a daemon that gives up because every pool is parked: start me again.
@@ -217,6 +221,17 @@ pub enum Action {
         /// Which.
         query: LogsQuery,
     },
+    /// Tell who follows what happens, with the time of the day.
+    Tell {
+        /// Who.
+        client: ClientId,
+        /// Where.
+        address: Address,
+        /// What.
+        notice: Box<Notice>,
+    },
+    /// The pools are to have so many workers altogether.
+    Resize(usize),
     /// Everything has ended: this is the exit code.
     Exit(u8),
 }
@@ -229,6 +244,7 @@ pub struct Daemon {
     pools: Vec<Pool>,
     router: Router,
     tasks: Vec<Task>,
+    subscribers: Subscribers,
     exit_when_parked: bool,
     exit_code: u8,
     /// How long we have stood still.
@@ -251,6 +267,7 @@ impl Daemon {
             socket,
             router,
             tasks: Vec::new(),
+            subscribers: Subscribers::default(),
             exit_when_parked: config.exit_when_parked,
             exit_code: 0,
             lost: Duration::ZERO,
@@ -260,6 +277,9 @@ impl Daemon {
     /// Takes in what happened; appends what to do about it.
     pub fn on(&mut self, real: Instant, event: Event, out: &mut Vec<Action>) {
         let now = self.ours(real);
+        // What changes requests only.
+        self.subscribers.stirred =
+            !matches!(event, Event::Request { .. } | Event::Reply { .. } | Event::Recalled { .. });
         match event {
             Event::Start => self.every_pool(out, now, |pool| pool.start(now)),
             Event::StoodStill(gap) => {
@@ -319,18 +339,26 @@ impl Daemon {
                 self.with(out, now, worker, |pool| pool.sampled(now, worker, bytes));
             }
             Event::Observed { worker, look } => {
+                let was_told = self.hangs(worker);
                 self.with(out, now, worker, |pool| pool.observed(now, worker, &look));
+                if !was_told && self.hangs(worker) {
+                    self.tell_hang(out, worker, &look);
+                }
             }
             Event::Exited { worker, exit } => {
                 let pool = self.pools.get(worker.pool());
                 let again = |method: &str| pool.is_some_and(|pool| pool.is_idempotent(method));
                 let ended = self.router.worker_ended(worker, &exit.begun, again);
                 let status = exit.status;
+                let leaver = self.leaver(worker);
                 let mut follows = Vec::new();
                 self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
                 let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
                 refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
                 refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
+                if let Some(leaver) = leaver {
+                    self.tell_ended(out, leaver, told);
+                }
                 out.append(&mut follows);
                 self.serve_all(out, now);
             }
@@ -363,6 +391,9 @@ impl Daemon {
             say(out, Level::Error, "every pool is parked: the daemon ends (--exit-when-parked)".into());
             self.exit_code = ALL_PARKED;
             self.every_pool(out, now, |pool| pool.stop(now));
+        }
+        if self.subscribers.stirred && !self.subscribers.is_empty() {
+            self.tell_changes(out, now);
         }
         self.settle_tasks(out);
         if self.is_stopping() {
@@ -429,6 +460,7 @@ impl Daemon {
 
     /// Passes on what a pool wants; what concerns more than itself is done here.
     fn obey(&mut self, out: &mut Vec<Action>, now: Instant, pool: usize, orders: Vec<Order>) {
+        self.subscribers.stirred |= !orders.is_empty();
         for order in orders {
             match order {
                 Order::Reloaded(result) => self.reloaded(out, pool, result),
@@ -471,17 +503,11 @@ impl Daemon {
         let address = request.address.clone();
         match verb {
             Some(Verb::Ping) => fault(out, client, &address, &Cause::ShuttingDown),
-            Some(Verb::Status) => {
-                out.push(Action::Report { client, address });
+            Some(Verb::Look(look)) => {
+                if let Err(why) = self.look(out, now, client, &address, look, request.args.as_bytes()) {
+                    fault(out, client, &address, &Cause::Said(why));
+                }
             }
-            Some(Verb::Methods) => {
-                let offered = self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.methods()));
-                answer(out, client, &address, &link::json(&verbs::methods(offered)));
-            }
-            Some(Verb::Logs) => match self.logs_query(request.args.as_bytes()) {
-                Ok(query) => out.push(Action::Logs { client, address, query }),
-                Err(why) => fault(out, client, &address, &Cause::Said(why)),
-            },
             Some(Verb::Control) => {
                 let asked = match may_control {
                     true => Control::parse(&request.method, request.args.as_bytes())
@@ -582,6 +608,10 @@ impl Daemon {
     ) {
         let Replied { entry, was_in_hand } = self.router.replied(worker, sequence);
         if let Some(entry) = entry {
+            let took = entry.limit.saturating_sub(entry.deadline.saturating_duration_since(now));
+            if let Some(pool) = self.pool_of(worker) {
+                pool.took(now, worker, took);
+            }
             match outcome {
                 Ok(data) => answer(out, entry.client, entry.address(), &data),
                 Err(why) => fault(out, entry.client, entry.address(), &Cause::Said(why)),
@@ -704,7 +734,10 @@ impl Daemon {
     /// Everything that is known without the workers' pages.
     #[must_use]
     pub fn status(&self, real: Instant) -> Status {
-        let now = self.ours(real);
+        self.status_at(self.ours(real))
+    }
+
+    fn status_at(&self, now: Instant) -> Status {
         let age = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -723,6 +756,8 @@ impl Daemon {
                 link: config.link,
                 generation: pool.generation(),
                 reloading: pool.is_reloading(),
+                forever: config.forever,
+                workers: pool.workers(),
                 waiting: counts.all_waiting(),
                 in_flight: counts.in_flight.saturating_sub(counts.ahead),
                 accepted: counts.accepted,
@@ -730,22 +765,30 @@ impl Daemon {
                 recalled: counts.recalled,
                 retried: counts.retried,
             });
-            status.workers.extend(pool.views().enumerate().map(|(slot, view)| WorkerStatus {
-                name: format!("{}#{slot}", config.name),
-                pool: config.name.clone(),
-                slot,
-                pid: view.life.and_then(|life| life.pid),
-                generation: view.life.map(|life| life.generation),
-                state: view.state.word().to_owned(),
-                since: age(view.since),
-                restarts: view.slot.restarts,
-                served: view.slot.served,
-                last_exit: view.slot.last_exit.as_ref().map(|exit| exit.message.clone()),
-                last_exit_reason: view.slot.last_exit.as_deref().cloned(),
-                signals_taken: view.life.map(|life| life.signals_taken.clone()).unwrap_or_default(),
-                blind: view.life.and_then(|life| life.blind.clone()),
-                retry_in: view.slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
-                ..WorkerStatus::default()
+            status.workers.extend(pool.views().enumerate().map(|(slot, view)| {
+                let figures = view.slot.figures(now);
+                let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+                WorkerStatus {
+                    name: format!("{}#{slot}", config.name),
+                    pool: config.name.clone(),
+                    slot,
+                    pid: view.life.and_then(|life| life.pid),
+                    generation: view.life.map(|life| life.generation),
+                    state: view.state.word().to_owned(),
+                    since: age(view.since),
+                    age: view.life.filter(|life| life.pid.is_some()).map(|life| age(life.spawned_at)),
+                    restarts: view.slot.restarts,
+                    served: view.slot.served,
+                    rate: figures.rate,
+                    p50: seconds(figures.p50),
+                    p99: seconds(figures.p99),
+                    last_exit: view.slot.last_exit.as_ref().map(|exit| exit.message.clone()),
+                    last_exit_reason: view.slot.last_exit.as_deref().cloned(),
+                    signals_taken: view.life.map(|life| life.signals_taken.clone()).unwrap_or_default(),
+                    blind: view.life.and_then(|life| life.blind.clone()),
+                    retry_in: view.slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
+                    ..WorkerStatus::default()
+                }
             }));
         }
         status

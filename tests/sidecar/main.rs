@@ -49,6 +49,8 @@ mod silence;
 mod socket;
 // TERM, INT and what becomes of everybody.
 mod stop;
+// The built-in methods, asked rightly and wrongly, in each dialect; who subscribes.
+mod verbs;
 // What a worker is born with.
 mod worker;
 
