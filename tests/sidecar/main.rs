@@ -15,6 +15,8 @@ mod abuse;
 mod bad_input;
 // `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.
 mod cli;
+// How commands find the socket; `ls`, `ready`, `scale`, `subscribe`.
+mod commands;
 // The configuration file: what it says, and how it is refused.
 mod config;
 // The verbs that change something.
