@@ -4,7 +4,7 @@
 //! Pure. An error is one sentence: what was wrong, what is allowed.
 //! Sources: DESIGN §4, §6.
 
-use rustdaemon_core::settings::quoted;
+use rustdaemon_core::settings::{self, quoted};
 use rustdaemon_core::signo;
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ pub enum Control {
     Slots(Command, Option<Target>),
     /// A new generation, of one pool or of all.
     Reload(Option<String>),
+    /// So many workers for a pool. `None`: for the only one.
+    Scale(Option<String>, u32),
     /// The end of the daemon.
     StopDaemon,
 }
@@ -47,7 +49,7 @@ pub struct Target {
 
 impl Control {
     /// The names of the methods, and what they do, for `daemon.methods`.
-    pub const METHODS: [(&str, &str); 8] = [
+    pub const METHODS: [(&str, &str); 9] = [
         ("daemon.reload", "Starts a new generation of workers and moves the traffic when it is ready"),
         ("daemon.stop", "Drains and stops the daemon"),
         ("worker.restart", "Ends workers and starts them anew"),
@@ -56,6 +58,7 @@ impl Control {
         ("worker.pause", "Lets workers finish what they have and serve nothing more"),
         ("worker.resume", "Lets paused workers go on"),
         ("worker.signal", "Sends workers a signal"),
+        ("worker.scale", "Gives a pool another number of workers, until the daemon ends"),
     ];
 
     /// Whether the built-in method of that name changes something.
@@ -64,37 +67,40 @@ impl Control {
         Self::METHODS.iter().any(|(name, _)| *name == method)
     }
 
-    /// Reads a request's arguments: `[name]` or `{"name": name}`; for `worker.signal` the signal besides.
+    /// Reads a request's arguments, by position or by name: a name, of `worker.signal` and `worker.scale` one more.
     ///
     /// # Errors
     /// One sentence.
     pub fn parse(method: &str, args: &[u8]) -> Result<Self, String> {
-        let mut words: Vec<&str> = vec!["name"];
-        if method == "worker.signal" {
-            words.push("signal");
-        }
-        let mut values = arguments(args, &words)?;
-        let signal = if words.len() > 1 { values.pop().flatten() } else { None };
-        let name = match values.pop().flatten() {
-            None | Some(Value::Null) => None,
-            Some(Value::String(name)) => Some(name),
-            Some(_) => return Err("name: must be a string, such as \"opcua\" or \"opcua#0\"".into()),
+        let words: &[&str] = match method {
+            "daemon.stop" => &[],
+            "worker.signal" => &["name", "signal"],
+            "worker.scale" => &["name", "workers"],
+            _ => &["name"],
         };
+        let mut values = arguments(args, words).map_err(|sentence| match method {
+            "daemon.stop" => format!("{sentence}; worker.stop stops some workers"),
+            _ => sentence,
+        })?;
+        let second = if words.len() > 1 { values.pop().flatten() } else { None };
+        let name = name(values.pop().flatten())?;
         let slots = |command| Ok(Self::Slots(command, name.as_deref().map(Target::parse).transpose()?));
+        let whole = |what: &str| match &name {
+            Some(name) if name.contains('#') => {
+                Err(format!("name: a pool is {what} as a whole; give its name without a slot"))
+            }
+            _ => Ok(name.clone()),
+        };
         match method {
-            "daemon.reload" => match &name {
-                Some(name) if name.contains('#') => {
-                    Err("name: a pool is reloaded as a whole; give its name without a slot".into())
-                }
-                _ => Ok(Self::Reload(name)),
-            },
+            "daemon.reload" => Ok(Self::Reload(whole("reloaded")?)),
             "daemon.stop" => Ok(Self::StopDaemon),
             "worker.restart" => slots(Command::Restart),
             "worker.stop" => slots(Command::Stop),
             "worker.start" => slots(Command::Start),
             "worker.pause" => slots(Command::Pause),
             "worker.resume" => slots(Command::Resume),
-            _ => slots(Command::Signal(signal_number(signal)?)),
+            "worker.scale" => Ok(Self::Scale(whole("scaled")?, workers(second.as_ref())?)),
+            _ => slots(Command::Signal(signal_number(second)?)),
         }
     }
 }
@@ -131,11 +137,18 @@ impl std::fmt::Display for Target {
 }
 
 /// The values of these parameters, given by position or by name; others are refused.
-fn arguments(args: &[u8], words: &[&str]) -> Result<Vec<Option<Value>>, String> {
-    let allowed = words.join(", ");
+///
+/// # Errors
+/// One sentence.
+pub fn arguments(args: &[u8], words: &[&str]) -> Result<Vec<Option<Value>>, String> {
+    let allowed = match words {
+        [] => "there are none".to_owned(),
+        words => format!("there are: {}", words.join(", ")),
+    };
     match serde_json::from_slice(args) {
         Ok(Value::Array(list)) if list.len() > words.len() => {
-            Err(format!("{} arguments, but there are only: {allowed}", list.len()))
+            let plural = if list.len() == 1 { "" } else { "s" };
+            Err(format!("{} argument{plural}, but {allowed}", list.len()))
         }
         Ok(Value::Array(list)) => {
             Ok(list.into_iter().map(Some).chain(std::iter::repeat(None)).take(words.len()).collect())
@@ -143,14 +156,32 @@ fn arguments(args: &[u8], words: &[&str]) -> Result<Vec<Option<Value>>, String> 
         Ok(Value::Object(mut members)) => {
             let values = words.iter().map(|word| members.remove(*word)).collect();
             match members.keys().next() {
-                Some(unknown) => {
-                    Err(format!("{} is not an argument; there are: {allowed}", quoted(unknown.as_bytes())))
-                }
+                Some(unknown) => Err(format!("{} is not an argument; {allowed}", quoted(unknown.as_bytes()))),
                 None => Ok(values),
             }
         }
         _ => Err("the arguments are neither an array nor an object".into()),
     }
+}
+
+/// Whom the argument `name` names; none: everybody.
+///
+/// # Errors
+/// One sentence.
+pub fn name(value: Option<Value>) -> Result<Option<String>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) => Ok(Some(name)),
+        Some(_) => Err("name: must be a string, such as \"opcua\" or \"opcua#0\"".into()),
+    }
+}
+
+fn workers(value: Option<&Value>) -> Result<u32, String> {
+    let most = settings::MAX_WORKERS;
+    let number = value.and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    number.filter(|number| (1..=most).contains(number)).ok_or_else(|| {
+        format!("workers: must be a whole number from 1 to {most}; worker.stop leaves a pool without any")
+    })
 }
 
 fn signal_number(value: Option<Value>) -> Result<i32, String> {
@@ -178,11 +209,20 @@ mod tests {
             ("worker.signal", r#"{"signal":15}"#, Control::Slots(Command::Signal(15), None)),
             ("daemon.reload", r#"["a"]"#, Control::Reload(Some("a".into()))),
             ("daemon.stop", "[]", Control::StopDaemon),
+            ("worker.scale", r#"["a",3]"#, Control::Scale(Some("a".into()), 3)),
+            ("worker.scale", r#"{"workers":1024}"#, Control::Scale(None, 1024)),
         ] {
             assert_eq!(Control::parse(method, args.as_bytes()), Ok(expected), "{method} {args}");
         }
         for (method, args, told) in [
-            ("worker.pause", r#"["a","b"]"#, "2 arguments"),
+            ("worker.pause", r#"["a","b"]"#, "2 arguments, but there are: name"),
+            ("daemon.stop", r#"["a"]"#, "1 argument, but there are none; worker.stop stops some"),
+            ("worker.scale", r#"["a"]"#, "workers: must be a whole number from 1 to 1024"),
+            ("worker.scale", r#"["a",0]"#, "worker.stop leaves a pool without any"),
+            ("worker.scale", r#"["a",1025]"#, "from 1 to 1024"),
+            ("worker.scale", r#"["a",1.5]"#, "whole number"),
+            ("worker.scale", r#"["a","2"]"#, "whole number"),
+            ("worker.scale", r#"["a#0",2]"#, "a pool is scaled as a whole"),
             ("worker.pause", r#"{"nam":"a"}"#, "\"nam\" is not an argument; there are: name"),
             ("worker.pause", r#"[7]"#, "must be a string"),
             ("worker.pause", r#"["a#x"]"#, "POOL#SLOT"),

@@ -115,6 +115,11 @@ impl Crowd {
         self.room
     }
 
+    /// From here on there may be so many; nobody is sent away for it.
+    pub fn set_room(&mut self, room: Room) {
+        self.room = room;
+    }
+
     /// Somebody has connected. `has_nothing_to_do` tells who of the reserve may have to go.
     pub fn admit(
         &mut self,

@@ -23,6 +23,7 @@ use crate::access::Peer;
 use crate::config::Config;
 use crate::control::Control;
 use crate::dialect::{self, Address, Cause, Delivery, Request};
+use crate::events::Notice;
 use crate::ids::{ClientId, WorkerId};
 use crate::life::Life;
 use crate::order::Order;
@@ -32,8 +33,11 @@ use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied, Router};
 use crate::sessions::{Owner, Refused, Sessions};
 use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
+mod looks;
+mod subscribers;
 mod tasks;
 
+use self::subscribers::Subscribers;
 use self::tasks::Task;
 
 /// The exit code of a daemon that gives up because every pool is parked: start me again.
@@ -239,6 +243,17 @@ pub enum Action {
         /// Which.
         query: LogsQuery,
     },
+    /// Tell who follows what happens, with the time of the day.
+    Tell {
+        /// Who.
+        client: ClientId,
+        /// Where.
+        address: Address,
+        /// What.
+        notice: Box<Notice>,
+    },
+    /// The pools are to have so many workers altogether.
+    Resize(usize),
     /// Everything has ended: this is the exit code.
     Exit(u8),
 }
@@ -252,6 +267,7 @@ pub struct Daemon {
     router: Router,
     sessions: Sessions,
     tasks: Vec<Task>,
+    subscribers: Subscribers,
     exit_when_parked: bool,
     exit_code: u8,
     /// How long we have stood still.
@@ -276,6 +292,7 @@ impl Daemon {
             router,
             sessions,
             tasks: Vec::new(),
+            subscribers: Subscribers::default(),
             exit_when_parked: config.exit_when_parked,
             exit_code: 0,
             lost: Duration::ZERO,
@@ -285,6 +302,9 @@ impl Daemon {
     /// Takes in what happened; appends what to do about it.
     pub fn on(&mut self, real: Instant, event: Event, out: &mut Vec<Action>) {
         let now = self.ours(real);
+        // What changes requests only.
+        self.subscribers.stirred =
+            !matches!(event, Event::Request { .. } | Event::Reply { .. } | Event::Recalled { .. });
         match event {
             Event::Start => self.every_pool(out, now, |pool| pool.start(now)),
             Event::StoodStill(gap) => {
@@ -351,18 +371,26 @@ impl Daemon {
                 self.with(out, now, worker, |pool| pool.sampled(now, worker, bytes));
             }
             Event::Observed { worker, look } => {
+                let was_told = self.hangs(worker);
                 self.with(out, now, worker, |pool| pool.observed(now, worker, &look));
+                if !was_told && self.hangs(worker) {
+                    self.tell_hang(out, worker, &look);
+                }
             }
             Event::Exited { worker, exit } => {
                 let pool = self.pools.get(worker.pool());
                 let again = |method: &str| pool.is_some_and(|pool| pool.is_idempotent(method));
                 let ended = self.router.worker_ended(worker, &exit.begun, again);
                 let status = exit.status;
+                let leaver = self.leaver(worker);
                 let mut follows = Vec::new();
                 self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
                 let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
                 refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
                 refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
+                if let Some(leaver) = leaver {
+                    self.tell_ended(out, leaver, told);
+                }
                 out.append(&mut follows);
                 self.lose_sessions(out, now, worker);
                 self.serve_all(out, now);
@@ -400,6 +428,9 @@ impl Daemon {
         }
         if self.router.take_chain_moved() {
             self.serve_all(out, now);
+        }
+        if self.subscribers.stirred && !self.subscribers.is_empty() {
+            self.tell_changes(out, now);
         }
         self.settle_tasks(out);
         if self.is_stopping() {
@@ -467,6 +498,7 @@ impl Daemon {
 
     /// Passes on what a pool wants; what concerns more than itself is done here.
     fn obey(&mut self, out: &mut Vec<Action>, now: Instant, pool: usize, orders: Vec<Order>) {
+        self.subscribers.stirred |= !orders.is_empty();
         for order in orders {
             match order {
                 Order::Reloaded(result) => self.reloaded(out, pool, result),
@@ -510,17 +542,11 @@ impl Daemon {
         let address = request.address.clone();
         match verb {
             Some(Verb::Ping) => fault(out, client, &address, &Cause::ShuttingDown),
-            Some(Verb::Status) => {
-                out.push(Action::Report { client, address });
+            Some(Verb::Look(look)) => {
+                if let Err(why) = self.look(out, now, client, &address, look, request.args.as_bytes()) {
+                    fault(out, client, &address, &Cause::Said(why));
+                }
             }
-            Some(Verb::Methods) => {
-                let offered = self.pools.iter().map(|pool| (pool.config().name.as_str(), pool.methods()));
-                answer(out, client, &address, &link::json(&verbs::methods(offered)));
-            }
-            Some(Verb::Logs) => match self.logs_query(request.args.as_bytes()) {
-                Ok(query) => out.push(Action::Logs { client, address, query }),
-                Err(why) => fault(out, client, &address, &Cause::Said(why)),
-            },
             Some(Verb::Control) => {
                 let asked = match may_control {
                     true => Control::parse(&request.method, request.args.as_bytes())
@@ -641,6 +667,10 @@ impl Daemon {
         if let Some(entry) = entry {
             if let Some(session) = &entry.request.session {
                 self.sessions.used(now, worker.pool(), session);
+            }
+            let took = entry.limit.saturating_sub(entry.deadline.saturating_duration_since(now));
+            if let Some(pool) = self.pool_of(worker) {
+                pool.took(now, worker, took);
             }
             match outcome {
                 Ok(data) => answer(out, entry.client, entry.address(), &data),
@@ -860,7 +890,10 @@ impl Daemon {
     /// Everything that is known without the workers' pages.
     #[must_use]
     pub fn status(&self, real: Instant) -> Status {
-        let now = self.ours(real);
+        self.status_at(self.ours(real))
+    }
+
+    fn status_at(&self, now: Instant) -> Status {
         let age = |since: Instant| now.saturating_duration_since(since).as_secs_f64();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -880,6 +913,8 @@ impl Daemon {
                 link: config.link,
                 generation: pool.generation(),
                 reloading: pool.is_reloading(),
+                forever: config.forever,
+                workers: pool.workers(),
                 waiting: counts.all_waiting(),
                 in_flight: counts.in_flight.saturating_sub(counts.ahead),
                 accepted: counts.accepted,
@@ -888,22 +923,30 @@ impl Daemon {
                 retried: counts.retried,
                 bound: self.sessions.bound_in(number),
             });
-            status.workers.extend(pool.views().enumerate().map(|(slot, view)| WorkerStatus {
-                name: format!("{}#{slot}", config.name),
-                pool: config.name.clone(),
-                slot,
-                pid: view.life.and_then(|life| life.pid),
-                generation: view.life.map(|life| life.generation),
-                state: view.state.word().to_owned(),
-                since: age(view.since),
-                restarts: view.slot.restarts,
-                served: view.slot.served,
-                last_exit: view.slot.last_exit.as_ref().map(|exit| exit.message.clone()),
-                last_exit_reason: view.slot.last_exit.as_deref().cloned(),
-                signals_taken: view.life.map(|life| life.signals_taken.clone()).unwrap_or_default(),
-                blind: view.life.and_then(|life| life.blind.clone()),
-                retry_in: view.slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
-                ..WorkerStatus::default()
+            status.workers.extend(pool.views().enumerate().map(|(slot, view)| {
+                let figures = view.slot.figures(now);
+                let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+                WorkerStatus {
+                    name: format!("{}#{slot}", config.name),
+                    pool: config.name.clone(),
+                    slot,
+                    pid: view.life.and_then(|life| life.pid),
+                    generation: view.life.map(|life| life.generation),
+                    state: view.state.word().to_owned(),
+                    since: age(view.since),
+                    age: view.life.filter(|life| life.pid.is_some()).map(|life| age(life.spawned_at)),
+                    restarts: view.slot.restarts,
+                    served: view.slot.served,
+                    rate: figures.rate,
+                    p50: seconds(figures.p50),
+                    p99: seconds(figures.p99),
+                    last_exit: view.slot.last_exit.as_ref().map(|exit| exit.message.clone()),
+                    last_exit_reason: view.slot.last_exit.as_deref().cloned(),
+                    signals_taken: view.life.map(|life| life.signals_taken.clone()).unwrap_or_default(),
+                    blind: view.life.and_then(|life| life.blind.clone()),
+                    retry_in: view.slot.retry_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
+                    ..WorkerStatus::default()
+                }
             }));
         }
         status

@@ -145,6 +145,8 @@ pub struct EventLoop {
     /// Requests of the client that is being read, and what is to be done: empty in between, kept for their memory.
     requests: VecDeque<Request>,
     actions: Vec<Action>,
+    /// Lines for who follows what happens.
+    told: Vec<(ClientId, Vec<u8>)>,
     /// The data of `daemon.status`, until something may have changed.
     report: Option<Vec<u8>>,
     /// Bytes of answers since the client's turn began that is being read.
@@ -236,6 +238,7 @@ impl EventLoop {
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
             requests: VecDeque::new(),
             actions: Vec::new(),
+            told: Vec::new(),
             report: None,
             composed_bytes: 0,
             now,
@@ -391,6 +394,7 @@ impl EventLoop {
             self.feed(Event::Deadline);
         }
         self.send_offered();
+        self.tell_followers();
         self.settle_answered();
         self.release_held(); // who has just been cut has made room
         self.logs.flush(now);
@@ -443,6 +447,13 @@ impl EventLoop {
                             self.logs.follow(client, address, query.name);
                         }
                     }
+                    Action::Tell { client, address, mut notice } => {
+                        notice.at = self.unix_time();
+                        let mut line = Vec::new();
+                        dialect::write_event(&mut line, &address, &link::json(&notice));
+                        self.told.push((client, line));
+                    }
+                    Action::Resize(workers) => self.crowd.set_room(room_of(&self.config, workers)),
                     Action::Exit(code) => self.ended = Some(code),
                 }
             }
@@ -575,11 +586,15 @@ pub fn take_signals() -> io::Result<SignalFd> {
     Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
-/// Room for clients within the limit of open files, which has been raised as far as it goes.
 fn crowd_of(config: &Config) -> Crowd {
+    let workers = config.pools.iter().map(|pool| pool.workers as usize).sum();
+    Crowd::new(room_of(config, workers), config.flat_requests)
+}
+
+/// Room for clients beside so many workers within the limit of open files, which has been raised as far as it goes.
+fn room_of(config: &Config, workers: usize) -> Room {
     let open_files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
     let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
-    let workers = config.pools.iter().map(|pool| pool.workers as usize).sum();
     let room = Room::within(open_files, workers, config.max_connections);
     if let Some(wanted) = config.max_connections.filter(|wanted| *wanted > room.connections) {
         warn!(
@@ -587,7 +602,7 @@ fn crowd_of(config: &Config) -> Crowd {
             room.connections
         );
     }
-    Crowd::new(room, config.flat_requests)
+    room
 }
 
 /// Whether we have a controlling terminal.

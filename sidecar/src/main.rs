@@ -7,6 +7,7 @@
 //! F5 `event_loop` the only user of mio: readiness -> Event, Action -> the module that does it
 //! F4 `daemon`     pure: pools, router and built-in methods under one `(now, Event) -> Vec<Action>`
 //! F3 `verbs`      pure: built-in methods
+//! F3 `events`     pure: what subscribers are told
 //! F3 `pool`       pure: slots, restart, limits, hangs, reload, stop
 //! F2 `router`     pure: requests: queue, in flight, deadline
 //! F2 `order`      plain data: what a pool wants done
@@ -24,6 +25,7 @@
 //! F1 `lines`      pure: lines out of pieces, and the last of them
 //! F1 `life_lock`  which slots still have a worker
 //! F1 `backoff`    pure: when an ended worker is started again
+//! F1 `latency`    pure: how long requests took lately
 //! F1 `logfile`    a file that lines are appended to
 //! F1 `sink`       our own stdout and stderr, without waiting for their readers
 //! F1 `reason`     pure: why a worker ended
@@ -54,8 +56,10 @@ mod dialect;
 mod doing;
 mod env_file;
 mod event_loop;
+mod events;
 mod identity;
 mod ids;
+mod latency;
 mod life;
 mod life_lock;
 mod lines;

@@ -36,6 +36,7 @@ use crate::backoff::{Backoff, Jitter};
 use crate::config::PoolConfig;
 use crate::control::Command;
 use crate::ids::WorkerId;
+use crate::latency::{Figures, Latency};
 use crate::life::{Gate, Life, Phase, State};
 use crate::order::{Moment, Order};
 use crate::reason::{self, Exit, Why};
@@ -45,6 +46,7 @@ const DEAF_GRACE: Duration = Duration::from_secs(5);
 
 mod lives;
 mod reload;
+mod scale;
 mod succession;
 #[cfg(test)]
 mod tests;
@@ -98,6 +100,8 @@ pub struct Slot {
     vacant: (State, Instant),
     backoff: Backoff,
     failures: Vec<Instant>,
+    /// How long the requests of its workers took.
+    latency: Box<Latency>,
 }
 
 /// A slot as people see it.
@@ -120,6 +124,11 @@ pub struct Pool {
     number: usize,
     socket: String,
     socket_mode: u32,
+    /// How many it is to have.
+    workers: usize,
+    /// It was to have more than one.
+    several: bool,
+    /// As many, and those on their way out.
     slots: Vec<Slot>,
     lives: Lives,
     next_worker: u64,
@@ -147,28 +156,16 @@ impl Pool {
         socket_mode: u32,
         seed: u64,
     ) -> Self {
-        let slot = Slot {
-            restarts: 0,
-            served: 0,
-            last_exit: None,
-            last_worker: None,
-            retry_at: None,
-            wanted: true,
-            pause: false,
-            current: None,
-            next: None,
-            vacant: (State::Stopped, now),
-            backoff: Backoff::default(),
-            failures: Vec::new(),
-        };
-        let slots = vec![slot; config.workers as usize];
+        let workers = config.workers as usize;
         let stop_timeout = config.stop_timeout;
         Self {
             config,
             number,
             socket,
             socket_mode,
-            slots,
+            workers,
+            several: workers > 1,
+            slots: (0..workers).map(|_| Slot::new(now)).collect(),
             lives: Lives::new(stop_timeout),
             next_worker: 1,
             generation: 1,
@@ -212,7 +209,6 @@ impl Pool {
     }
 
     /// A worker that has not ended.
-    #[cfg(test)]
     #[must_use]
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {
         self.lives.get(worker)
@@ -229,8 +225,14 @@ impl Pool {
     /// How the last worker of this one's slot ended, once it has.
     #[must_use]
     pub fn last_exit_of(&self, worker: WorkerId) -> Option<String> {
+        self.exit_of(worker).map(|exit| exit.message.clone())
+    }
+
+    /// The same with all that is known.
+    #[must_use]
+    pub fn exit_of(&self, worker: WorkerId) -> Option<&ExitReason> {
         let slot = self.slots.iter().find(|slot| slot.last_worker == Some(worker))?;
-        slot.last_exit.as_ref().map(|exit| exit.message.clone())
+        slot.last_exit.as_deref()
     }
 
     fn slot_name(&self, number: usize) -> String {
@@ -329,6 +331,7 @@ impl Pool {
     /// The spawn failed: counts as a short run.
     pub fn spawn_failed(&mut self, now: Instant, worker: WorkerId, why: &str) -> Vec<Order> {
         let mut orders = self.ended(now, worker, reason::not_started(why));
+        self.trim();
         orders.extend(self.start_due(now));
         orders
     }
@@ -403,8 +406,10 @@ impl Pool {
         self.lives.values().any(|life| life.worker != but && life.gate == Gate::Passed)
     }
 
-    fn is_singleton(&self) -> bool {
-        self.config.workers == 1 && !self.config.overlap
+    /// Whether two of its workers never are at work at a time.
+    #[must_use]
+    pub fn is_singleton(&self) -> bool {
+        self.config.workers == 1 && !self.config.overlap && !self.several
     }
 
     /// The worker serves these methods from now on.
@@ -505,6 +510,14 @@ impl Pool {
         self.start_due(now)
     }
 
+    /// A request took so long, from its acceptance to the worker's reply.
+    pub fn took(&mut self, now: Instant, worker: WorkerId, time: Duration) {
+        let slot = self.lives.get(worker).map(|life| life.slot);
+        if let Some(slot) = slot.and_then(|slot| self.slots.get_mut(slot)) {
+            slot.latency.record(now, time);
+        }
+    }
+
     /// It has nothing in hand any more.
     pub fn idle(&mut self, now: Instant, worker: WorkerId) {
         if let Some(mut life) = self.lives.change(worker) {
@@ -575,6 +588,7 @@ impl Pool {
         let slot = self.slots.get_mut(life.slot).filter(|slot| last && slot.current == Some(worker));
         let last = slot.map(|slot| slot.wanted = false).is_some();
         let mut orders = self.ended(now, worker, reason);
+        self.trim();
         orders.extend(self.start_due(now));
         orders.extend(last.then(|| Order::EndDaemon(daemon_code(status))));
         orders
@@ -844,6 +858,30 @@ impl Pool {
 }
 
 impl Slot {
+    fn new(now: Instant) -> Self {
+        Self {
+            restarts: 0,
+            served: 0,
+            last_exit: None,
+            last_worker: None,
+            retry_at: None,
+            wanted: true,
+            pause: false,
+            current: None,
+            next: None,
+            vacant: (State::Stopped, now),
+            backoff: Backoff::default(),
+            failures: Vec::new(),
+            latency: Box::new(Latency::new(now)),
+        }
+    }
+
+    /// How many requests there were lately, and how long they took.
+    #[must_use]
+    pub fn figures(&self, now: Instant) -> Figures {
+        self.latency.figures(now)
+    }
+
     fn vacate(&mut self, state: State, now: Instant) {
         self.vacant = (state, now);
     }

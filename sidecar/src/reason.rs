@@ -27,6 +27,8 @@ pub enum Why {
     Reload,
     /// It belonged to a generation that did not come up.
     NotDeployed,
+    /// Its pool is to have fewer workers.
+    Scale,
     /// It has answered so many requests.
     MaxRequests(u64),
     /// It has reached its age.
@@ -51,6 +53,7 @@ impl Why {
             Self::Stop | Self::Stopped => "stop",
             Self::Restart => "restart",
             Self::Reload | Self::NotDeployed => "reload",
+            Self::Scale => "scale",
             Self::MaxRequests(_) => "max_requests",
             Self::MaxLifetime => "max_lifetime",
             Self::MemorySoft(..) => "memory_soft",
@@ -70,6 +73,7 @@ impl Why {
             Self::Restart => "restarted by an operator".into(),
             Self::Reload => "replaced by a newer generation".into(),
             Self::NotDeployed => "its generation did not come up".into(),
+            Self::Scale => "its pool was scaled down by an operator".into(),
             Self::MaxRequests(limit) => {
                 format!("it has answered {limit} requests, which is max_requests less its jitter")
             }

@@ -5,9 +5,11 @@
 //! Sources: DESIGN §4; ANCESTORS §1.2 (ping's data).
 
 use rustdaemon_core::link::{Dialect, ExitReason, Method};
+use rustdaemon_core::settings;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::control::Control;
+use crate::control::{self, Control};
 use crate::lines::LogLine;
 
 /// A method that the sidecar answers itself.
@@ -15,28 +17,68 @@ use crate::lines::LogLine;
 pub enum Verb {
     /// Is anybody there?
     Ping,
+    /// One that only looks.
+    Look(Look),
+    /// One of [`Control`]'s.
+    Control,
+}
+
+/// A method that only looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
     /// [`Status`].
     Status,
     /// [`Methods`].
     Methods,
-    /// One of [`Control`]'s.
-    Control,
+    /// [`Methods::described`].
+    MethodList,
     /// [`Lines`], by a [`LogsQuery`].
     Logs,
+    /// [`Standing`], and every change from there on.
+    Subscribe,
+    /// [`worker_list`].
+    Workers,
+    /// [`worker_status`].
+    WorkerStatus,
+    /// [`farm_list`].
+    Farms,
+}
+
+impl Look {
+    const METHODS: [(&str, Self, &str); 8] = [
+        ("daemon.status", Self::Status, "Pools, workers and their states"),
+        ("daemon.methods", Self::Methods, "This list"),
+        ("daemon.logs", Self::Logs, "Workers' newest lines; with follow: true further ones as they come"),
+        ("daemon.subscribe", Self::Subscribe, "Every change of workers and deploys from here on"),
+        ("worker.list", Self::Workers, "The workers, one entry each"),
+        (
+            "worker.status",
+            Self::WorkerStatus,
+            "A number per worker: 0 spinup, 1 looping, 2 paused, 3 spindown",
+        ),
+        ("farm.list", Self::Farms, "The pools, one entry each"),
+        ("system.listMethods", Self::MethodList, "The names of all methods, and what they do"),
+    ];
+
+    /// The method's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::METHODS.iter().find(|(_, look, _)| *look == self).map_or("", |(name, ..)| name)
+    }
 }
 
 impl Verb {
     /// The built-in method of that name.
     #[must_use]
     pub fn of(dialect: Dialect, method: &str) -> Option<Self> {
-        match method {
-            "ping" => Some(Self::Ping),
-            "daemon.status" if dialect != Dialect::Flat => Some(Self::Status),
-            "daemon.methods" if dialect != Dialect::Flat => Some(Self::Methods),
-            _ if dialect != Dialect::Flat && Control::is_one(method) => Some(Self::Control),
-            "daemon.logs" if dialect != Dialect::Flat => Some(Self::Logs),
-            _ => None,
+        if method == "ping" {
+            return Some(Self::Ping);
         }
+        if dialect == Dialect::Flat || !settings::is_reserved(method) {
+            return None;
+        }
+        let look = Look::METHODS.iter().find(|(name, ..)| *name == method);
+        look.map(|(_, look, _)| Self::Look(*look)).or(Control::is_one(method).then_some(Self::Control))
     }
 }
 
@@ -109,6 +151,12 @@ pub struct PoolStatus {
     /// Whether a newer generation is being started.
     #[serde(default)]
     pub reloading: bool,
+    /// How many workers it is to have.
+    #[serde(default)]
+    pub workers: usize,
+    /// False: when a worker ends by itself, everything stops.
+    #[serde(default)]
+    pub forever: bool,
     /// Requests that wait.
     pub waiting: usize,
     /// Requests that workers have.
@@ -144,6 +192,9 @@ pub struct WorkerStatus {
     pub state: String,
     /// Seconds in that state.
     pub since: f64,
+    /// Seconds since its process was started.
+    #[serde(default)]
+    pub age: Option<f64>,
     /// idle busy blocked looping waiting frozen; none: no worker, or nothing can be told.
     #[serde(default)]
     pub doing: Option<String>,
@@ -157,6 +208,18 @@ pub struct WorkerStatus {
     pub restarts: u64,
     /// Requests answered by this slot's workers.
     pub served: u64,
+    /// Requests answered per second, of the last 30 to 60 seconds.
+    #[serde(default)]
+    pub rate: f64,
+    /// Seconds from a request's acceptance to its reply, waiting included: half of those took no longer.
+    #[serde(default)]
+    pub p50: Option<f64>,
+    /// 99 of a hundred took no longer.
+    #[serde(default)]
+    pub p99: Option<f64>,
+    /// Bytes of memory of its own: resident anonymous pages, and what of them is swapped out.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// Seconds that the request in hand has been running, by the worker's own page.
     pub request_age: Option<f64>,
     /// How the last worker ended, in one sentence.
@@ -176,8 +239,7 @@ pub struct WorkerStatus {
 }
 
 /// What `daemon.logs` asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogsQuery {
     /// A pool, or `pool#slot`; none: all.
     pub name: Option<String>,
@@ -187,9 +249,27 @@ pub struct LogsQuery {
     pub follow: bool,
 }
 
-impl Default for LogsQuery {
-    fn default() -> Self {
-        Self { name: None, lines: DEFAULT_LINES, follow: false }
+impl LogsQuery {
+    /// Reads its arguments, by position or by name.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn parse(args: &[u8]) -> Result<Self, String> {
+        let mut values = control::arguments(args, &["name", "lines", "follow"])?.into_iter();
+        let mut next = || values.next().flatten().filter(|value| !value.is_null());
+        let name = control::name(next())?;
+        let lines = match next() {
+            None => DEFAULT_LINES,
+            Some(lines) => lines
+                .as_u64()
+                .and_then(|lines| usize::try_from(lines).ok())
+                .ok_or("lines: must be a whole number, 0 or more")?,
+        };
+        let follow = match next() {
+            None => false,
+            Some(follow) => follow.as_bool().ok_or("follow: must be true or false")?,
+        };
+        Ok(Self { name, lines, follow })
     }
 }
 
@@ -223,6 +303,142 @@ pub struct MethodStatus {
     pub idempotent: bool,
 }
 
+/// A method of `system.listMethods`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Described {
+    /// What clients call.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+}
+
+impl Methods {
+    /// The data of `system.listMethods`: each name once.
+    #[must_use]
+    pub fn described(self) -> Vec<Described> {
+        let mut list: Vec<Described> = Vec::new();
+        for MethodStatus { name, description, .. } in self.methods {
+            if list.iter().all(|known| known.name != name) {
+                list.push(Described { name, description: description.unwrap_or_default() });
+            }
+        }
+        list
+    }
+}
+
+/// An entry of `worker.list`. `looptime` is the ancestor's: how long a worker sleeps between two turns, which only the
+/// worker knows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    name: String,
+    pool: String,
+    slot: usize,
+    pid: Option<i32>,
+    state: String,
+    looptime: Option<f64>,
+    forever: bool,
+}
+
+/// The data of `worker.list`.
+#[must_use]
+pub fn worker_list(status: &Status) -> Vec<Listed> {
+    let forever = |pool: &str| status.pools.iter().any(|entry| entry.name == pool && entry.forever);
+    let listed = |worker: &WorkerStatus| Listed {
+        name: worker.name.clone(),
+        pool: worker.pool.clone(),
+        slot: worker.slot,
+        pid: worker.pid,
+        state: worker.state.clone(),
+        looptime: None,
+        forever: forever(&worker.pool),
+    };
+    status.workers.iter().map(listed).collect()
+}
+
+/// The ancestor's number for a state: 0 on its way up, 1 at work, 2 paused, 3 on its way down or down.
+fn number(state: &str) -> u8 {
+    match state {
+        "idle" | "busy" => 1,
+        "paused" => 2,
+        "draining" | "stopped" | "unkillable" => 3,
+        _ => 0, // starting booted backoff parked
+    }
+}
+
+/// The data of `worker.status`: a number where one worker is meant, otherwise a number by name.
+#[must_use]
+pub fn worker_status(status: &Status, name: Option<&str>) -> Value {
+    let meant: Vec<&WorkerStatus> = status.workers.iter().filter(|worker| means(name, worker)).collect();
+    match (name, meant.as_slice()) {
+        (Some(_), [only]) => number(&only.state).into(),
+        _ => meant.iter().map(|worker| (worker.name.clone(), Value::from(number(&worker.state)))).collect(),
+    }
+}
+
+fn means(name: Option<&str>, worker: &WorkerStatus) -> bool {
+    name.is_none_or(|name| name == worker.pool || name == worker.name)
+}
+
+/// An entry of `farm.list`: a pool, and how many of its workers serve.
+#[derive(Clone, Debug, Serialize)]
+pub struct Farm {
+    name: String,
+    command: Vec<String>,
+    generation: u32,
+    reloading: bool,
+    forever: bool,
+    workers: usize,
+    up: usize,
+    parked: usize,
+}
+
+/// The data of `farm.list`.
+#[must_use]
+pub fn farm_list(status: &Status) -> Vec<Farm> {
+    let count = |pool: &str, states: &[&str]| {
+        let in_them = |worker: &&WorkerStatus| worker.pool == pool && states.contains(&worker.state.as_str());
+        status.workers.iter().filter(in_them).count()
+    };
+    let farm = |pool: &PoolStatus| Farm {
+        name: pool.name.clone(),
+        command: pool.command.clone(),
+        generation: pool.generation,
+        reloading: pool.reloading,
+        forever: pool.forever,
+        workers: pool.workers,
+        up: count(&pool.name, &["idle", "busy"]),
+        parked: count(&pool.name, &["parked"]),
+    };
+    status.pools.iter().map(farm).collect()
+}
+
+/// The data of `daemon.subscribe`: where things stand; what follows are changes of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// `running` or `stopping`.
+    pub state: String,
+    /// The pools, by their generations.
+    pub pools: Vec<Generation>,
+    /// Those that were meant.
+    pub workers: Vec<ToldWorker>,
+}
+
+/// The data of `daemon.subscribe`.
+#[must_use]
+pub fn standing(status: &Status, name: Option<&str>) -> Standing {
+    let workers = status.workers.iter().filter(|worker| means(name, worker));
+    let told = |worker: &WorkerStatus| ToldWorker {
+        name: worker.name.clone(),
+        state: worker.state.clone(),
+        pid: worker.pid,
+    };
+    Standing {
+        state: status.state.clone(),
+        pools: generations(status.pools.iter().map(|pool| (pool.name.as_str(), pool.generation))).pools,
+        workers: workers.map(told).collect(),
+    }
+}
+
 /// The data of `daemon.methods`: what each pool offers, then the built-in ones.
 #[must_use]
 pub fn methods<'a>(pools: impl Iterator<Item = (&'a str, &'a [Method])>) -> Methods {
@@ -234,13 +450,9 @@ pub fn methods<'a>(pools: impl Iterator<Item = (&'a str, &'a [Method])>) -> Meth
             idempotent: method.idempotent,
         })
     });
-    let looks = [
-        ("ping", "Says that the daemon lives"),
-        ("daemon.status", "Pools, workers and their states"),
-        ("daemon.methods", "This list"),
-        ("daemon.logs", "Workers' newest lines; with follow: true further ones as they come"),
-    ];
-    let built_in = looks.into_iter().map(|look| (look, true));
+    let ping = ("ping", "Says that the daemon lives");
+    let looks = Look::METHODS.into_iter().map(|(name, _, description)| (name, description));
+    let built_in = std::iter::once(ping).chain(looks).map(|look| (look, true));
     let built_in = built_in.chain(Control::METHODS.into_iter().map(|control| (control, false)));
     let built_in = built_in.map(|((name, description), idempotent)| MethodStatus {
         name: name.to_owned(),
@@ -317,14 +529,46 @@ mod tests {
 
     #[test]
     fn a_query_of_logs_has_defaults_and_no_unknown_key() {
-        let query = |text: &str| serde_json::from_str::<LogsQuery>(text);
-        assert_eq!(query("[]").unwrap(), LogsQuery::default());
-        assert_eq!(query("{}").unwrap(), LogsQuery::default());
+        let query = |text: &str| LogsQuery::parse(text.as_bytes());
+        let usual = LogsQuery { name: None, lines: DEFAULT_LINES, follow: false };
+        assert_eq!(query("[]").unwrap(), usual);
+        assert_eq!(query("{}").unwrap(), usual);
+        assert_eq!(query("[null,null,null]").unwrap(), usual);
         let wanted = LogsQuery { name: Some("opcua#0".into()), lines: 5, follow: true };
         assert_eq!(query(r#"{"name":"opcua#0","lines":5,"follow":true}"#).unwrap(), wanted);
         assert_eq!(query(r#"["opcua#0",5,true]"#).unwrap(), wanted);
-        for bad in [r#"{"nmae":"x"}"#, r#"{"lines":-1}"#, r#"{"follow":"yes"}"#] {
-            assert!(query(bad).is_err(), "{bad}");
+        for (bad, told) in [
+            (r#"{"nmae":"x"}"#, "there are: name, lines, follow"),
+            (r#"{"lines":-1}"#, "lines: must be a whole number"),
+            (r#"{"follow":"yes"}"#, "follow: must be true or false"),
+            (r#"[7]"#, "name: must be a string"),
+        ] {
+            assert!(query(bad).unwrap_err().contains(told), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_workers_status_is_the_ancestors_number() {
+        let worker = |name: &str, state: &str| WorkerStatus {
+            name: name.into(),
+            pool: name.split('#').next().unwrap().into(),
+            state: state.into(),
+            ..WorkerStatus::default()
+        };
+        let workers = vec![
+            worker("a#0", "busy"),
+            worker("b#0", "starting"),
+            worker("b#1", "paused"),
+            worker("c#0", "stopped"),
+        ];
+        let status = Status { workers, ..Status::default() };
+        for (name, expected) in [
+            (None, serde_json::json!({"a#0": 1, "b#0": 0, "b#1": 2, "c#0": 3})),
+            (Some("a"), 1.into()),
+            (Some("b"), serde_json::json!({"b#0": 0, "b#1": 2})),
+            (Some("b#1"), 2.into()),
+        ] {
+            assert_eq!(worker_status(&status, name), expected, "{name:?}");
         }
     }
 
@@ -332,8 +576,10 @@ mod tests {
     fn flat_reaches_only_ping() {
         assert_eq!(Verb::of(Dialect::Flat, "ping"), Some(Verb::Ping));
         assert_eq!(Verb::of(Dialect::Flat, "daemon.status"), None);
-        assert_eq!(Verb::of(Dialect::Typed, "daemon.status"), Some(Verb::Status));
+        assert_eq!(Verb::of(Dialect::Typed, "daemon.status"), Some(Verb::Look(Look::Status)));
         assert_eq!(Verb::of(Dialect::Typed, "daemon.reload"), Some(Verb::Control));
         assert_eq!(Verb::of(Dialect::Flat, "daemon.reload"), None);
+        assert_eq!(Verb::of(Dialect::Typed, "daemon.subscribe"), Some(Verb::Look(Look::Subscribe)));
+        assert_eq!(Verb::of(Dialect::Typed, "daemon.nothing"), None);
     }
 }

@@ -130,11 +130,13 @@ impl Worker {
         Some(sys::monotonic().saturating_sub(since))
     }
 
-    /// What it is doing: a word, one line for people, and for how long. `None`: nothing can be told.
+    /// What it is doing: a word, one line for people, and for how long; `None`: nothing can be told. Also its memory in
+    /// bytes.
     #[must_use]
-    pub fn doing(&self) -> Option<(Doing, Option<String>)> {
+    pub fn doing(&self) -> (Option<(Doing, Option<String>)>, Option<u64>) {
         let seen = self.link.as_ref().map(|link| link.page.observe());
-        self.judge(seen, &Facts::of(self.process.pid), sys::monotonic())
+        let facts = Facts::of(self.process.pid);
+        (self.judge(seen, &facts, sys::monotonic()), facts.own_memory)
     }
 
     fn judge(

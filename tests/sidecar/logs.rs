@@ -396,7 +396,7 @@ fn a_follower_that_does_not_read_is_dropped() {
     let line = format!("{}\n", "x".repeat(999));
     eventually("it is dropped", || {
         sidecar.call("say", json!([line, 500])).unwrap();
-        match sidecar.logged("a follower of the logs has left").len() {
+        match sidecar.logged("a follower of logs or events has left").len() {
             0 => Err("not yet".into()),
             _ => Ok(()),
         }
@@ -417,7 +417,7 @@ fn a_follower_that_was_dropped_says_so() {
     let line = format!("{}\n", "x".repeat(999));
     eventually("it is dropped", || {
         sidecar.call("say", json!([line, 500])).unwrap();
-        match sidecar.logged("a follower of the logs has left").len() {
+        match sidecar.logged("a follower of logs or events has left").len() {
             0 => Err("not yet".into()),
             _ => Ok(()),
         }

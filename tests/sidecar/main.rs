@@ -17,6 +17,8 @@ mod access;
 mod bad_input;
 // `ping`, `call`, `status`, `methods`: output and exit codes; what `run` refuses.
 mod cli;
+// How commands find the socket; `ls`, `ready`, `scale`, `subscribe`.
+mod commands;
 // The configuration file: what it says, and how it is refused.
 mod config;
 // The verbs that change something.
@@ -53,6 +55,8 @@ mod silence;
 mod socket;
 // TERM, INT and what becomes of everybody.
 mod stop;
+// The built-in methods, asked rightly and wrongly, in each dialect; who subscribes.
+mod verbs;
 // What a worker is born with.
 mod worker;
 

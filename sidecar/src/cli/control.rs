@@ -1,4 +1,4 @@
-//! `rustdaemon restart|start|stop|pause|resume|signal|reload`: what changes something.
+//! `rustdaemon restart|start|stop|pause|resume|signal|scale|reload`: what changes something.
 //!
 //! Each waits until what was asked for has come true, and says what has become of it.
 
@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::session::Session;
-use super::{Failure, Outcome, SYSTEM, print};
+use super::session::{Session, strange};
+use super::{Outcome, print};
 use crate::verbs::{Generations, Told};
 
 /// A request may have to be finished first.
@@ -72,6 +72,29 @@ impl SendSignal {
     }
 }
 
+/// Give a pool another number of workers, until the sidecar ends; its configuration stays as it is.
+#[derive(Args)]
+pub struct Scale {
+    /// So many workers, 1 to 1024.
+    #[arg(value_name = "WORKERS")]
+    workers: u32,
+    /// The pool; where there is only one, it is meant.
+    #[arg(value_name = "POOL")]
+    name: Option<String>,
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: Session,
+}
+
+impl Scale {
+    /// Returns when those that are new are ready and those that are not wanted have ended.
+    pub fn run(self) -> Outcome {
+        told(&self.session, "worker.scale", &json!([self.name, self.workers]).to_string(), self.json)
+    }
+}
+
 /// Start a new generation of workers and move the traffic when it is ready. Exit code 1: it is refused, and the old one
 /// stays.
 #[derive(Args)]
@@ -93,7 +116,7 @@ impl Reload {
         if self.json {
             return print(data.get());
         }
-        let generations: Generations = serde_json::from_str(data.get()).map_err(strange)?;
+        let generations: Generations = serde_json::from_str(data.get()).map_err(|failed| strange(&failed))?;
         let meant = |name: &str| self.name.as_deref().is_none_or(|wanted| wanted == name);
         let lines = generations.pools.iter().filter(|pool| meant(&pool.name));
         let lines = lines.map(|pool| format!("{}: generation {} serves\n", pool.name, pool.generation));
@@ -106,14 +129,10 @@ fn told(session: &Session, method: &str, arguments: &str, json: bool) -> Outcome
     if json {
         return print(data.get());
     }
-    let told: Told = serde_json::from_str(data.get()).map_err(strange)?;
+    let told: Told = serde_json::from_str(data.get()).map_err(|failed| strange(&failed))?;
     let line = |worker: &crate::verbs::ToldWorker| match worker.pid {
         Some(pid) => format!("{} is {} (pid {pid})\n", worker.name, worker.state),
         None => format!("{} is {}\n", worker.name, worker.state),
     };
     print(&told.workers.iter().map(line).collect::<String>())
-}
-
-fn strange(failed: serde_json::Error) -> Failure {
-    Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}"))
 }

@@ -1,15 +1,10 @@
 //! `rustdaemon logs`: what workers have written last, and what they write.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::net::UnixStream;
-
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
-use super::session::Session;
-use super::{DONE, Failure, Outcome, SYSTEM, write};
+use super::session::{Connection, Session, strange};
+use super::{DONE, Failure, Outcome, ended, write};
 use crate::lines::LogLine;
 use crate::verbs::{DEFAULT_LINES, Lines};
 
@@ -34,12 +29,6 @@ pub struct ShowLogs {
     session: Session,
 }
 
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
-
 impl ShowLogs {
     /// Prints lines.
     pub fn run(self) -> Outcome {
@@ -54,33 +43,14 @@ impl ShowLogs {
         if self.follow { self.go_on(connection) } else { Ok(DONE) }
     }
 
-    fn go_on(&self, mut connection: BufReader<UnixStream>) -> Outcome {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            match connection.read_line(&mut line) {
-                Ok(_) if line.ends_with('\n') => {}
-                Ok(_) => return self.end(),
-                Err(failed) => return Err(Failure::new(SYSTEM, format!("the connection broke: {failed}"))),
-            }
-            let event: Event<'_> = serde_json::from_str(&line).map_err(|failed| strange(&failed))?;
-            let said = serde_json::from_str(event.data.get()).map_err(|failed| strange(&failed))?;
+    fn go_on(&self, mut connection: Connection) -> Outcome {
+        while let Some(event) = connection.next_event(None)? {
+            let said = serde_json::from_str(event.get()).map_err(|failed| strange(&failed))?;
             if !self.show(&said)? {
                 return Ok(DONE);
             }
         }
-    }
-
-    /// The connection has ended: with the sidecar, or before it.
-    fn end(&self) -> Outcome {
-        match self.session.ask("ping", "[]") {
-            Ok(_) => {
-                let sentence =
-                    "the sidecar has closed this connection: it was read too slowly, lines are missing";
-                Err(Failure::new(SYSTEM, sentence))
-            }
-            Err(_) => Ok(DONE),
-        }
+        ended(&self.session)
     }
 
     /// Whether stdout is still open.
@@ -90,8 +60,4 @@ impl ShowLogs {
             false => write(&format!("{} | {}\n", line.worker, line.line)),
         }
     }
-}
-
-fn strange(failed: &serde_json::Error) -> Failure {
-    Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}"))
 }

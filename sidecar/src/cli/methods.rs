@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::session::Session;
-use super::{Failure, Outcome, SYSTEM, print, table};
+use super::session::{Session, strange};
+use super::{Outcome, print, table};
 use crate::verbs::Methods;
 
 /// List the methods that can be called.
@@ -23,8 +23,7 @@ impl ShowMethods {
         if self.json {
             return print(data.get());
         }
-        let list: Methods = serde_json::from_str(data.get())
-            .map_err(|failed| Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}")))?;
+        let list: Methods = serde_json::from_str(data.get()).map_err(|failed| strange(&failed))?;
         let mut rows = table(&["METHOD", "POOL", "DESCRIPTION"]);
         for method in list.methods {
             let pool = method.pool.unwrap_or_else(|| "built in".to_owned());

@@ -5,13 +5,17 @@
 
 mod call;
 mod control;
+mod find;
 mod flags;
+mod list;
 mod logs;
 mod methods;
 mod ping;
+mod ready;
 mod run;
 mod session;
 mod status;
+mod subscribe;
 
 use std::io::{ErrorKind, Write};
 
@@ -55,8 +59,12 @@ enum Verb {
     /// Let paused workers go on.
     Resume(control::Workers),
     Signal(control::SendSignal),
+    Scale(control::Scale),
     Reload(control::Reload),
     Logs(logs::ShowLogs),
+    Subscribe(subscribe::Subscribe),
+    Ready(ready::Ready),
+    Ls(list::List),
 }
 
 /// Why a command ends with another code than 0: the code and one sentence for stderr.
@@ -70,6 +78,12 @@ impl Failure {
     /// A failure.
     pub fn new(code: u8, sentence: impl Into<String>) -> Self {
         Self { code, sentence: sentence.into() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence)
     }
 }
 
@@ -99,8 +113,12 @@ pub fn main() -> u8 {
         Verb::Pause(workers) => workers.ask("worker.pause"),
         Verb::Resume(workers) => workers.ask("worker.resume"),
         Verb::Signal(command) => command.run(),
+        Verb::Scale(command) => command.run(),
         Verb::Reload(command) => command.run(),
         Verb::Logs(command) => command.run(),
+        Verb::Subscribe(command) => command.run(),
+        Verb::Ready(command) => command.run(),
+        Verb::Ls(command) => command.run(),
     };
     outcome.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "rustdaemon: {}", failure.sentence);
@@ -119,6 +137,18 @@ fn write(text: &str) -> Result<bool, Failure> {
         Ok(()) => Ok(true),
         Err(failed) if failed.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(failed) => Err(Failure::new(SYSTEM, format!("cannot write to stdout: {failed}"))),
+    }
+}
+
+/// What a connection that goes on has come to when it ends: it ends with the sidecar, or we were dropped.
+fn ended(session: &session::Session) -> Outcome {
+    match session.ask("ping", "[]") {
+        Ok(_) => {
+            let sentence =
+                "the sidecar has closed this connection: it was read too slowly, lines are missing";
+            Err(Failure::new(SYSTEM, sentence))
+        }
+        Err(_) => Ok(DONE),
     }
 }
 

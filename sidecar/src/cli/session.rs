@@ -1,24 +1,26 @@
-//! A client command's connection: finds the socket, asks one TYPED request, reads its answer.
+//! A client command's connection: finds the socket, asks TYPED requests, reads their answers and what goes on after them.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use rustdaemon_core::link::{Fault, SOCKET_VARIABLE};
+use rustdaemon_core::link::Fault;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{BAD_NEWS, Failure, SYSTEM, USAGE};
+use super::find::{self, Found};
+use super::{BAD_NEWS, Failure, SYSTEM};
 use crate::config;
 
 /// A little longer than a request may take.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 /// Where to ask, and for how long.
-#[derive(Args)]
+#[derive(Args, Clone, Debug)]
 pub struct Session {
-    /// Path of the sidecar's socket; else $RUSTDAEMON_SOCKET.
+    /// Path of the sidecar's socket; else $RUSTDAEMON_SOCKET, the socket of a rustdaemon.toml here or above, or the only
+    /// one in /run/rustdaemon and $XDG_RUNTIME_DIR/rustdaemon.
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
     /// How long to wait for the answer [default: 35s; 2m for what changes something].
@@ -26,20 +28,45 @@ pub struct Session {
     timeout: Option<Duration>,
 }
 
+/// A connection to the sidecar.
+#[derive(Debug)]
+pub struct Connection {
+    stream: BufReader<UnixStream>,
+    /// The socket, for sentences.
+    socket: String,
+    last_id: u64,
+}
+
+/// A line of the sidecar's: an answer, in whatever dialect it refuses a connection, or an event.
 #[derive(Deserialize)]
-struct Response<'a> {
-    ok: bool,
+struct Line<'a> {
+    #[serde(default)]
+    ok: Option<bool>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default)]
-    error: Option<Fault>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(alias = "type")]
+    class: String,
+    message: String,
 }
 
 impl Session {
+    /// A session with the sidecar behind this socket.
+    #[must_use]
+    pub fn at(socket: &str, timeout: Duration) -> Self {
+        Self { socket: Some(socket.to_owned()), timeout: Some(timeout) }
+    }
+
     /// The data of `method`'s answer to `args` (raw JSON, array or object).
     ///
     /// # Errors
-    /// [`BAD_NEWS`]: the answer is a fault; [`SYSTEM`]: nobody listens, or no answer came; [`USAGE`]: no socket was named.
+    /// [`BAD_NEWS`]: the answer is a fault; [`SYSTEM`]: nobody listens, no answer came, or there is no room for us now;
+    /// [`USAGE`](super::USAGE): no socket was found.
     pub fn ask(&self, method: &str, args: &str) -> Result<Box<RawValue>, Failure> {
         self.open(method, args).map(|(data, _)| data)
     }
@@ -49,70 +76,122 @@ impl Session {
     /// # Errors
     /// As [`Session::ask`].
     pub fn order(&self, method: &str, args: &str, patience: Duration) -> Result<Box<RawValue>, Failure> {
-        self.begin(method, args, patience).map(|(data, _)| data)
+        self.connect()?.ask(method, args, self.timeout.unwrap_or(patience))
     }
 
-    /// As [`Session::ask`]; also the connection, for what comes after the answer, however long that takes.
+    /// As [`Session::ask`]; also the connection, for what comes after the answer.
     ///
     /// # Errors
     /// As [`Session::ask`].
-    pub fn open(&self, method: &str, args: &str) -> Result<(Box<RawValue>, BufReader<UnixStream>), Failure> {
-        self.begin(method, args, PATIENCE)
+    pub fn open(&self, method: &str, args: &str) -> Result<(Box<RawValue>, Connection), Failure> {
+        let mut connection = self.connect()?;
+        let data = connection.ask(method, args, self.timeout.unwrap_or(PATIENCE))?;
+        Ok((data, connection))
     }
 
-    fn begin(
-        &self,
-        method: &str,
-        args: &str,
-        patience: Duration,
-    ) -> Result<(Box<RawValue>, BufReader<UnixStream>), Failure> {
-        let timeout = self.timeout.unwrap_or(patience);
-        let named = self.socket.clone().or_else(|| std::env::var(SOCKET_VARIABLE).ok());
-        let socket = named.ok_or_else(|| {
-            Failure::new(USAGE, format!("which sidecar? Give --socket PATH, or set {SOCKET_VARIABLE}"))
-        })?;
-        let path = config::socket_path(&socket)
-            .map_err(|sentence| Failure::new(USAGE, format!("--socket: {sentence}")))?;
-        let system = |sentence: String| Failure::new(SYSTEM, sentence);
+    /// Connects.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn connect(&self) -> Result<Connection, Failure> {
+        let Found { path, by } = find::socket(self.socket.as_deref())?;
+        let socket = format!("{}{by}", path.display());
         let stream = UnixStream::connect(&path).map_err(|failed| {
-            system(match failed.kind() {
-                ErrorKind::NotFound => format!("no socket at {socket}; is the sidecar running?"),
-                ErrorKind::ConnectionRefused => format!("nobody listens on {socket}: the sidecar has ended"),
-                ErrorKind::PermissionDenied => format!(
-                    "uid {} may not open {socket}; ask for the socket's group or mode",
-                    nix::unistd::geteuid()
-                ),
-                _ => format!("cannot connect to {socket}: {failed}"),
-            })
+            Failure::new(
+                SYSTEM,
+                match failed.kind() {
+                    ErrorKind::NotFound => format!("no socket at {socket}; is the sidecar running?"),
+                    ErrorKind::ConnectionRefused => {
+                        format!("nobody listens on {socket}: the sidecar has ended")
+                    }
+                    ErrorKind::PermissionDenied => format!(
+                        "uid {} may not open {socket}; ask for the socket's group or mode",
+                        nix::unistd::geteuid()
+                    ),
+                    _ => format!("cannot connect to {socket}: {failed}"),
+                },
+            )
         })?;
-        let broke = |failed: std::io::Error| match failed.kind() {
-            ErrorKind::WouldBlock => {
-                system(format!("no answer from {socket} within {} s", timeout.as_secs_f64()))
-            }
-            _ => system(format!("the connection to {socket} broke: {failed}")),
-        };
+        Ok(Connection { stream: BufReader::new(stream), socket, last_id: 0 })
+    }
+}
+
+impl Connection {
+    /// The data of `method`'s answer, which comes within `timeout`.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn ask(&mut self, method: &str, args: &str, timeout: Duration) -> Result<Box<RawValue>, Failure> {
+        self.last_id += 1;
         let limit = Some(timeout.max(Duration::from_millis(1)));
-        stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)).map_err(broke)?;
-        let method = serde_json::Value::from(method);
-        let request = format!("{{\"id\":1,\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
-        (&stream).write_all(request.as_bytes()).map_err(broke)?;
+        let stream = self.stream.get_ref();
+        let limited = stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit));
+        limited.map_err(|failed| self.broke(&failed, timeout))?;
+        let (id, method) = (self.last_id, serde_json::Value::from(method));
+        let request = format!("{{\"id\":{id},\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
+        // Who is turned away may be told so before it has asked: the answer is read in any case.
+        let written = self.stream.get_ref().write_all(request.as_bytes());
         let mut line = String::new();
-        let mut stream = BufReader::new(stream);
-        stream.read_line(&mut line).map_err(broke)?;
-        stream.get_ref().set_read_timeout(None).map_err(broke)?;
-        let strange = || system(format!("{socket} answered something that is not rustdaemon's: {line:?}"));
+        let read = self.stream.read_line(&mut line);
         if line.is_empty() {
-            return Err(system(format!("{socket} closed the connection without an answer")));
+            written.and(read).map_err(|failed| self.broke(&failed, timeout))?;
+            return Err(self.system("closed the connection without an answer"));
         }
-        let response: Response<'_> = serde_json::from_str(&line).map_err(|_| strange())?;
-        match response {
-            Response { ok: true, data, .. } => {
-                Ok((data.map_or_else(Box::default, ToOwned::to_owned), stream))
+        read.map_err(|failed| self.broke(&failed, timeout))?;
+        let strange = || self.system(&format!("answered something that is not rustdaemon's: {line:?}"));
+        let answer: Line<'_> = serde_json::from_str(&line).map_err(|_| strange())?;
+        match answer {
+            Line { ok: Some(true), data, .. } => Ok(data.map_or_else(Box::default, ToOwned::to_owned)),
+            Line { error: Some(Refusal { class, .. }), .. } if class == "too_many_connections" => {
+                Err(self.system("is busy: as many connections are open as there may be; try again"))
             }
-            Response { error: Some(fault), .. } => {
+            Line { error: Some(Refusal { class, message }), .. } => {
+                let fault = Fault { class, message };
                 Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message)))
             }
-            Response { .. } => Err(strange()),
+            Line { .. } => Err(strange()),
         }
     }
+
+    /// The data of the next event, however long it takes, or until `until`; `None`: the connection or the time has ended.
+    ///
+    /// # Errors
+    /// [`SYSTEM`]: the connection broke, or what came is not rustdaemon's.
+    pub fn next_event(&mut self, until: Option<Instant>) -> Result<Option<Box<RawValue>>, Failure> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(None);
+        }
+        let broken =
+            |failed: &std::io::Error| Failure::new(SYSTEM, format!("the connection broke: {failed}"));
+        self.stream.get_ref().set_read_timeout(left).map_err(|failed| broken(&failed))?;
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(_) if line.ends_with('\n') => {}
+            Ok(_) => return Ok(None),
+            Err(failed) if failed.kind() == ErrorKind::WouldBlock && until.is_some() => return Ok(None),
+            Err(failed) => return Err(broken(&failed)),
+        }
+        let event: Line<'_> = serde_json::from_str(&line).map_err(|failed| strange(&failed))?;
+        Ok(event.data.map(ToOwned::to_owned))
+    }
+
+    fn broke(&self, failed: &std::io::Error, timeout: Duration) -> Failure {
+        match failed.kind() {
+            ErrorKind::WouldBlock => Failure::new(
+                SYSTEM,
+                format!("no answer from {} within {} s", self.socket, timeout.as_secs_f64()),
+            ),
+            _ => Failure::new(SYSTEM, format!("the connection to {} broke: {failed}", self.socket)),
+        }
+    }
+
+    fn system(&self, what: &str) -> Failure {
+        Failure::new(SYSTEM, format!("{} {what}", self.socket))
+    }
+}
+
+/// What cannot be read.
+pub fn strange(failed: &serde_json::Error) -> Failure {
+    Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}"))
 }

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::session::Session;
-use super::{BAD_NEWS, DONE, Failure, Outcome, SYSTEM, print, table};
+use super::session::{Session, strange};
+use super::{BAD_NEWS, DONE, Outcome, print, table};
 use crate::reason::ago;
 use crate::verbs::{Status, WorkerStatus};
 
@@ -21,8 +21,7 @@ impl ShowStatus {
     /// Prints a table, or JSON.
     pub fn run(self) -> Outcome {
         let data = self.session.ask("daemon.status", "[]")?;
-        let status: Status = serde_json::from_str(data.get())
-            .map_err(|failed| Failure::new(SYSTEM, format!("the sidecar is of another make: {failed}")))?;
+        let status: Status = serde_json::from_str(data.get()).map_err(|failed| strange(&failed))?;
         match self.json {
             true => print(data.get())?,
             false => print(&text(&status))?,

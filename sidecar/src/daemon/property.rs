@@ -159,7 +159,11 @@ impl World {
             Action::Report { address, .. } => {
                 self.answers.insert(address.id.parse().unwrap(), 1);
             }
-            Action::Logs { .. } => {}
+            Action::Tell { notice, .. } => {
+                let known = |worker: &&String| worker.starts_with('p') && !worker.ends_with('?');
+                assert_eq!(notice.worker.iter().find(|worker| !known(worker)), None, "{notice:?}");
+            }
+            Action::Logs { .. } | Action::Resize(_) => {}
             Action::Exit(_) => self.ended = true,
         }
         None
@@ -228,12 +232,11 @@ impl World {
         }
         for (number, pool) in self.daemon.pools.iter().enumerate() {
             let own = || self.alive.iter().filter(move |(worker, _)| worker.pool() == number);
-            let config = pool.config();
             let inside = own().filter(|(_, process)| process.is_in).count();
-            if config.workers == 1 && !config.overlap {
+            if pool.is_singleton() {
                 assert!(inside <= 1, "two singletons: {:?}", own().collect::<Vec<_>>());
             }
-            for slot in 0..config.workers {
+            for slot in 0..u32::try_from(pool.views().count()).unwrap() {
                 let serving =
                     own().filter(|(_, process)| process.slot == slot && !process.told && !process.killed);
                 let current = serving.filter(|(worker, _)| Some(**worker) == current(pool, slot)).count();
@@ -362,8 +365,17 @@ impl World {
                 let name = ["null", r#""p0""#, r#""p0#0""#, r#""p1""#, r#""p1#1""#][self.pick(5)];
                 self.ask(&format!("worker.{verb}"), &format!("[{name}]"));
             }
-            32 => match self.pick(2) {
+            32 => match self.pick(5) {
                 0 => self.ask("daemon.reload", "[]"),
+                1 | 2 => {
+                    let name = ["null", r#""p0""#, r#""p1""#][self.pick(3)];
+                    let workers = 1 + self.pick(4);
+                    self.ask("worker.scale", &format!("[{name},{workers}]"));
+                }
+                3 => match self.pick(2) {
+                    0 => self.ask("daemon.subscribe", "[]"),
+                    _ => self.daemon.unsubscribe(CLIENT),
+                },
                 _ => self.happens(Event::Reload),
             },
             33..37 => {

@@ -16,7 +16,7 @@ use crate::dialect::{Address, Cause};
 use crate::ids::{ClientId, WorkerId};
 use crate::life::State;
 use crate::pool::Pool;
-use crate::verbs::{self, LogsQuery};
+use crate::verbs;
 
 /// A request that is answered when what it asked for has come true.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ enum Goal {
     Down,
     /// A worker that has acknowledged.
     Paused(bool),
+    /// So many slots, whose workers are ready, and no others.
+    Scaled(usize),
     /// The pool's reload has come to its end.
     Reloaded,
 }
@@ -56,6 +58,7 @@ impl Daemon {
         if self.is_stopping() && control != Control::StopDaemon {
             return Err("the daemon is stopping".into());
         }
+        self.subscribers.stirred = true;
         let mut task = Task { client, address: address.clone(), goal: Goal::Reloaded, places: Vec::new() };
         match control {
             Control::StopDaemon => {
@@ -86,6 +89,28 @@ impl Daemon {
                     self.reload(out, now, pool)?;
                 }
                 return Ok(());
+            }
+            Control::Scale(name, workers) => {
+                if name.is_none() && self.pools.len() > 1 {
+                    let all: Vec<&str> = self.pools.iter().map(|pool| pool.config().name.as_str()).collect();
+                    return Err(format!("which pool? There are: {}", all.join(", ")));
+                }
+                let target = name.map(|pool| Target { pool, slot: None });
+                let Some(number) = self.places(target.as_ref())?.first().map(|(pool, ..)| *pool) else {
+                    return Ok(());
+                };
+                let Some(pool) = self.pools.get_mut(number) else { return Ok(()) };
+                if pool.is_reloading() {
+                    return Err(format!("a reload of {} is under way; wait for its end", pool.config().name));
+                }
+                let workers = workers as usize;
+                let orders = pool.scale(now, workers);
+                let slots = workers.max(pool.views().count());
+                task.goal = Goal::Scaled(workers);
+                task.places = (0..slots).map(|slot| (number, slot, None)).collect();
+                self.obey(out, now, number, orders);
+                out.push(Action::Resize(self.pools.iter().map(Pool::workers).sum()));
+                self.tasks.push(task);
             }
             Control::Slots(command, target) => {
                 let mut places = self.places(target.as_ref())?;
@@ -146,7 +171,10 @@ impl Daemon {
     }
 
     /// The places that a target means.
-    fn places(&self, target: Option<&Target>) -> Result<Vec<(usize, usize, Option<WorkerId>)>, String> {
+    pub(super) fn places(
+        &self,
+        target: Option<&Target>,
+    ) -> Result<Vec<(usize, usize, Option<WorkerId>)>, String> {
         let mut places = Vec::new();
         for (number, pool) in self.pools.iter().enumerate() {
             if target.is_some_and(|target| target.pool != pool.config().name) {
@@ -161,7 +189,7 @@ impl Daemon {
         match target.filter(|_| places.is_empty()) {
             None => Ok(places),
             Some(target) => {
-                let name = |pool: &Pool| match pool.config().workers {
+                let name = |pool: &Pool| match pool.workers() {
                     1 => pool.config().name.clone(),
                     workers => {
                         format!("{name}, {name}#0 to {name}#{}", workers - 1, name = pool.config().name)
@@ -192,6 +220,7 @@ impl Daemon {
         pool: usize,
         result: Result<u32, (String, Vec<String>)>,
     ) {
+        self.tell_reloaded(out, pool, &result);
         let is_its =
             |task: &Task| task.goal == Goal::Reloaded && task.places.iter().any(|(place, ..)| *place == pool);
         for mut task in self.tasks.extract_if(.., |task| is_its(task)).collect::<Vec<_>>() {
@@ -250,6 +279,15 @@ impl Daemon {
         before: Option<WorkerId>,
     ) -> Result<bool, String> {
         let Some(pool) = self.pools.get(pool) else { return Ok(true) };
+        let goal = match goal {
+            Goal::Scaled(workers) if workers != pool.workers() => {
+                return Err(format!("{} was scaled to {} meanwhile", pool.config().name, pool.workers()));
+            }
+            Goal::Scaled(workers) if slot >= workers => Goal::Down,
+            Goal::Scaled(_) if pool.view(slot).is_some_and(|view| !view.slot.wanted) => return Ok(true),
+            Goal::Scaled(_) => Goal::Up,
+            goal => goal,
+        };
         let Some(view) = pool.view(slot) else { return Ok(true) };
         let name = format!("{}#{slot}", pool.config().name);
         let why = || {
@@ -257,7 +295,7 @@ impl Daemon {
             format!(": {}{}", exit.message, below(&exit.log))
         };
         match goal {
-            Goal::Reloaded => Ok(false),
+            Goal::Reloaded | Goal::Scaled(_) => Ok(false),
             Goal::Up | Goal::Anew => match view.life {
                 Some(life) if life.state == State::Unkillable => {
                     Err(format!("{name} could not be ended: pid {}", life.pid.unwrap_or_default()))
@@ -301,15 +339,6 @@ impl Daemon {
             })
         };
         verbs::Told { workers: task.places.iter().filter_map(worker).collect() }
-    }
-
-    pub(super) fn logs_query(&self, args: &[u8]) -> Result<LogsQuery, Fault> {
-        let fault = |class: &str, message: String| Fault { class: class.into(), message };
-        let query = serde_json::from_slice::<LogsQuery>(args)
-            .map_err(|failed| fault("InvalidArgument", format!("daemon.logs: {failed}")))?;
-        let target = query.name.as_deref().map(Target::parse).transpose();
-        let places = target.and_then(|target| self.places(target.as_ref()));
-        places.map(|_| query).map_err(|sentence| fault("unknown_worker", sentence))
     }
 }
 

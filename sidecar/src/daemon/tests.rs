@@ -63,6 +63,11 @@ impl Scene {
             }
             Action::Report { .. } => Some(format!("report {}", self.daemon.status(self.now).state)),
             Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
+            Action::Tell { notice, .. } => {
+                let words = [&notice.worker, &notice.state].map(|word| word.clone().unwrap_or_default());
+                Some(format!("<{} {}>", notice.event, words.join(" ")))
+            }
+            Action::Resize(workers) => Some(format!("resize {workers}")),
             Action::Exit(code) => Some(if *code == 0 { "exit".into() } else { format!("exit {code}") }),
             Action::Worker(Order::Say(..)) => None,
             Action::Worker(order) => Some(format!("{order:?}").split([' ', '(']).next()?.to_lowercase()),
@@ -472,4 +477,66 @@ fn a_deadline_asks_whether_the_request_was_begun() {
     assert_eq!(scene.call("m"), "send 1", "ahead: it is still at the first one");
     assert_eq!(scene.reply(1, 1), "", "the late reply is dropped");
     assert_eq!(scene.reply(1, 3), r#"{"ok":true,"data":42}"#);
+}
+
+#[test]
+fn a_pool_is_scaled_up_and_down() {
+    let mut scene = Scene::claiming(1, |pool| pool.workers = 1);
+    let scale = |scene: &mut Scene, workers: u32| {
+        scene.ask(&format!(r#"{{"id":1,"t":"req","method":"worker.scale","args":[null,{workers}]}}"#))
+    };
+    assert_eq!(scale(&mut scene, 3), "spawn; spawn; resize 3");
+    assert_eq!(scene.make_ready_with(WorkerId(2), link::HIGHEST_VERSION), "");
+    let told = scene.make_ready_with(WorkerId(3), link::HIGHEST_VERSION);
+    assert!(told.contains(r#""name":"opcua#2","state":"idle""#), "{told}");
+    assert_eq!(scene.call("m"), "send 1");
+    assert_eq!(scene.call("m"), "send 2");
+    assert_eq!(scale(&mut scene, 1), "recall 2 [2]; drain; drain; resize 1", "2 may finish what it has");
+    let gone = |scene: &mut Scene, worker| {
+        let exit = Box::new(Exit::of(ExitStatus::Code(0)));
+        scene.on(Event::Exited { worker: WorkerId(worker), exit })
+    };
+    assert_eq!(gone(&mut scene, 3), "");
+    assert_eq!(scene.daemon.status(scene.now).workers.len(), 2);
+    let reply = Event::Reply { worker: WorkerId(2), sequence: 2, outcome: Ok(b"7".to_vec()) };
+    assert!(scene.on(reply).contains("\"data\":7"));
+    let told = gone(&mut scene, 2);
+    assert!(told.contains(r#""workers":[{"name":"opcua#0","state":"busy""#), "{told}");
+    assert_eq!(scene.daemon.status(scene.now).workers.len(), 1);
+}
+
+#[test]
+fn a_scale_meets_another_one_and_a_reload() {
+    let mut scene = Scene::claiming(2, |_| {});
+    let ask = |scene: &mut Scene, method: &str, args: &str| {
+        scene.ask(&format!(r#"{{"id":1,"t":"req","method":"{method}","args":{args}}}"#))
+    };
+    assert_eq!(ask(&mut scene, "worker.scale", "[null,1]"), "drain; resize 1");
+    let told = ask(&mut scene, "worker.scale", "[null,2]");
+    assert!(told.starts_with("resize 2; ") && told.contains("was scaled to 2 meanwhile"), "{told}");
+    let exit = Box::new(Exit::of(ExitStatus::Code(0)));
+    assert_eq!(scene.on(Event::Exited { worker: WorkerId(2), exit }), "spawn", "the slot is wanted again");
+    ask(&mut scene, "daemon.reload", "[]");
+    assert!(ask(&mut scene, "worker.scale", "[null,3]").contains("a reload of opcua is under way"));
+}
+
+#[test]
+fn a_subscriber_is_told_of_changes_and_not_of_requests() {
+    let mut scene = Scene::ready(|_| {});
+    let standing = scene.call("daemon.subscribe");
+    assert!(standing.contains(r#""workers":[{"name":"opcua#0","state":"idle","pid":7}]"#), "{standing}");
+    assert_eq!(scene.call("m"), "send 1");
+    let reply = Event::Reply { worker: WorkerId(1), sequence: 1, outcome: Ok(b"7".to_vec()) };
+    assert!(!scene.on(reply).contains('<'));
+    let exit = Box::new(Exit::of(ExitStatus::Code(3)));
+    assert_eq!(
+        scene.on(Event::Exited { worker: WorkerId(1), exit }),
+        "<worker.ended opcua#0 >; spawn; <worker.state opcua#0 starting>"
+    );
+    scene.daemon.unsubscribe(CLIENT);
+    assert_eq!(scene.make_ready(WorkerId(2)), "");
+    let told = scene.ask(r#"{"jsonrpc":"2.0","id":1,"method":"daemon.subscribe","params":["opcua#1"]}"#);
+    assert!(told.contains("there is no worker opcua#1; there are: opcua"), "{told}");
+    let told = scene.ask(r#"{"jsonrpc":"2.0","method":"daemon.subscribe"}"#);
+    assert!(!told.contains('<') && scene.daemon.subscribers.is_empty(), "a notification has no line: {told}");
 }

@@ -25,7 +25,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 const TURN_ACCEPTS: usize = 64;
 /// At the end everybody is let in who waits; the backlog holds 1 024.
 const FAREWELL_TURNS: usize = 32;
-/// A follower of the logs that leaves more bytes than this unread is dropped.
+/// A follower of logs or events that leaves more bytes than this unread is dropped.
 const FOLLOWER_BYTES: usize = 1024 * 1024;
 
 impl EventLoop {
@@ -321,6 +321,7 @@ impl EventLoop {
         let client = self.clients.remove(&id)?;
         self.crowd.count_untaken(client.counted, 0);
         self.logs.unfollow(id);
+        self.daemon.unsubscribe(id);
         let fd = client.raw_fd();
         if let Err(failed) = self.poll.registry().deregister(&mut SourceFd(&fd)) {
             debug!("deregister: {failed}");
@@ -333,9 +334,10 @@ impl EventLoop {
         Some(client)
     }
 
-    /// Passes lines on to who follows them; who has not taken the lines of earlier turns is dropped.
+    /// Passes on what followers of the logs and subscribers are told; who has not taken that of earlier turns is dropped.
     pub(super) fn tell_followers(&mut self) {
-        let events = self.logs.take_events();
+        let mut events = self.logs.take_events();
+        events.append(&mut self.told);
         if events.is_empty() {
             return;
         }
@@ -345,7 +347,7 @@ impl EventLoop {
             let waiting = self.clients.get(id).map_or(0, Client::waiting_bytes);
             if waiting > FOLLOWER_BYTES {
                 warn!(
-                    "a follower of the logs has left {waiting} bytes unread, the limit is {FOLLOWER_BYTES}: dropped"
+                    "a follower of logs or events has left {waiting} bytes unread, the limit is {FOLLOWER_BYTES}: dropped"
                 );
                 self.drop_client(*id);
             }

@@ -236,7 +236,9 @@ impl EventLoop {
         for (entry, worker) in status.workers.iter_mut().zip(self.daemon.workers_by_slot()) {
             let Some(worker) = worker.and_then(|worker| self.workers.get(&worker)) else { continue };
             entry.request_age = worker.request_age().map(|age| age.as_secs_f64());
-            let Some((doing, line)) = worker.doing() else { continue };
+            let (doing, memory) = worker.doing();
+            entry.memory = memory;
+            let Some((doing, line)) = doing else { continue };
             // In a loop of its own only its page knows when it is busy.
             let works = matches!(doing.word, Word::Busy | Word::Blocked | Word::Looping | Word::Waiting);
             if works && entry.state == State::Idle.word() {
