@@ -1,11 +1,15 @@
 //! Envelopes, refusals, limits; whole exchanges are in tests/fixtures.
 
+/// The fuzz targets' own: what is found there is replayed here.
+#[path = "../../../fuzz/src/checks/mod.rs"]
+mod checks;
 #[path = "../../../tests/src/golden.rs"]
 mod golden;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use self::golden::Step;
+use self::checks::Dice;
+use self::golden::{Exchange, Step};
 use super::*;
 
 fn ok(text: &str) -> (Dialect, String, String, String) {
@@ -324,50 +328,47 @@ fn events_are_notifications_in_json_rpc() {
     );
 }
 
-/// What is written at once to a client that sends these bytes, as far as it is refused.
-fn refusals(sent: &[u8]) -> Vec<String> {
-    let mut out = Vec::new();
-    for line in sent.split_inclusive(|byte| *byte == b'\n') {
-        let Some(frame) = line.strip_suffix(b"\n") else { break };
-        let before = out.len();
-        match parse(frame) {
-            Err(refusal) => out.push(refusal),
-            Ok(Frame::Batch(parts)) => out.extend(parts.into_iter().filter_map(Result::err)),
-            Ok(Frame::One(request)) if request.address.dialect == Dialect::Flat => break,
-            Ok(Frame::One(_)) => {}
-        }
-        if out.get(before..).unwrap_or_default().iter().any(|refusal| refusal.ends_connection()) {
-            break;
-        }
-    }
-    let lines = out.iter().map(|refusal| {
-        let mut line = Vec::new();
-        write_fault(&mut line, &refusal.address, &refusal.cause);
-        String::from_utf8(line).unwrap().trim_end().to_owned()
+/// A directory of the repository.
+fn below_root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn exchanges() -> Vec<Exchange> {
+    golden::exchanges(&below_root("tests/fixtures"), |_| true)
+}
+
+/// All that a client writes in an exchange.
+fn sent(exchange: &Exchange) -> Vec<u8> {
+    let writes = exchange.steps.iter().filter_map(|step| match step {
+        Step::Write(bytes) => Some(bytes.as_slice()),
+        _ => None,
     });
-    lines.collect()
+    writes.collect::<Vec<_>>().concat()
 }
 
 #[test]
 fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
     let mut seen = 0;
-    for exchange in golden::exchanges(&fixtures, |_| true) {
-        let (mut sent, mut expected) = (Vec::new(), Vec::new());
-        for step in &exchange.steps {
-            match step {
-                Step::Write(bytes) => sent.extend_from_slice(bytes),
-                Step::Get(line) => expected.extend(golden::parts(line)),
-                Step::HalfClose | Step::End => {}
-            }
-        }
+    for exchange in exchanges() {
+        let sent = sent(&exchange);
         if !sent.ends_with(b"\n") {
             continue; // the connection's business
         }
+        let gets = exchange.steps.iter().filter_map(|step| match step {
+            Step::Get(line) => Some(golden::parts(line)),
+            _ => None,
+        });
+        let mut expected: Vec<String> = gets.flatten().collect();
         expected.retain(|line| {
             ["invalid_json", "invalid_request", "Request"].iter().any(|word| line.contains(word))
         });
-        let mut refused = refusals(&sent);
+        let refusals = checks::meaning(&sent).refusals;
+        let lines = refusals.iter().map(|refusal| {
+            let mut line = Vec::new();
+            write_fault(&mut line, &refusal.address, &refusal.cause);
+            String::from_utf8(line).unwrap().trim_end().to_owned()
+        });
+        let mut refused: Vec<String> = lines.collect();
         expected.sort();
         refused.sort();
         assert_eq!(refused, expected, "{}", exchange.name);
@@ -378,8 +379,7 @@ fn golden_refusals_have_the_golden_words_and_nothing_else_is_refused() {
 
 /// Frames of tests/fixtures that are short enough to be changed at random.
 fn seeds() -> Vec<Vec<u8>> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
-    let steps = golden::exchanges(&fixtures, |_| true).into_iter().flat_map(|exchange| exchange.steps);
+    let steps = exchanges().into_iter().flat_map(|exchange| exchange.steps);
     let frames = steps.filter_map(|step| match step {
         Step::Write(bytes) if bytes.len() < 600 => bytes.strip_suffix(b"\n").map(<[u8]>::to_vec),
         _ => None,
@@ -388,39 +388,52 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn changed_frames_are_json_where_serde_json_says_so() {
+fn changed_frames_are_what_serde_json_says_they_are() {
     let seeds = seeds();
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut pick = |end: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        usize::try_from(random >> 33).unwrap() % end.max(1)
-    };
+    let mut dice = Dice::of(b"changed frames");
     let (mut valid, mut invalid) = (0, 0);
     for _ in 0..20_000 {
-        let mut frame = seeds[pick(seeds.len())].clone();
-        for _ in 0..=pick(3) {
-            let at = pick(frame.len().max(1));
-            match pick(4) {
+        let mut frame = seeds[dice.below(seeds.len())].clone();
+        for _ in 0..=dice.below(3) {
+            let at = dice.below(frame.len().max(1));
+            match dice.below(4) {
                 0 if !frame.is_empty() => drop(frame.remove(at)),
-                1 if !frame.is_empty() => frame[at] ^= 1 << pick(8),
+                1 if !frame.is_empty() => frame[at] ^= 1 << dice.below(8),
                 2 => frame.truncate(at),
                 _ => {
                     let piece = b"{}[]\":,\\u0aD80e-+. tfn\x00\xc3\x7f\x1f";
-                    frame.insert(at, piece[pick(piece.len())]);
+                    frame.insert(at, piece[dice.below(piece.len())]);
                 }
             }
         }
-        let is_invalid_json = matches!(parse(&frame), Err(refusal) if refusal.cause == Cause::InvalidJson);
-        let text = String::from_utf8_lossy(&frame);
-        if text.contains("\\u") || text.matches(['[', '{']).count() > 31 {
-            continue; // PHP knows surrogates; nesting has limits of ours
+        match checks::check_frame(&frame) {
+            Err(refusal) if refusal.cause == Cause::InvalidJson => invalid += 1,
+            _ => valid += 1,
         }
-        let is_json = serde_json::from_slice::<&serde_json::value::RawValue>(&frame).is_ok()
-            && text.trim_start().starts_with(['[', '{']);
-        assert_eq!(!is_invalid_json, is_json, "{text:?}");
-        if is_json { valid += 1 } else { invalid += 1 }
     }
     assert!(valid > 2_000 && invalid > 2_000, "{valid} and {invalid}");
+}
+
+/// A fuzz target's name, and its function.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 4] = [
+    ("split", checks::check_split),
+    ("typed", checks::check_typed),
+    ("flat", checks::check_flat),
+    ("jsonrpc", checks::check_jsonrpc),
+];
+
+#[test]
+fn golden_exchanges_pass_what_the_fuzz_targets_check() {
+    for exchange in exchanges() {
+        let sent = sent(&exchange);
+        checks::check_split(&sent);
+        for frame in sent.split(|byte| *byte == b'\n') {
+            let _ = checks::check_frame(frame);
+        }
+    }
+    for frame in seeds() {
+        TARGETS.iter().for_each(|(_, check)| check(&frame));
+    }
 }
