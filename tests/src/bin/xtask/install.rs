@@ -29,6 +29,9 @@ const REACT_AUTOLOAD: &str = "usr/share/icingaweb2/modules/reactbundle/vendor/au
 const REACT_PACKAGE: &str = "icingaweb2-module-reactbundle";
 const REACT_WHAT: &str = "ReactPHP's event loop";
 
+/// cargo's subcommand, which goes where cargo installs programs.
+const CARGO_FUZZ: &str = "cargo-fuzz@0.13.2";
+
 /// Verbs that install.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum For {
@@ -38,6 +41,7 @@ pub enum For {
     Bench,
     MatrixDebug,
     MatrixValgrind,
+    Fuzz,
 }
 
 struct Need {
@@ -162,11 +166,21 @@ const REDIS: Need = Need {
     present: || which("redis-check-rdb").is_some(),
 };
 
+const CXX: Need = Need {
+    what: "c++",
+    why: "libFuzzer is compiled with it",
+    packages: &["g++"],
+    present: || which("c++").is_some(),
+};
+
 impl For {
     fn needs(self) -> Vec<&'static Need> {
+        if self == For::Fuzz {
+            return vec![&COMPILER, &CXX]; // no PHP in it
+        }
         let mut needs = vec![&COMPILER, &LIBCLANG, &PHP, &PHP_HEADERS];
         match self {
-            For::Lint => {}
+            For::Lint | For::Fuzz => {}
             For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY]),
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
@@ -199,7 +213,13 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
             "missing: {REACT_WHAT} (a test waits in it): out of Debian package {REACT_PACKAGE} into target/react"
         );
     }
-    if missing.is_empty() && modules.is_empty() && !no_react {
+    let no_cargo_fuzz = verb == For::Fuzz && !answers("cargo", &["fuzz", "--version"]);
+    if no_cargo_fuzz {
+        println!(
+            "missing: {CARGO_FUZZ} (builds and starts the fuzz targets): from crates.io, by cargo install"
+        );
+    }
+    if missing.is_empty() && modules.is_empty() && !no_react && !no_cargo_fuzz {
         println!("nothing is missing");
         return Ok(());
     }
@@ -214,6 +234,9 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     }
     if no_react {
         unpack_react(repo)?;
+    }
+    if no_cargo_fuzz {
+        run(command("cargo", ["install", "--locked", CARGO_FUZZ]))?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::failure::{Context, Failure, Result};
 use crate::floors::{self, Finding, Source};
@@ -20,16 +21,22 @@ const CRATES: [(&str, &str, Mentions); 3] = [
 ];
 
 /// Where `#[allow]` needs a reason: everywhere.
-const RUST: [&str; 3] = ["ext", "sidecar", "tests"];
+const RUST: [&str; 4] = ["ext", "sidecar", "tests", "fuzz"];
 
 pub fn lint(repo: &Repo, no_install: bool) -> Result {
     install::ensure(repo, For::Lint, no_install)?;
-    let checks: [(&str, &dyn Fn() -> Result); 6] = [
+    let checks: [(&str, &dyn Fn() -> Result); 8] = [
         ("fmt", &|| run(repo.command("cargo", ["fmt", "--all", "--check"]))),
+        ("fmt of fuzz", &|| run(in_fuzz(repo, ["fmt", "--check"]))),
         ("floors", &|| check_floors(repo)),
         ("allow", &|| check_allows(repo)),
         ("clippy", &|| {
             run(repo.command("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        }),
+        ("clippy of fuzz", &|| {
+            let mut clippy = in_fuzz(repo, ["clippy", "--no-default-features"]);
+            clippy.args(["--target-dir=target/fuzz", "--", "-D", "warnings"]);
+            run(clippy)
         }),
         ("doc", &|| {
             let mut doc = repo.command("cargo", ["doc", "--workspace", "--no-deps"]);
@@ -50,6 +57,11 @@ pub fn lint(repo: &Repo, no_install: bool) -> Result {
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("lint: {} failed", failed.join(", ")).into()) }
+}
+
+/// cargo in fuzz/, which is a workspace of its own. Without its default features it needs no C++ compiler.
+fn in_fuzz(repo: &Repo, [verb, option]: [&str; 2]) -> Command {
+    repo.command("cargo", [verb, "--manifest-path=fuzz/Cargo.toml", option])
 }
 
 fn check_floors(repo: &Repo) -> Result {

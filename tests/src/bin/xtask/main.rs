@@ -7,6 +7,7 @@ mod ci;
 mod demo;
 mod failure;
 mod floors;
+mod fuzz;
 mod install;
 mod interrupt;
 mod lint;
@@ -32,6 +33,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::Figure;
 use crate::failure::Result;
+use crate::fuzz::Target;
 use crate::matrix::Part;
 use crate::repo::Repo;
 use crate::tally::Tally;
@@ -80,6 +82,19 @@ enum Verb {
         /// Choose as a run with this RUSTDAEMON_SEED did
         #[arg(long)]
         seed: Option<u64>,
+        /// Only say what is missing on this machine, install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Fuzz what clients and workers write to the sidecar: all targets, or one; for developers, not for CI
+    Fuzz {
+        target: Option<Target>,
+        /// How many cases per target
+        #[arg(long, default_value_t = 10_000_000)]
+        runs: u64,
+        /// Then choose anew what fuzz/corpus holds
+        #[arg(long)]
+        keep: bool,
         /// Only say what is missing on this machine, install nothing
         #[arg(long)]
         no_install: bool,
@@ -148,6 +163,9 @@ fn act(verb: Verb) -> Result<ExitCode> {
         Verb::Stubs { check } => guarded(|| stubs::stubs(&repo, check))?,
         Verb::Lint { no_install } => guarded(|| lint::lint(&repo, no_install))?,
         Verb::Demo { no_install } => guarded(|| demo::demo(&repo, no_install))?,
+        Verb::Fuzz { target, runs, keep, no_install } => {
+            guarded(|| fuzz::fuzz(&repo, target, runs, keep, no_install))?;
+        }
         Verb::Bench { figure, rounds, seconds, extension, no_install } => {
             let options = bench::Options { rounds, seconds, extension, no_install };
             guarded(|| bench::bench(&repo, figure, options))?;
