@@ -146,6 +146,18 @@ fn a_prefix_shows_its_dialect_as_soon_as_it_can() {
     }
 }
 
+#[test]
+fn the_key_of_the_dialect_counts_up_to_the_last_byte_of_64_kib() {
+    for (end, dialect) in [(FLAT_FRAME_BYTES, Dialect::Typed), (FLAT_FRAME_BYTES + 1, Dialect::Flat)] {
+        let before = format!("{{\"a\":\"{}\",", "x".repeat(end - 11));
+        let frame = format!("{before}\"t\":\"req\"");
+        assert_eq!(before.len() + 3, end);
+        assert_eq!(peek(frame.as_bytes()).unwrap_or(Dialect::Flat), dialect);
+        assert_eq!(parse(frame.as_bytes()).unwrap_err().address.dialect, dialect);
+        checks::check_frame(frame.as_bytes()).unwrap_err();
+    }
+}
+
 fn calls(text: &str) -> Vec<Result<(String, String, Delivery), String>> {
     let Ok(Frame::Batch(parts)) = parse(text.as_bytes()) else { panic!("no batch: {text}") };
     let parts = parts.into_iter().map(|part| match part {
