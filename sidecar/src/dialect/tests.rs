@@ -449,3 +449,17 @@ fn golden_exchanges_pass_what_the_fuzz_targets_check() {
         TARGETS.iter().for_each(|(_, check)| check(&frame));
     }
 }
+
+#[test]
+fn what_fuzzing_has_kept_passes_again() {
+    for (target, check) in TARGETS {
+        let corpus = below_root("fuzz/corpus").join(target);
+        let entries = std::fs::read_dir(&corpus).unwrap_or_else(|why| panic!("{}: {why}", corpus.display()));
+        let files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() > 10, "{} holds {}", corpus.display(), files.len());
+        for file in files {
+            eprintln!("{}", file.display()); // shown when it fails
+            check(&std::fs::read(&file).unwrap());
+        }
+    }
+}
