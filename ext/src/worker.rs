@@ -796,7 +796,10 @@ fn tell_expired(frame: Frame) -> bool {
         to.copy_from_slice(from);
     }
     drop(frame); // nothing that needs dropping while PHP runs
-    call_all(Moment::Expire, value.get(..length))
+    supervision::with(|state| state.obeying = true); // what it calls obeys nothing further, and runs no task
+    let goes_on = call_all(Moment::Expire, value.get(..length));
+    supervision::with(|state| state.obeying = false);
+    goes_on
 }
 
 fn say_paused(paused: bool) {
