@@ -507,7 +507,7 @@ pub fn claim_of(flags: u16) -> Option<u8> {
 const HAS_CALLER: u16 = 0x80;
 
 /// What a request is besides its arguments. In the payload, in this order: the length of the method (4), the method, and
-/// with [`HAS_CALLER`] the caller: the length of the id (4), the id, pid (4), uid (4), deadline (8).
+/// with `HAS_CALLER` the caller: the length of the id (4), the id, pid (4), uid (4), deadline (8).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Head<'a> {
     /// What is called.
