@@ -19,7 +19,7 @@ $code = <<<'PHP'
 $options = ['-d', 'rustdaemon.sidecar=/bin/false'];
 $answers = [
     'refused' => fn (Sidecar $s) => $s->send(Sidecar::REFUSED, 0, 0, "rustdaemon speaks link versions 3 to 4 only; caf\xC3\xA9"),
-    'version' => fn (Sidecar $s) => $s->go(['version' => 5]),
+    'version' => fn (Sidecar $s) => $s->go(['version' => 6]),
     'not a go' => fn (Sidecar $s) => $s->send(Sidecar::GO, 0, 0, '{"version":1}'),
     'out of turn' => fn (Sidecar $s) => $s->request('a', '[]'),
     'drain' => fn (Sidecar $s) => $s->drain(),
@@ -40,7 +40,7 @@ out: RustDaemon\Exception\LinkRefused: rustdaemon speaks link versions 3 to 4 on
 out: RustDaemon\Exception\LinkBroken: the link to the sidecar was used up by an earlier install() that failed: this process can only end
 exit 0
 -- version
-out: RustDaemon\Exception\LinkRefused: the sidecar speaks version 5 of the link, and this rustdaemon.so (0.1.0) speaks 1 to 4: install the same release of both
+out: RustDaemon\Exception\LinkRefused: the sidecar speaks version 6 of the link, and this rustdaemon.so (0.1.0) speaks 1 to 5: install the same release of both
 out: RustDaemon\Exception\LinkBroken: the link to the sidecar was used up by an earlier install() that failed: this process can only end
 exit 0
 -- not a go

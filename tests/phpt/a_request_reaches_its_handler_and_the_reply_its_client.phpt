@@ -30,7 +30,7 @@ $sidecar->end();
 echo json_encode($sidecar->page()), "\n";
 ?>
 --EXPECT--
-RDLK 1 4
+RDLK 1 5
 bool(true)
 bool(true)
 bool(true)

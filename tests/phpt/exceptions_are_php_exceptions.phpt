@@ -44,6 +44,9 @@ RustDaemon\Exception\SelfStartFailed extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\LinkBroken extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\LinkRefused extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\SystemCallFailed extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\MaxSessionsReached extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\SessionTaken extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\SessionNotFound extends RuntimeException ok text 7 ok ok
 Mine mine
 ok 24
 #0 FILE(24): RustDaemon\Worker::install('')

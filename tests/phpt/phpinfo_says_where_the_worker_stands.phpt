@@ -14,7 +14,7 @@ foreach (['', 'RustDaemon\Worker::install(name: "opcua");'] as $before) {
 rustdaemon
 
 Version => 0.1.0
-Link versions => 1 to 4
+Link versions => 1 to 5
 Worker => none: Worker::install() has not been called
 
 Directive => Local Value => Master Value
@@ -25,7 +25,7 @@ exit 0
 rustdaemon
 
 Version => 0.1.0
-Link versions => 1 to 4
+Link versions => 1 to 5
 Worker => unsupervised as opcua#0, generation 1
 
 Directive => Local Value => Master Value

@@ -4,7 +4,7 @@ Reflection shows the signatures as they are, the unions included
 rustdaemon
 --FILE--
 <?php
-foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class] as $class) {
+foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class] as $class) {
     foreach ((new ReflectionClass($class))->getMethods() as $method) {
         echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
         foreach ($method->getParameters() as $parameter) {
@@ -15,7 +15,7 @@ foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class] as $class) {
         echo '    : ', $method->getReturnType() ?? '-', "\n";
     }
 }
-foreach ([RustDaemon\SignalInfo::class, RustDaemon\ExitReason::class] as $class) {
+foreach ([RustDaemon\SignalInfo::class, RustDaemon\ExitReason::class, RustDaemon\Request::class] as $class) {
     foreach ((new ReflectionClass($class))->getProperties() as $property) {
         echo implode(' ', Reflection::getModifierNames($property->getModifiers())), ' ', $property->getType(), ' ', $property->getName(), "\n";
     }
@@ -78,6 +78,9 @@ public onPause
 public onResume
     callable $callback
     : RustDaemon\Worker
+public onExpire
+    callable $callback
+    : RustDaemon\Worker
 public supervised
     : bool
 private __construct
@@ -119,6 +122,17 @@ public static send
     string|int $signal
     ?int $value = NULL
     : void
+private __construct
+    : -
+public static current
+    : ?RustDaemon\Request
+public bind
+    string $value
+    ?float $ttl = 600.0
+    : void
+public unbind
+    string $value
+    : void
 public readonly int signal
 public readonly string name
 public readonly int code
@@ -140,3 +154,10 @@ public readonly ?int line
 public readonly float ran
 public readonly float at
 public readonly array log
+public readonly string method
+public readonly string|int|null id
+public readonly string dialect
+public readonly array args
+public readonly ?float deadline
+public readonly int peerPid
+public readonly int peerUid

@@ -18,7 +18,7 @@ $sidecar->go();
 $sidecar->end();
 ?>
 --EXPECT--
-{"magic":"RDLK","lowest":1,"highest":4,"name":null,"socket":null,"mode":null,"workers":null}
+{"magic":"RDLK","lowest":1,"highest":5,"name":null,"socket":null,"mode":null,"workers":null}
 bool(false)
 out: booted
 out: in as pool#3, generation 2

@@ -72,6 +72,18 @@ final class Session
         return ['node' => $node] + array_combine(array_keys(self::METADATA), array_column($answers, 'value'));
     }
 
+    /**
+     * Opens the session now, if it is not open: otherwise the first request does.
+     *
+     * @throws ConnectionException when the plant does not answer
+     */
+    public function connect(): void
+    {
+        if (! $this->isOpen()) {
+            $this->open();
+        }
+    }
+
     /** Says how the session is, without touching it; `opened` counts the sessions of this process. */
     public function status(): array
     {
@@ -129,9 +141,7 @@ final class Session
     {
         $id = ++$this->lastId;
         $request = json_encode(['id' => $id, 'read' => $items], JSON_THROW_ON_ERROR);
-        if (! $this->isOpen()) {
-            $this->open();
-        }
+        $this->connect();
 
         return $this->exchange($id, "$request\n")['values'];
     }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace App\Console\Commands;
 
 use App\Opcua\Session;
+use App\Opcua\Sessions;
 use Illuminate\Cache\CacheManager;
 use Illuminate\Console\Command;
 use Illuminate\Log\LogManager;
@@ -14,9 +15,9 @@ use RustDaemon\Worker;
 final class OpcuaSession extends Command
 {
     protected $signature = 'opcua:session
-        {--timeout= : Refused for now: sessions are not built yet}
-        {--cleanup-interval= : Refused for now: sessions are not built yet}
-        {--max-sessions= : Refused for now: sessions are not built yet}
+        {--timeout=600 : Seconds without a request after which a client\'s session expires}
+        {--cleanup-interval=30 : Seconds between two sweeps that close expired sessions at the plant}
+        {--max-sessions=100 : How many sessions clients may have open; 0: any number}
         {--socket-mode= : Octal mode of the socket, such as 0660 (default: 0600)}
         {--log-channel= : Channel of config/logging.php (default: the application\'s)}
         {--cache-store= : Store of config/cache.php for the metadata of nodes (default: the application\'s)}';
@@ -56,6 +57,21 @@ final class OpcuaSession extends Command
         $worker->expose('opcua.describe', $describe, 'What a node is called, from the cache', idempotent: true);
         $worker->expose('opcua.status', $session->status(...), 'How the session is', idempotent: true);
 
+        // Sessions of clients' own, as opcua-session-manager has them.
+        $connect = static fn (string $endpoint): Session
+            => new Session([...config('opcua.bridge'), $endpoint], config('opcua.timeout'), $log);
+        $sessions = new Sessions($connect, (float) $this->option('timeout'), (int) $this->option('max-sessions'));
+        $worker->expose('open', $sessions->open(...), 'Opens a session for this client alone');
+        $worker->expose('query', $sessions->query(...), 'Calls a method of a session');
+        $worker->expose('close', $sessions->close(...), 'Closes a session');
+        $worker->expose('list', $sessions->list(...), 'The sessions of this worker', idempotent: true);
+        $worker->onExpire($sessions->expire(...));
+        $worker->every((float) $this->option('cleanup-interval'), static function () use ($sessions, $log): void {
+            if (($closed = $sessions->sweep()) > 0) {
+                $log->info('expired OPC UA sessions closed', ['sessions' => $closed]);
+            }
+        });
+
         $log->info('opcua:session is up', [
             'endpoint' => config('opcua.endpoint'),
             'cache' => $store,
@@ -64,6 +80,7 @@ final class OpcuaSession extends Command
         try {
             return $worker->run(); // until SIGTERM, SIGINT or the sidecar says stop
         } finally {
+            $sessions->closeAll();
             $session->close();
             $log->info('opcua:session is down');
         }
@@ -79,10 +96,14 @@ final class OpcuaSession extends Command
     /** Why the command does not start, in one sentence; null when it may. */
     private function refusal(string $channel, string $store, string $mode): ?string
     {
-        foreach (['timeout', 'cleanup-interval', 'max-sessions'] as $option) {
-            if ($this->input->hasParameterOption("--$option")) {
-                return "--$option: sessions are not built yet; leave --$option out.";
+        foreach (['timeout', 'cleanup-interval'] as $option) {
+            $seconds = $this->option($option);
+            if (! is_numeric($seconds) || $seconds <= 0) {
+                return "--$option=$seconds: a number of seconds greater than 0 is wanted.";
             }
+        }
+        if (preg_match('/^\d{1,6}$/', (string) $this->option('max-sessions')) !== 1) {
+            return "--max-sessions={$this->option('max-sessions')}: a number from 0 (any) to 999999 is wanted.";
         }
         foreach (['socket-mode', 'log-channel', 'cache-store'] as $option) {
             if ($this->input->hasParameterOption("--$option") && $this->option($option) === null) {
