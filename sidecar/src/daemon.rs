@@ -13,11 +13,13 @@
 
 use std::time::{Duration, Instant};
 
+use compact_str::CompactString;
 use log::Level;
 use rustdaemon_core::link::{self, Fault, Hello, Ready, Signalled};
 use rustdaemon_core::settings;
 use rustdaemon_core::slot::Claim;
 
+use crate::access::Role;
 use crate::config::Config;
 use crate::control::Control;
 use crate::dialect::{self, Address, Cause, Delivery, Request};
@@ -154,8 +156,8 @@ pub enum Event {
         client: ClientId,
         /// What.
         request: Request,
-        /// Whether it may change something.
-        may_control: bool,
+        /// What it may do.
+        role: Role,
         /// Unix time in seconds.
         unix_time: f64,
     },
@@ -217,6 +219,13 @@ pub enum Action {
         /// Which.
         query: LogsQuery,
     },
+    /// Somebody was told that it may not.
+    Forbidden {
+        /// Who.
+        client: ClientId,
+        /// What it asked for.
+        method: CompactString,
+    },
     /// Everything has ended: this is the exit code.
     Exit(u8),
 }
@@ -225,6 +234,10 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Daemon {
     socket: String,
+    /// The control socket.
+    control: Option<String>,
+    /// Clients must show a token, or it has been said that they need not.
+    has_token: bool,
     started: Instant,
     pools: Vec<Pool>,
     router: Router,
@@ -241,6 +254,7 @@ impl Daemon {
     pub fn new(now: Instant, config: Config, seed: u64) -> Self {
         let socket = config.socket.display().to_string();
         let router = Router::new(config.pools.len());
+        let has_token = config.token_sources().next().is_some();
         let pools = config.pools.into_iter().enumerate().map(|(number, pool)| {
             let seed = seed.rotate_left(u32::try_from(number % 64).unwrap_or(0));
             Pool::new(now, number, pool, socket.clone(), config.socket_mode, seed)
@@ -248,6 +262,8 @@ impl Daemon {
         Self {
             started: now,
             pools: pools.collect(),
+            has_token,
+            control: config.control.map(|path| path.display().to_string()),
             socket,
             router,
             tasks: Vec::new(),
@@ -278,6 +294,14 @@ impl Daemon {
                 self.with(out, now, worker, |pool| pool.spawn_failed(now, worker, &why));
             }
             Event::Hello { worker, hello } => {
+                if hello.token && !std::mem::replace(&mut self.has_token, true) {
+                    let name = self.name_of(worker);
+                    let line = format!(
+                        "{name}: install() has a token, and this sidecar was started without one: clients need none \
+                         (set token_env, token_file or token_credential)"
+                    );
+                    say(out, Level::Warn, line);
+                }
                 self.with(out, now, worker, |pool| pool.hello(now, worker, &hello));
             }
             Event::Ready { worker, ready } => self.ready(out, now, worker, ready),
@@ -334,8 +358,8 @@ impl Daemon {
                 out.append(&mut follows);
                 self.serve_all(out, now);
             }
-            Event::Request { client, request, may_control, unix_time } => {
-                self.request(out, now, client, request, may_control, unix_time);
+            Event::Request { client, request, role, unix_time } => {
+                self.request(out, now, client, request, role, unix_time);
             }
             Event::Reload => {
                 for number in 0..self.pools.len() {
@@ -460,7 +484,7 @@ impl Daemon {
         now: Instant,
         client: ClientId,
         request: Request,
-        may_control: bool,
+        role: Role,
         unix_time: f64,
     ) {
         let verb = Verb::of(request.address.dialect, &request.method);
@@ -472,6 +496,11 @@ impl Daemon {
             return answer_by(out, client, &request.address, write);
         }
         let address = request.address.clone();
+        let needed = verb.map_or(Role::Call, |_| Role::for_built_in(&request.method));
+        if role < needed {
+            fault(out, client, &address, &self.forbidden(&request.method, needed, role));
+            return out.push(Action::Forbidden { client, method: request.method });
+        }
         match verb {
             Some(Verb::Ping) => fault(out, client, &address, &Cause::ShuttingDown),
             Some(Verb::Status) => {
@@ -486,17 +515,8 @@ impl Daemon {
                 Err(why) => fault(out, client, &address, &Cause::Said(why)),
             },
             Some(Verb::Control) => {
-                let asked = match may_control {
-                    true => Control::parse(&request.method, request.args.as_bytes())
-                        .map_err(|sentence| ("InvalidArgument", sentence)),
-                    false => Err((
-                        "forbidden",
-                        format!(
-                            "{} is for root and the user that the daemon runs as; this connection is neither's",
-                            request.method
-                        ),
-                    )),
-                };
+                let asked = Control::parse(&request.method, request.args.as_bytes())
+                    .map_err(|sentence| ("InvalidArgument", sentence));
                 let done = asked.and_then(|control| {
                     self.control(out, now, client, &address, control).map_err(|why| ("refused", why))
                 });
@@ -511,6 +531,20 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// What is said to who may not.
+    fn forbidden(&self, method: &str, needed: Role, role: Role) -> Cause {
+        let who = match &self.control {
+            Some(control) if needed >= Role::Control => {
+                format!("what changes something is asked on the control socket {control}")
+            }
+            _ => "root and the daemon's own user may everything, others what the key access says".into(),
+        };
+        let (needed, role) = (needed.word(), role.word());
+        let message =
+            format!("{method} needs the role {needed}, and this connection has the role {role}; {who}");
+        Cause::Said(Fault { class: "forbidden".into(), message })
     }
 
     /// Gives a request to a worker, or lets it wait for one.

@@ -289,6 +289,8 @@ pub struct Hello {
     pub mode: Option<u32>,
     /// `workers:`
     pub workers: Option<u32>,
+    /// Whether there is a `token:`. Which one, is nobody's affair.
+    pub token: bool,
 }
 
 impl Hello {

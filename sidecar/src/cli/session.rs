@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use rustdaemon_core::link::{Fault, SOCKET_VARIABLE};
+use rustdaemon_core::settings;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,12 +17,21 @@ use crate::config;
 /// A little longer than a request may take.
 const PATIENCE: Duration = Duration::from_secs(35);
 
+/// Where commands find the token when they are not told.
+const TOKEN_VARIABLE: &str = "RUSTDAEMON_TOKEN";
+
 /// Where to ask, and for how long.
 #[derive(Args)]
 pub struct Session {
     /// Path of the sidecar's socket; else $RUSTDAEMON_SOCKET.
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
+    /// Environment variable with the token that this sidecar asks for; else RUSTDAEMON_TOKEN.
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    token_env: Option<String>,
+    /// File with the token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// How long to wait for the answer [default: 35s; 2m for what changes something].
     #[arg(long, value_name = "TIME", value_parser = config::duration)]
     timeout: Option<Duration>,
@@ -60,6 +71,28 @@ impl Session {
         self.begin(method, args, PATIENCE)
     }
 
+    /// The token to show, if one was given.
+    fn token(&self) -> Result<Option<String>, String> {
+        let (what, bytes) = match (&self.token_env, &self.token_file) {
+            (Some(name), _) => match std::env::var_os(name) {
+                Some(value) => (format!("--token-env: the token in {name}"), value.into_encoded_bytes()),
+                None => return Err(format!("--token-env: there is no {name} in the environment")),
+            },
+            (None, Some(file)) => match std::fs::read(file) {
+                Ok(bytes) => {
+                    (format!("--token-file: the token in {}", file.display()), bytes.trim_ascii().to_vec())
+                }
+                Err(failed) => return Err(format!("--token-file: {}: {failed}", file.display())),
+            },
+            (None, None) => match std::env::var_os(TOKEN_VARIABLE).filter(|value| !value.is_empty()) {
+                Some(value) => (format!("the token in {TOKEN_VARIABLE}"), value.into_encoded_bytes()),
+                None => return Ok(None),
+            },
+        };
+        let token = settings::Token::new(&bytes).map_err(|why| format!("{what} {why}"))?;
+        Ok(Some(String::from_utf8_lossy(token.as_bytes()).into_owned()))
+    }
+
     fn begin(
         &self,
         method: &str,
@@ -94,7 +127,11 @@ impl Session {
         let limit = Some(timeout.max(Duration::from_millis(1)));
         stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)).map_err(broke)?;
         let method = serde_json::Value::from(method);
-        let request = format!("{{\"id\":1,\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
+        let token = match self.token().map_err(|sentence| Failure::new(USAGE, sentence))? {
+            Some(token) => format!("\"authToken\":{},", serde_json::Value::from(token)),
+            None => String::new(),
+        };
+        let request = format!("{{\"t\":\"req\",\"id\":1,{token}\"method\":{method},\"args\":{args}}}\n");
         (&stream).write_all(request.as_bytes()).map_err(broke)?;
         let mut line = String::new();
         let mut stream = BufReader::new(stream);
@@ -110,7 +147,11 @@ impl Session {
                 Ok((data.map_or_else(Box::default, ToOwned::to_owned), stream))
             }
             Response { error: Some(fault), .. } => {
-                Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message)))
+                let hint = match fault.class.as_str() {
+                    "auth_failed" => "; give --token-env NAME or --token-file FILE, or set RUSTDAEMON_TOKEN",
+                    _ => "",
+                };
+                Err(Failure::new(BAD_NEWS, format!("{}: {}{hint}", fault.class, fault.message)))
             }
             Response { .. } => Err(strange()),
         }

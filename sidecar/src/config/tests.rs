@@ -51,6 +51,21 @@ fn every_key_takes_what_it_says() {
         ("socket_mode", "'0660'", with(|top, _| top.socket_mode = 0o660)),
         ("socket_group", "'www'", with(|top, _| top.socket_group = Some("www".into()))),
         ("socket_group", "''", plain()),
+        ("directory_owner", "'me'", with(|top, _| top.directory_owner = Some("me".into()))),
+        ("control", "'c'", with(|top, _| top.control = Some("/etc/app/c".into()))),
+        ("control", "''", plain()),
+        ("control_mode", "'0660'", with(|top, _| top.control_mode = 0o660)),
+        ("control_group", "'ops'", with(|top, _| top.control_group = Some("ops".into()))),
+        ("tcp", "''", plain()),
+        ("access", "{}", plain()),
+        (
+            "access",
+            "{ status = '*', control = ['uid:7', 'gid:ops', 'alice'] }",
+            with(|top, _| {
+                let control = ["uid:7", "gid:ops", "alice"].map(|name| (Role::Control, name.to_owned()));
+                top.access = [vec![(Role::Status, "*".to_owned())], control.to_vec()].concat();
+            }),
+        ),
         ("token_env", "'T'", with(|top, _| top.token_env = Some("T".into()))),
         ("token_env", "''", plain()),
         ("token_file", "'t'", with(|top, _| top.token_file = Some("/etc/app/t".into()))),
@@ -136,6 +151,33 @@ fn what_a_key_refuses_is_said_with_what_it_takes() {
         ("socket", "7", "7 is not a string; write it in double quotes"),
         ("socket", "'unix:///s'", "\"unix:///s\" is a URL; give the path of a Unix socket"),
         ("socket_mode", "660", "660 is not an octal number in double quotes, such as \"0660\""),
+        (
+            "tcp",
+            "'localhost:1'",
+            "\"localhost:1\" is not an address with a port; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'0.0.0.0:1'",
+            "\"0.0.0.0:1\" is not on loopback, and what is not may be read on its way; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'[::ffff:127.0.0.1]:1'",
+            "\"[::ffff:127.0.0.1]:1\" is not on loopback, and what is not may be read on its way; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'127.0.0.1:0'",
+            "\"127.0.0.1:0\" has no port that a client could know; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'127.0.0.1:1'",
+            "needs a token (token_env, token_file, ...): who comes by TCP may be any user of this machine",
+        ),
+        ("control", "'/s'", "is the path of the socket; give the second one a path of its own"),
+        ("access", "'root'", "\"root\" is not a table; write { control = [\"gid:ops\"] }"),
         ("token_env", "'A=B'", "\"A=B\" is not the name of a variable"),
         (
             "token_credential",

@@ -153,7 +153,7 @@ impl World {
             Action::Report { address, .. } => {
                 self.answers.insert(address.id.parse().unwrap(), 1);
             }
-            Action::Logs { .. } => {}
+            Action::Logs { .. } | Action::Forbidden { .. } => {}
             Action::Exit(_) => self.ended = true,
         }
         None
@@ -235,8 +235,8 @@ impl World {
         self.asked += 1;
         let line = format!(r#"{{"id":{},"t":"req","method":"{method}","args":{args}}}"#, self.asked);
         let request = dialect::parse(line.as_bytes(), None).unwrap().one();
-        let may_control = self.pick(20) > 0;
-        self.happens(Event::Request { client: CLIENT, request, may_control, unix_time: 0.0 });
+        let role = if self.pick(20) > 0 { Role::Admin } else { Role::Call };
+        self.happens(Event::Request { client: CLIENT, request, role, unix_time: 0.0 });
     }
 
     fn reply(&mut self, worker: WorkerId) {
