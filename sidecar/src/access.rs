@@ -17,8 +17,8 @@
 //! Pure. A token is never shown: not by `Debug`, not in a sentence.
 //! Sources: DESIGN §4; unix(7) SO_PEERCRED.
 
+use core::net::SocketAddr;
 use std::fmt;
-use std::net::SocketAddr;
 
 use rustdaemon_core::settings;
 use subtle::ConstantTimeEq;
@@ -186,6 +186,7 @@ impl Access {
             Door::Tcp => (Role::Call, Role::Call),
         };
         let role = match peer {
+            Peer::Unknown => Role::Status,
             Peer::Process { uid, .. } if *uid == 0 || *uid == self.own_uid => Role::Admin,
             _ => self
                 .roles
@@ -235,7 +236,7 @@ mod tests {
             (process(9, 50, &[]), Role::Control),
             (process(11, 9, &[]), Role::Control),
             (process(12, 9, &[]), Role::Admin),
-            (Peer::Unknown, Role::Call),
+            (Peer::Unknown, Role::Status),
         ];
         for (peer, role) in cases {
             assert_eq!(access.role_of(Door::Main, &peer), role, "{peer:?}");

@@ -18,8 +18,8 @@ mod tests;
 mod tree;
 mod value;
 
+use core::net::SocketAddr;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 

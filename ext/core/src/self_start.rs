@@ -404,7 +404,7 @@ mod tests {
             assert!(output.status.success(), "{output:?}");
             return;
         }
-        let file = std::fs::File::open("/dev/null").unwrap();
+        let file = File::open("/dev/null").unwrap();
         sys::set_close_on_exec(file.as_fd(), false).unwrap();
         let before = (std::env::current_dir().unwrap(), sys::ignored_signals());
         assert!(before.1.contains(&libc::SIGPIPE), "Rust's runtime ignores it, as php-cli does");

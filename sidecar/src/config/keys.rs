@@ -1,8 +1,8 @@
 //! The keys: one line each, for the file, the flags, the help and the file of defaults.
 
+use core::net::SocketAddr;
 use std::ffi::OsString;
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
