@@ -111,6 +111,32 @@ impl Source {
     }
 }
 
+/// From now on signals wait to be read; before the sockets are there, so that who sees one can already stop us.
+///
+/// # Errors
+/// What signalfd(2) says.
+pub fn take_signals() -> io::Result<SignalFd> {
+    // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
+    sys::set_disposition(libc::SIGCHLD, false);
+    let mut mask = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGCHLD,
+    ] {
+        mask.add(signal);
+    }
+    if sys::ignored_signals().contains(&libc::SIGHUP) {
+        mask.remove(Signal::SIGHUP); // nohup: it stays ignored
+    }
+    mask.thread_block()?;
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
 /// The running sidecar.
 #[derive(Debug)]
 pub struct EventLoop {
@@ -190,10 +216,11 @@ impl EventLoop {
     /// id.
     ///
     /// # Errors
-    /// What epoll(7) or signalfd(2) say.
+    /// What epoll(7) says.
     pub fn new(
         config: Config,
         access: Access,
+        signals: SignalFd,
         doors: Vec<(Door, Listener)>,
         logs: Logs,
         run: String,
@@ -201,25 +228,6 @@ impl EventLoop {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         set_child_subreaper(true)?;
-        // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
-        sys::set_disposition(libc::SIGCHLD, false);
-        let mut mask = SigSet::empty();
-        for signal in [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGQUIT,
-            Signal::SIGHUP,
-            Signal::SIGUSR1,
-            Signal::SIGUSR2,
-            Signal::SIGCHLD,
-        ] {
-            mask.add(signal);
-        }
-        if sys::ignored_signals().contains(&libc::SIGHUP) {
-            mask.remove(Signal::SIGHUP); // nohup: it stays ignored
-        }
-        mask.thread_block()?;
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let register = |fd: i32, source: Source| {
             poll.registry().register(&mut SourceFd(&fd), source.token(), Interest::READABLE)
         };

@@ -13,7 +13,7 @@ use super::flags::Flags;
 use super::{Failure, Outcome, SYSTEM, USAGE, print};
 use crate::access::Door;
 use crate::config::{self, Config, LogFormat, PoolConfig};
-use crate::event_loop::EventLoop;
+use crate::event_loop::{self, EventLoop};
 use crate::listener::Listener;
 use crate::logs::{self, Logs};
 use crate::process;
@@ -77,8 +77,9 @@ impl Run {
         }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
+        let signals = event_loop::take_signals().map_err(|failed| system("cannot read signals", failed))?;
         let doors = open_doors(&config, &run).map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, access, doors, logs, run, random)
+        let event_loop = EventLoop::new(config, access, signals, doors, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
         Ok(event_loop.run())
     }
