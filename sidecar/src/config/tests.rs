@@ -251,6 +251,24 @@ fn parts_of_a_value_have_their_own_lines() {
 }
 
 #[test]
+fn roles_have_their_own_table_and_each_name_its_own_line() {
+    let file = |access: &str| format!("socket = 's'\n[access]\n{access}\n[pool.p]\ncommand = ['x']\n");
+    let config = toml(&file("control = 'gid:ops'\nstatus = ['alice', '*']")).unwrap();
+    let expected = [(Role::Control, "gid:ops"), (Role::Status, "alice"), (Role::Status, "*")];
+    assert_eq!(config.access, expected.map(|(role, name)| (role, name.to_owned())));
+    let said = toml(&file("root = ['a']\ncall = [\n'b',\n1000,\n'1000',\n'uid:'\n]\nadmin = 7")).unwrap_err();
+    let nobody = "says nobody; write uid:1000, gid:ops, a user's name, or * for everybody";
+    let expected = [
+        "f:3: access.root: is not a role; there are: status, call, control, admin".to_owned(),
+        "f:6: access.call[1]: 1000 is not a string; write it in double quotes".to_owned(),
+        format!("f:7: access.call[2]: \"1000\" {nobody}"),
+        format!("f:8: access.call[3]: \"uid:\" {nobody}"),
+        "f:10: access.admin: 7 is neither a string nor an array of strings".to_owned(),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn a_key_that_is_none_is_told_what_it_may_have_meant() {
     let cases = [
         (
