@@ -290,6 +290,7 @@ pub struct Hello {
     /// `workers:`
     pub workers: Option<u32>,
     /// Whether there is a `token:`. Which one, is nobody's affair.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub token: bool,
 }
 
