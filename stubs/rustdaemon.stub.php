@@ -544,7 +544,8 @@ namespace RustDaemon
          * @param string|null $name the pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -; null: "main"
          * @param string|null $socket path of the Unix socket, at most 107 bytes; relative to the working directory
          * @param int|string $mode the socket's permission bits: 0660 or "0660"
-         * @param string|null $token comes with a later release
+         * @param string|null $token what every client must show as authToken, 1 to 4096 bytes of text; it reaches the sidecar that
+         *     is started here, and stands in no argv and no environment. A sidecar that is there already has its own.
          * @param int $workers how many workers the pool has, 1 to 1024
          * @return Worker the worker of this process
          * @throws Exception\InvalidArgument an argument, or RUSTDAEMON in the environment, is not possible

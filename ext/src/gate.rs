@@ -15,6 +15,7 @@
 //! Sources: DESIGN 1 (rungs), 2 (gate).
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -133,8 +134,7 @@ pub fn check_arguments(call: &InstallCall<'_>) -> Result<Arguments, Refusal> {
         IntOrString::Int(number) => Mode::Number(number),
         IntOrString::String(text) => Mode::Text(text),
     };
-    let token = call.token.is_some();
-    Arguments::check(call.name, call.socket, mode, token, call.workers, std::env::current_dir)
+    Arguments::check(call.name, call.socket, mode, call.token, call.workers, std::env::current_dir)
         .map_err(|sentence| Cause::InvalidArgument.because(sentence))
 }
 
@@ -194,6 +194,7 @@ fn say_hello(value: &OsStr, given: &Arguments) -> Result<(), Refusal> {
         socket: given.socket.as_ref().map(|path| path.to_string_lossy().into_owned()),
         mode: given.given_mode(),
         workers: given.given_workers(),
+        token: given.token.is_some(),
     };
     supervision::with(|state| {
         state.link_taken = true;
@@ -284,8 +285,11 @@ fn try_self_start() -> Result<std::convert::Infallible, Refusal> {
         .find_sidecar(&configured, own_path().as_deref())
         .map_err(|sentence| Cause::SidecarNotFound.because(sentence))?;
     let socket = given.socket.clone().unwrap_or_default();
-    let line = self_start::sidecar_command(&program, &given, &socket, command);
-    let error = origin.execute(&program, &line);
+    let token = given.token.as_ref().map(self_start::token_memory).transpose();
+    let token = token.map_err(|error| failed(format!("the token cannot be handed on: {error}")))?;
+    let token = token.as_ref().map(OwnedFd::as_fd);
+    let line = self_start::sidecar_command(&program, &given, &socket, token, command);
+    let error = origin.execute(&program, &line, token);
     let program = program.display();
     Err(failed(format!("the sidecar {program} could not be started: {error}; nothing has changed")))
 }

@@ -10,8 +10,9 @@ mod sidecar {
     pub mod dialect;
     pub mod ids;
     pub mod lines;
+    pub mod stream;
 }
 
 pub mod checks;
 
-pub use sidecar::{access, client, dialect, ids, lines};
+pub use sidecar::{access, client, dialect, ids, lines, stream};

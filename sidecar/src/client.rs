@@ -30,19 +30,17 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use memchr::{memchr, memrchr};
-use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::socket::{MsgFlags, getsockopt, recv};
+use nix::sys::socket::{MsgFlags, recv};
 use rustdaemon_core::link::Dialect;
 
-use crate::access::{Peer, Token};
+use crate::access::{Peer, Role, Token};
 use crate::dialect::{self, Address, Cause, Delivery, Frame, Parsed, Refusal, Request};
+use crate::ids::Credentials;
+use crate::stream::Stream;
 
-/// Whom we do not know.
-const NOBODY: Peer = Peer { pid: 0, uid: u32::MAX };
 /// How long we go on discarding what a client sends after its last answer.
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at a time, of a frame that is larger than the usual one.
@@ -65,7 +63,7 @@ const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 /// A connection.
 #[derive(Debug)]
 pub struct Client {
-    stream: UnixStream,
+    stream: Stream,
     /// An unfinished frame.
     input: Vec<u8>,
     /// Requests that are left for a later turn.
@@ -94,8 +92,7 @@ pub struct Client {
     /// Since when it has not taken a byte of what it is to take.
     stalled_since: Option<Instant>,
     peer: Peer,
-    /// The user at the other end, when it connected, was root or is ours.
-    may_control: bool,
+    role: Role,
     /// When somebody has promised to look at [`Client::overdue`]; kept here for the one who did.
     pub alarm: Option<Instant>,
     /// What somebody has counted last of [`Client::untaken_bytes`]; kept here as well.
@@ -153,12 +150,10 @@ pub enum Fate {
 impl Client {
     /// A new one, non-blocking.
     #[must_use]
-    pub fn new(stream: UnixStream) -> Self {
-        let found = getsockopt(&stream, PeerCredentials);
-        let peer = found.map_or(NOBODY, |found| Peer { pid: found.pid(), uid: found.uid() });
+    pub fn new(stream: Stream, peer: Peer, role: Role) -> Self {
         Self {
             peer,
-            may_control: peer.uid == 0 || (peer != NOBODY && peer.uid == nix::unistd::geteuid().as_raw()),
+            role,
             stream,
             input: Vec::new(),
             postponed: VecDeque::new(),
@@ -188,10 +183,19 @@ impl Client {
         self.stream.as_raw_fd()
     }
 
-    /// Whether it may change something: it is root's, or of the user that we run as.
+    /// What it may do.
     #[must_use]
-    pub fn may_control(&self) -> bool {
-        self.may_control
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The process at the other end, as far as one is known.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        match self.peer {
+            Peer::Process { pid, uid, .. } => Credentials { pid, uid },
+            Peer::Address(_) | Peer::Unknown => Credentials { pid: 0, uid: u32::MAX },
+        }
     }
 
     /// Whether bytes wait that the client does not take at the moment.
@@ -208,8 +212,8 @@ impl Client {
 
     /// Who is at the other end.
     #[must_use]
-    pub fn peer(&self) -> Peer {
-        self.peer
+    pub fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Whether a request did not show the token that it was to show: the connection ends for it. Said once.

@@ -18,6 +18,7 @@ mod tests;
 mod tree;
 mod value;
 
+use core::net::SocketAddr;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use rustdaemon_core::settings;
 pub use self::draft::{Document, Draft, Flags, Format};
 pub use self::keys::{Flag, POOL, TOP, defaults_as_toml};
 pub use self::value::duration;
+use crate::access::Role;
 use crate::birth::Birth;
 
 /// All of a sidecar's settings.
@@ -46,6 +48,18 @@ pub struct Config {
     pub token_credential: Option<String>,
     /// Inherited descriptor with the token.
     pub token_fd: Option<i32>,
+    /// Who has which role, besides root and the sidecar's own user: `uid:1000`, `gid:ops`, `alice`, `*`.
+    pub access: Vec<(Role, String)>,
+    /// Absolute path of the control socket; `None`: what changes something is asked on the other one.
+    pub control: Option<PathBuf>,
+    /// Permission bits of the control socket, default 0600.
+    pub control_mode: u32,
+    /// Group of the control socket; default: the sidecar's own.
+    pub control_group: Option<String>,
+    /// Address on loopback to listen on as well.
+    pub tcp: Option<SocketAddr>,
+    /// Who may own the sockets' directories, besides root and the sidecar's own user.
+    pub directory_owner: Option<String>,
     /// The form of what it writes to stdout and stderr; default text.
     pub log_format: LogFormat,
     /// How long a client may take from the connect, or from the first byte of a later frame, to the newline; default
@@ -245,6 +259,12 @@ impl Default for Config {
             token_file: None,
             token_credential: None,
             token_fd: None,
+            access: Vec::new(),
+            control: None,
+            control_mode: settings::DEFAULT_MODE,
+            control_group: None,
+            tcp: None,
+            directory_owner: None,
             log_format: LogFormat::Text,
             header_timeout: Some(Duration::from_secs(30)),
             write_timeout: Some(Duration::from_secs(30)),

@@ -1,8 +1,8 @@
 //! What all clients together may use: connections, FLAT requests in flight, bytes of unfinished frames and of answers.
 //!
 //! # How it works
-//! **Connections.** `max_connections` are for everybody. When they are taken, a few more are for operators (root, and
-//! the user that we run as): the reserve. When that is full too, an operator who comes takes the place of the reserve's
+//! **Connections.** `max_connections` are for everybody. When they are taken, a few more are for operators (whoever has
+//! the role `control`): the reserve. When that is full too, an operator who comes takes the place of the reserve's
 //! oldest connection that has nothing to do, so that connections which somebody of the same user has lost count of do
 //! not lock the operator out. A connection of the reserve moves up when one of the others ends.
 //!

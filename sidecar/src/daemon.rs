@@ -19,12 +19,12 @@ use rustdaemon_core::link::{self, Bind, Caller, Fault, Head, Hello, Kind, Ready,
 use rustdaemon_core::settings;
 use rustdaemon_core::slot::Claim;
 
-use crate::access::Peer;
+use crate::access::Role;
 use crate::config::Config;
 use crate::control::Control;
 use crate::dialect::{self, Address, Cause, Delivery, Request};
 use crate::events::Notice;
-use crate::ids::{ClientId, WorkerId};
+use crate::ids::{ClientId, Credentials, WorkerId};
 use crate::life::Life;
 use crate::order::Order;
 use crate::pool::{Offer, Pool};
@@ -179,9 +179,9 @@ pub enum Event {
         /// What.
         request: Request,
         /// The process and user at the other end.
-        peer: Peer,
-        /// Whether it may change something.
-        may_control: bool,
+        peer: Credentials,
+        /// What it may do.
+        role: Role,
         /// Unix time in seconds.
         unix_time: f64,
     },
@@ -254,6 +254,13 @@ pub enum Action {
     },
     /// The pools are to have so many workers altogether.
     Resize(usize),
+    /// Somebody was told that it may not.
+    Forbidden {
+        /// Who.
+        client: ClientId,
+        /// What it asked for.
+        method: CompactString,
+    },
     /// Everything has ended: this is the exit code.
     Exit(u8),
 }
@@ -262,6 +269,10 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Daemon {
     socket: String,
+    /// The control socket.
+    control: Option<String>,
+    /// Clients must show a token, or it has been said that they need not.
+    has_token: bool,
     started: Instant,
     pools: Vec<Pool>,
     router: Router,
@@ -281,6 +292,7 @@ impl Daemon {
         let socket = config.socket.display().to_string();
         let router = Router::new(config.pools.len());
         let sessions = Sessions::new(config.pools.iter().map(|pool| pool.max_bound));
+        let has_token = config.token_sources().next().is_some();
         let pools = config.pools.into_iter().enumerate().map(|(number, pool)| {
             let seed = seed.rotate_left(u32::try_from(number % 64).unwrap_or(0));
             Pool::new(now, number, pool, socket.clone(), config.socket_mode, seed)
@@ -288,6 +300,8 @@ impl Daemon {
         Self {
             started: now,
             pools: pools.collect(),
+            has_token,
+            control: config.control.map(|path| path.display().to_string()),
             socket,
             router,
             sessions,
@@ -323,6 +337,14 @@ impl Daemon {
                 self.with(out, now, worker, |pool| pool.spawn_failed(now, worker, &why));
             }
             Event::Hello { worker, hello } => {
+                if hello.token && !std::mem::replace(&mut self.has_token, true) {
+                    let name = self.name_of(worker);
+                    let line = format!(
+                        "{name}: install() has a token, and this sidecar was started without one: clients need none \
+                         (set token_env, token_file or token_credential)"
+                    );
+                    say(out, Level::Warn, line);
+                }
                 self.with(out, now, worker, |pool| pool.hello(now, worker, &hello));
             }
             Event::Ready { worker, ready } => self.ready(out, now, worker, ready),
@@ -395,8 +417,8 @@ impl Daemon {
                 self.lose_sessions(out, now, worker);
                 self.serve_all(out, now);
             }
-            Event::Request { client, request, peer, may_control, unix_time } => {
-                self.request(out, now, Asked { client, request, peer, unix_time }, may_control);
+            Event::Request { client, request, peer, role, unix_time } => {
+                self.request(out, now, Asked { client, request, peer, unix_time }, role);
             }
             Event::Reload => {
                 for number in 0..self.pools.len() {
@@ -528,7 +550,7 @@ impl Daemon {
         self.pools.get(worker.pool())?.last_exit_of(worker)
     }
 
-    fn request(&mut self, out: &mut Vec<Action>, now: Instant, asked: Asked, may_control: bool) {
+    fn request(&mut self, out: &mut Vec<Action>, now: Instant, asked: Asked, role: Role) {
         let Asked { client, ref request, unix_time, .. } = asked;
         let verb = Verb::of(request.address.dialect, &request.method);
         if verb == Some(Verb::Ping) && !self.is_stopping() {
@@ -540,6 +562,11 @@ impl Daemon {
             return answer_by(out, client, &request.address, write);
         }
         let address = request.address.clone();
+        let needed = verb.map_or(Role::Call, |_| Role::for_built_in(&request.method));
+        if role < needed {
+            fault(out, client, &address, &self.forbidden(&request.method, needed, role));
+            return out.push(Action::Forbidden { client, method: request.method.clone() });
+        }
         match verb {
             Some(Verb::Ping) => fault(out, client, &address, &Cause::ShuttingDown),
             Some(Verb::Look(look)) => {
@@ -548,17 +575,8 @@ impl Daemon {
                 }
             }
             Some(Verb::Control) => {
-                let asked = match may_control {
-                    true => Control::parse(&request.method, request.args.as_bytes())
-                        .map_err(|sentence| ("InvalidArgument", sentence)),
-                    false => Err((
-                        "forbidden",
-                        format!(
-                            "{} is for root and the user that the daemon runs as; this connection is neither's",
-                            request.method
-                        ),
-                    )),
-                };
+                let asked = Control::parse(&request.method, request.args.as_bytes())
+                    .map_err(|sentence| ("InvalidArgument", sentence));
                 let done = asked.and_then(|control| {
                     self.control(out, now, client, &address, control).map_err(|why| ("refused", why))
                 });
@@ -573,6 +591,20 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// What is said to who may not.
+    fn forbidden(&self, method: &str, needed: Role, role: Role) -> Cause {
+        let who = match &self.control {
+            Some(control) if needed >= Role::Control => {
+                format!("what changes something is asked on the control socket {control}")
+            }
+            _ => "root and the daemon's own user may everything, others what the key access says".into(),
+        };
+        let (needed, role) = (needed.word(), role.word());
+        let message =
+            format!("{method} needs the role {needed}, and this connection has the role {role}; {who}");
+        Cause::Said(Fault { class: "forbidden".into(), message })
     }
 
     /// Gives a request to a worker, or lets it wait for one.
@@ -998,6 +1030,9 @@ fn tell(out: &mut Vec<Action>, worker: WorkerId, kind: Kind, flags: u16, sequenc
 fn say(out: &mut Vec<Action>, level: Level, line: String) {
     out.push(Action::Worker(Order::Say(level, line)));
 }
+
+#[cfg(test)]
+const PEER: Credentials = Credentials { pid: 1, uid: 0 };
 
 #[cfg(test)]
 mod property;

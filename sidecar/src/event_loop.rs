@@ -28,7 +28,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustc_hash::FxHashMap;
 use rustdaemon_core::{link, sys};
 
-use crate::access::Access;
+use crate::access::{Access, Door};
 use crate::client::{Client, Patience};
 use crate::config::Config;
 use crate::crowd::{Crowd, Room};
@@ -63,7 +63,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
-    Listener,
+    Listener(Door),
     Signals,
     Client(ClientId),
     WorkerLink(WorkerId),
@@ -80,7 +80,7 @@ impl Source {
 
     fn token(self) -> Token {
         let (kind, number) = match self {
-            Self::Listener => (0, 0),
+            Self::Listener(door) => (0, door as u64),
             Self::Signals => (1, 0),
             Self::Client(ClientId(number)) => (2, number),
             Self::WorkerLink(WorkerId(number)) => (3, number),
@@ -96,7 +96,9 @@ impl Source {
     fn of(token: Token) -> Self {
         let (number, kind) = (token.0 as u64 / Self::KINDS, token.0 as u64 % Self::KINDS);
         match kind {
-            0 => Self::Listener,
+            0 if number == Door::Control as u64 => Self::Listener(Door::Control),
+            0 if number == Door::Tcp as u64 => Self::Listener(Door::Tcp),
+            0 => Self::Listener(Door::Main),
             1 => Self::Signals,
             2 => Self::Client(ClientId(number)),
             3 => Self::WorkerLink(WorkerId(number)),
@@ -109,13 +111,40 @@ impl Source {
     }
 }
 
+/// From now on signals wait to be read; before the sockets are there, so that who sees one can already stop us.
+///
+/// # Errors
+/// What signalfd(2) says.
+pub fn take_signals() -> io::Result<SignalFd> {
+    // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
+    sys::set_disposition(libc::SIGCHLD, false);
+    let mut mask = SigSet::empty();
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGCHLD,
+    ] {
+        mask.add(signal);
+    }
+    if sys::ignored_signals().contains(&libc::SIGHUP) {
+        mask.remove(Signal::SIGHUP); // nohup: it stays ignored
+    }
+    mask.thread_block()?;
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
 /// The running sidecar.
 #[derive(Debug)]
 pub struct EventLoop {
     poll: Poll,
     /// Where poll puts what is ready.
     ready: Events,
-    listener: Option<Listener>,
+    /// The main one first.
+    doors: Vec<(Door, Listener)>,
     signals: SignalFd,
     config: Config,
     access: Access,
@@ -157,11 +186,13 @@ pub struct EventLoop {
     unix_time: Option<f64>,
     next_client: u64,
     accept_at: Option<Instant>,
-    /// Said seldom: no descriptor is left; somebody was turned away, was cut, did not show the token.
+    /// Said seldom: no descriptor is left; somebody was turned away, was cut, did not show the token, may not what it
+    /// asked for.
     exhausted: Seldom,
     turned_away: Seldom,
     cut: Seldom,
     unknown: Seldom,
+    forbidden: Seldom,
     /// How many were turned away.
     refused: u64,
     interrupted: bool,
@@ -187,12 +218,12 @@ impl EventLoop {
     /// [`take_signals`], `run` is this run's id.
     ///
     /// # Errors
-    /// What epoll(7) or signalfd(2) say.
+    /// What epoll(7) says.
     pub fn new(
         config: Config,
-        signals: SignalFd,
         access: Access,
-        listener: Listener,
+        signals: SignalFd,
+        doors: Vec<(Door, Listener)>,
         logs: Logs,
         run: String,
         seed: u64,
@@ -202,7 +233,9 @@ impl EventLoop {
         let register = |fd: i32, source: Source| {
             poll.registry().register(&mut SourceFd(&fd), source.token(), Interest::READABLE)
         };
-        register(listener.raw_fd(), Source::Listener)?;
+        for (door, listener) in &doors {
+            register(listener.raw_fd(), Source::Listener(*door))?;
+        }
         register(signals.as_raw_fd(), Source::Signals)?;
         for fd in logs.sink_fds() {
             // EPERM: a file, which always has room.
@@ -211,13 +244,14 @@ impl EventLoop {
         }
         let now = Instant::now();
         let daemon = Daemon::new(now, config.clone(), seed);
+        let dead_runs = doors.first().map_or(&[][..], |(_, listener)| listener.dead_runs());
         let life = LifeLock::of(&config.socket);
         let patience = config.pools.iter().map(|pool| pool.takeover_timeout).max().unwrap_or_default();
-        let (takeover, found) = Takeover::begin(life.clone(), listener.dead_runs().to_vec(), patience, now);
+        let (takeover, found) = Takeover::begin(life.clone(), dead_runs.to_vec(), patience, now);
         let new = Self {
             poll,
             ready: Events::with_capacity(TURN_EVENTS),
-            listener: Some(listener),
+            doors,
             signals,
             run,
             daemon,
@@ -249,6 +283,7 @@ impl EventLoop {
             turned_away: Seldom::default(),
             cut: Seldom::default(),
             unknown: Seldom::default(),
+            forbidden: Seldom::default(),
             refused: 0,
             interrupted: false,
             hooks: BTreeMap::new(),
@@ -270,11 +305,16 @@ impl EventLoop {
     /// Runs until everything has ended; the exit code.
     #[must_use]
     pub fn run(mut self) -> u8 {
+        let also = [
+            self.config.control.as_ref().map(|path| format!(", for control on {}", path.display())),
+            self.config.tcp.map(|address| format!(", and on {address}")),
+        ];
         info!(
-            "rustdaemon {} (pid {}) listens on {}",
+            "rustdaemon {} (pid {}) listens on {}{}",
             env!("CARGO_PKG_VERSION"),
             std::process::id(),
-            self.config.socket.display()
+            self.config.socket.display(),
+            also.into_iter().flatten().collect::<String>()
         );
         self.reap_children(); // what whoever became this process had started
         self.go_on_after_leftovers();
@@ -329,7 +369,7 @@ impl EventLoop {
         let ready = std::mem::replace(&mut self.ready, Events::with_capacity(0));
         for event in &ready {
             match Source::of(event.token()) {
-                Source::Listener => self.accept(),
+                Source::Listener(door) => self.accept(door),
                 Source::Signals => self.take_signals(),
                 Source::Client(client) => {
                     if event.is_read_closed() || event.is_error() {
@@ -376,7 +416,7 @@ impl EventLoop {
         let now = Instant::now();
         self.now = now;
         if self.accept_at.is_some_and(|at| at <= now) {
-            self.accept();
+            self.accept_all();
         }
         while let Some((at, client)) = self.alarms.first().copied().filter(|(at, _)| *at <= now) {
             self.alarms.remove(&(at, client));
@@ -454,6 +494,7 @@ impl EventLoop {
                         self.told.push((client, line));
                     }
                     Action::Resize(workers) => self.crowd.set_room(room_of(&self.config, workers)),
+                    Action::Forbidden { client, method } => self.say_forbidden(client, &method),
                     Action::Exit(code) => self.ended = Some(code),
                 }
             }
@@ -560,32 +601,6 @@ impl EventLoop {
     }
 }
 
-/// Takes the signals that mean something to the sidecar. Before the socket is bound: whoever sees it may send one.
-///
-/// # Errors
-/// What signalfd(2) says.
-pub fn take_signals() -> io::Result<SignalFd> {
-    // Ignored by whoever started us, the kernel would reap in our place, and nobody would know how a worker ended.
-    sys::set_disposition(libc::SIGCHLD, false);
-    let mut mask = SigSet::empty();
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGQUIT,
-        Signal::SIGHUP,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-        Signal::SIGCHLD,
-    ] {
-        mask.add(signal);
-    }
-    if sys::ignored_signals().contains(&libc::SIGHUP) {
-        mask.remove(Signal::SIGHUP); // nohup: it stays ignored
-    }
-    mask.thread_block()?;
-    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
-}
-
 fn crowd_of(config: &Config) -> Crowd {
     let workers = config.pools.iter().map(|pool| pool.workers as usize).sum();
     Crowd::new(room_of(config, workers), config.flat_requests)
@@ -622,7 +637,9 @@ mod tests {
     #[test]
     fn a_token_leads_back_to_its_source() {
         for source in [
-            Source::Listener,
+            Source::Listener(Door::Main),
+            Source::Listener(Door::Control),
+            Source::Listener(Door::Tcp),
             Source::Signals,
             Source::Client(ClientId(1)),
             Source::WorkerLink(WorkerId(1)),

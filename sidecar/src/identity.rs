@@ -60,7 +60,11 @@ impl Identity {
     }
 }
 
-fn find_user(text: &str) -> Result<(Uid, Option<User>), String> {
+/// The user that a name or a number stands for, and its entry in the user database.
+///
+/// # Errors
+/// One sentence.
+pub fn find_user(text: &str) -> Result<(Uid, Option<User>), String> {
     let failed = |errno: nix::errno::Errno| format!("user: {text} cannot be looked up: {}", errno.desc());
     if let Some(entry) = User::from_name(text).map_err(failed)? {
         return Ok((entry.uid, Some(entry)));

@@ -25,3 +25,12 @@ impl WorkerId {
 /// One accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
+
+/// What the kernel told of the process at the other end of a connection: unix(7), `SO_PEERCRED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its process; 0: none is known.
+    pub pid: i32,
+    /// That process' user; `u32::MAX`: none is known.
+    pub uid: u32,
+}

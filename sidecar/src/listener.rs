@@ -1,4 +1,4 @@
-//! The listening socket and the lock that says whose it is.
+//! A listening socket, and of one with a path the lock that says whose it is.
 //!
 //! # Correct order
 //! 1. Lock `SOCKET.lock` (a record lock, never inherited; the file is never unlinked); after locking, the descriptor
@@ -20,6 +20,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -35,19 +36,32 @@ use rustdaemon_core::settings::MAX_SOCKET_PATH_BYTES;
 use rustdaemon_core::sys;
 
 use crate::lock_file::{self, identity, with_suffix};
+use crate::stream::Stream;
 
 /// So many dead runs are kept in mind: each new sidecar ends what is left of them, unless it is killed before.
 const MAX_DEAD_RUNS: usize = 64;
 
-/// The bound socket; unlinked on drop while it is still ours.
+/// A bound socket.
 #[derive(Debug)]
 pub struct Listener {
+    socket: Socket,
+    /// A descriptor for the case that there is none.
+    spare: Option<File>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Unix(Named),
+    Tcp(TcpListener),
+}
+
+/// A socket with a path; unlinked on drop while it is still ours.
+#[derive(Debug)]
+struct Named {
     socket: UnixListener,
     path: PathBuf,
     identity: (u64, u64),
     owner: Owner,
-    /// A descriptor for the case that there is none.
-    spare: Option<File>,
 }
 
 impl Listener {
@@ -62,22 +76,51 @@ impl Listener {
         let socket = bound(path, mode, group)
             .map_err(|error| format!("cannot bind the socket {}: {}", path.display(), words(&error, path)))?;
         let identity = identity(path).ok_or_else(|| format!("{} vanished after the bind", path.display()))?;
-        let mut listener = Self { socket, path: path.to_owned(), identity, owner, spare: None };
+        Ok(Self::with_spare(Socket::Unix(Named { socket, path: path.to_owned(), identity, owner })))
+    }
+
+    /// Binds an address (of loopback, as `config` has seen to).
+    ///
+    /// # Errors
+    /// One sentence that names the address.
+    pub fn bind_tcp(address: SocketAddr) -> Result<Self, String> {
+        let bound = TcpListener::bind(address).and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        });
+        bound.map(|socket| Self::with_spare(Socket::Tcp(socket))).map_err(|failed| match failed.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("{address} is in use by another program; stop that one first, or give another --tcp")
+            }
+            _ => format!("cannot listen on {address}: {failed}"),
+        })
+    }
+
+    fn with_spare(socket: Socket) -> Self {
+        let mut listener = Self { socket, spare: None };
         listener.restock();
-        Ok(listener)
+        listener
     }
 
     /// The next waiting connection, non-blocking. `None`: nobody waits.
     ///
     /// # Errors
     /// `EMFILE` and its like: the connection still waits.
-    pub fn accept(&self) -> io::Result<Option<UnixStream>> {
+    pub fn accept(&self) -> io::Result<Option<Stream>> {
         loop {
-            match self.socket.accept() {
-                Ok((stream, _)) => {
+            let accepted = match &self.socket {
+                Socket::Unix(named) => named.socket.accept().and_then(|(stream, _)| {
                     stream.set_nonblocking(true)?;
-                    return Ok(Some(stream));
-                }
+                    Ok(Stream::Unix(stream))
+                }),
+                Socket::Tcp(socket) => socket.accept().and_then(|(stream, _)| {
+                    stream.set_nonblocking(true)?;
+                    stream.set_nodelay(true)?; // an answer leaves in one write
+                    Ok(Stream::Tcp(stream))
+                }),
+            };
+            match accepted {
+                Ok(stream) => return Ok(Some(stream)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.raw_os_error() == Some(libc::ECONNABORTED) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -91,7 +134,7 @@ impl Listener {
     ///
     /// # Errors
     /// It was not enough: others take descriptors faster.
-    pub fn accept_with_spare(&mut self) -> io::Result<Option<UnixStream>> {
+    pub fn accept_with_spare(&mut self) -> io::Result<Option<Stream>> {
         self.spare = None;
         self.accept()
     }
@@ -106,7 +149,10 @@ impl Listener {
     /// The runs of killed sidecars on this socket of which something may be left, the latest first.
     #[must_use]
     pub fn dead_runs(&self) -> &[String] {
-        &self.owner.dead_runs
+        match &self.socket {
+            Socket::Unix(named) => &named.owner.dead_runs,
+            Socket::Tcp(_) => &[],
+        }
     }
 
     /// Nothing is left of them.
@@ -114,18 +160,26 @@ impl Listener {
     /// # Errors
     /// What write(2) says: the next sidecar looks for them too, and finds nothing.
     pub fn forget_dead_runs(&mut self) -> io::Result<()> {
-        self.owner.dead_runs.clear();
-        self.owner.write()
+        match &mut self.socket {
+            Socket::Unix(named) => {
+                named.owner.dead_runs.clear();
+                named.owner.write()
+            }
+            Socket::Tcp(_) => Ok(()),
+        }
     }
 
     /// For readiness.
     #[must_use]
     pub fn raw_fd(&self) -> i32 {
-        self.socket.as_raw_fd()
+        match &self.socket {
+            Socket::Unix(named) => named.socket.as_raw_fd(),
+            Socket::Tcp(socket) => socket.as_raw_fd(),
+        }
     }
 }
 
-impl Drop for Listener {
+impl Drop for Named {
     fn drop(&mut self) {
         if identity(&self.path) == Some(self.identity) {
             let _ = fs::remove_file(&self.path);

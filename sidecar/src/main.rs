@@ -29,10 +29,11 @@
 //! F1 `logfile`    a file that lines are appended to
 //! F1 `sink`       our own stdout and stderr, without waiting for their readers
 //! F1 `reason`     pure: why a worker ended
+//! F1 `stream`     one connection's socket
 //! F1 `dialect`    FLAT, TYPED, JSON-RPC <-> Request, answers
 //! F1 `sessions`   pure: which worker has which session
 //! F1 `strays`     processes that nobody waits for any more
-//! F0 `access`     pure: the token that clients must show
+//! F0 `access`     pure: token, peer -> role
 //! F0 `identity`   which user and groups a name stands for
 //! F0 `birth`      what a worker is born with
 //! F1 `doing`      pure: what a worker is doing, from its page and /proc
@@ -79,6 +80,7 @@ mod setup;
 mod sink;
 mod sorted;
 mod strays;
+mod stream;
 mod takeover;
 mod verbs;
 mod worker;

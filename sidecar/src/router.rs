@@ -28,9 +28,8 @@ use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
-use crate::access::Peer;
 use crate::dialect::{Address, Request};
-use crate::ids::{ClientId, WorkerId};
+use crate::ids::{ClientId, Credentials, WorkerId};
 use crate::sorted::Sorted;
 
 /// Arguments that lie in a worker's link and are not begun may have so many bytes together: what a pipe takes.
@@ -56,7 +55,7 @@ pub struct Entry {
     /// The request.
     pub request: Request,
     /// Who has asked.
-    pub peer: Peer,
+    pub peer: Credentials,
     /// When, in Unix time.
     pub unix_time: f64,
     /// Who has it; `None`: it waits.
@@ -178,7 +177,7 @@ pub struct Asked {
     /// The request.
     pub request: Request,
     /// The process and user at the other end.
-    pub peer: Peer,
+    pub peer: Credentials,
     /// When, in Unix time.
     pub unix_time: f64,
 }
@@ -650,7 +649,7 @@ mod tests {
 
     /// With so many requests waiting, from 1 on.
     fn asked(request: Request) -> Asked {
-        Asked { client: ClientId(1), request, peer: Peer { pid: 1, uid: 0 }, unix_time: 0.0 }
+        Asked { client: ClientId(1), request, peer: Credentials { pid: 1, uid: 0 }, unix_time: 0.0 }
     }
 
     fn router(waiting: &[&str]) -> (Router, Instant) {

@@ -11,12 +11,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{Gid, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups};
 use rustdaemon_core::settings::MAX_TOKEN_BYTES;
 
-use crate::access::Token;
+use crate::access::{Access, Token, Who};
 use crate::config::{Config, Document, Draft, Flags, Format, LogTarget, PoolConfig};
-use crate::identity::{Identity, find_group};
+use crate::identity::{Identity, find_group, find_user};
 use crate::{env_file, process};
 
 /// The draft of one pool that the command line describes, checked.
@@ -58,10 +58,24 @@ fn checked(mut draft: Draft) -> Draft {
     {
         draft.refuse(None, "socket_group", &what);
     }
-    // A descriptor can be read once.
-    if config.token_fd.is_none()
-        && let Err((key, what)) = token(&config)
+    if let Some(group) = &config.control_group
+        && let Err(what) = find_group(group).and_then(may_give_to)
     {
+        draft.refuse(None, "control_group", &what);
+    }
+    let owner = config.directory_owner.as_deref().map(find_user).transpose().unwrap_or_else(|what| {
+        draft.refuse(None, "directory_owner", &without_key(what));
+        None
+    });
+    for (key, socket) in [("socket", Some(&config.socket)), ("control", config.control.as_ref())] {
+        let is_trusted = |socket: &PathBuf| is_trusted(socket, owner.as_ref().map(|(uid, _)| *uid));
+        if let Some(Err(what)) = socket.map(is_trusted) {
+            draft.refuse(None, key, &what);
+        }
+    }
+    // A descriptor can be read once.
+    let readable = Config { token_fd: None, ..config.clone() };
+    if let Err((key, what)) = access(&readable) {
         draft.refuse(None, key, &what);
     }
     for pool in &config.pools {
@@ -72,11 +86,61 @@ fn checked(mut draft: Draft) -> Draft {
     draft
 }
 
+/// Who may do what.
+///
+/// # Errors
+/// The key, and one sentence without a byte of a token.
+pub fn access(config: &Config) -> Result<Access, (&'static str, String)> {
+    let roles = config.access.iter().map(|(role, name)| Ok((*role, who(name)?))).collect::<Result<_, _>>();
+    Ok(Access {
+        token: token(config)?,
+        own_uid: geteuid().as_raw(),
+        roles: roles.map_err(|what| ("access", what))?,
+        has_control: config.control.is_some(),
+    })
+}
+
+fn who(name: &str) -> Result<Who, String> {
+    if name == "*" {
+        return Ok(Who::Everybody);
+    }
+    if let Some(group) = name.strip_prefix("gid:") {
+        return find_group(group).map(|gid| Who::Group(gid.as_raw()));
+    }
+    let user = find_user(name.strip_prefix("uid:").unwrap_or(name));
+    user.map(|(uid, _)| Who::User(uid.as_raw())).map_err(|what| match find_group(name) {
+        Ok(_) => format!("{}; write gid:{name} for the group", without_key(what)),
+        Err(_) => without_key(what),
+    })
+}
+
+/// Whoever owns a socket's directory, or may write to it, can put another socket there and be told every token.
+fn is_trusted(socket: &Path, owner: Option<Uid>) -> Result<(), String> {
+    let directory = socket.parent().unwrap_or(Path::new("/"));
+    let Ok(stat) = std::fs::metadata(directory) else { return Ok(()) }; // the bind says what is wrong
+    let (shown, own, uid, mode) = (directory.display(), geteuid(), stat.uid(), stat.mode());
+    if uid != 0 && uid != own.as_raw() && owner.is_none_or(|owner| owner.as_raw() != uid) {
+        return Err(format!(
+            "the directory {shown} belongs to uid {uid}, who could put another socket there; chown it to root or to \
+             uid {own}, or trust that user (--directory-owner {uid})"
+        ));
+    }
+    // In /tmp and its like, with the sticky bit, nobody else can touch ours.
+    if mode & 0o1002 == 0o002 {
+        return Err(format!(
+            "the directory {shown} has mode {:04o}: anybody could put another socket there; chmod o-w it, or put \
+             the socket elsewhere",
+            mode & 0o7777
+        ));
+    }
+    Ok(())
+}
+
 /// The token that clients must show, if there is one.
 ///
 /// # Errors
 /// The key that says where it is, and one sentence without a byte of it.
-pub fn token(config: &Config) -> Result<Option<Token>, (&'static str, String)> {
+fn token(config: &Config) -> Result<Option<Token>, (&'static str, String)> {
     let Some(key) = config.token_sources().next() else { return Ok(None) };
     let read = match (&config.token_env, &config.token_file, &config.token_credential) {
         (Some(name), ..) => token_of_variable(name),

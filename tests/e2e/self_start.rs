@@ -122,6 +122,38 @@ fn the_sidecar_gets_no_descriptor_of_the_script() {
 }
 
 #[test]
+fn a_token_reaches_the_sidecar_and_stands_in_no_argv_and_no_environment() {
+    let builder = Sidecar::builder();
+    let file = builder.directory().join("token");
+    fs::write(&file, "s3cret").unwrap();
+    let php = Php::script(concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/php/token.php"));
+    let command = php.arg(builder.socket().display()).arg(file.display()).command();
+    let mut sidecar = Sidecar::adopt(Process::start(command), builder);
+    let ask = |token: &str| sidecar.flat(&format!(r#"{{"command":"pid"{token}}}"#));
+    let answer = eventually("the worker answers", || {
+        let answer = ask(r#","authToken":"s3cret""#);
+        if answer.contains("success\":true") { Ok(answer) } else { Err(answer) }
+    });
+    assert!(ask("").contains("auth_failed") && ask(r#","authToken":"s3cre""#).contains("auth_failed"));
+    let worker: i32 = answer.trim_end().trim_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+    assert_ne!(worker, sidecar.pid());
+    for pid in [sidecar.pid(), worker] {
+        for file in ["cmdline", "environ"] {
+            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap();
+            assert!(!String::from_utf8_lossy(&text).contains("s3cret"), "{file} of {pid}");
+        }
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok()).collect();
+        let is_token = |file: &std::path::PathBuf| file.to_string_lossy().contains("rustdaemon-token");
+        assert!(!open.iter().any(is_token), "{pid} still has it open: {open:?}");
+    }
+    let ended = sidecar.stop();
+    assert_eq!(ended.code(), 0);
+    assert!(!format!("{ended:?}").contains("s3cret"));
+    assert!(!ended.stderr.contains("install() has a token"), "it is the sidecar's: {}", ended.stderr);
+}
+
+#[test]
 fn a_relative_socket_is_meant_from_where_install_is_called() {
     // worker.php has changed to / by then.
     let builder = Sidecar::builder();
@@ -228,7 +260,7 @@ fn a_bad_argument_is_an_exception_and_starts_nothing() {
         (json!({"mode": 660}), "0660"),
         (json!({"workers": 0}), "workers:"),
         (json!({"name": "a b"}), "name:"),
-        (json!({"token": "secret"}), "token:"),
+        (json!({"token": "two\nlines"}), "token:"),
     ] {
         let builder = Sidecar::builder();
         let ended = fails(&php(&builder, &argument));

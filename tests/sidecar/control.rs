@@ -361,9 +361,10 @@ fn another_user_may_call_but_change_nothing() {
             ["reload"] => "daemon.reload".to_owned(),
             words => format!("worker.{}", words[0]),
         };
+        let role = if method == "daemon.stop" { "admin" } else { "control" };
         let says = format!(
-            "rustdaemon: forbidden: {method} is for root and the user that the daemon runs as; \
-             this connection is neither's\n"
+            "rustdaemon: forbidden: {method} needs the role {role}, and this connection has the role call; root and \
+             the daemon's own user may everything, others what the key access says\n"
         );
         assert_said(&nobody(words), 1, "", &says);
     }

@@ -113,7 +113,7 @@ fn another_users_processes_are_found_without_cap_sys_ptrace() {
         return;
     }
     let builder = Sidecar::builder().flags("--no-link --user daemon");
-    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
     let file = builder.directory().join("helper");
     let script = format!("setsid sleep 600 & echo $! >{}; exec sleep 600", file.display());
     let sidecar = builder
@@ -138,7 +138,7 @@ fn a_holder_of_another_user_is_found_without_cap_sys_ptrace() {
         return;
     }
     let builder = fake("").flags("--user daemon --takeover-timeout 100ms");
-    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
     let fifo = builder.directory().join("outlive");
     let sidecar = builder
         .limits("umask 0; exec setpriv --bounding-set -sys_ptrace,-perfmon,-sys_admin \"$@\"")

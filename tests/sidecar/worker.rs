@@ -111,7 +111,7 @@ fn a_worker_is_another_user_with_all_that_belongs_to_it() {
     }
     let builder = rustdaemon_tests::Sidecar::builder();
     let file = builder.directory().join("born");
-    std::fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+    std::fs::set_permissions(builder.directory(), std::os::unix::fs::PermissionsExt::from_mode(0o1777))
         .unwrap();
     let script =
         format!("id >{0}.new; echo $HOME $USER >>{0}.new; mv {0}.new {0}; exec sleep 60", file.display());

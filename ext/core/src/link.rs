@@ -305,6 +305,9 @@ pub struct Hello {
     pub mode: Option<u32>,
     /// `workers:`
     pub workers: Option<u32>,
+    /// Whether there is a `token:`. Which one, is nobody's affair.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub token: bool,
 }
 
 impl Hello {

@@ -19,7 +19,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use crate::link::{LINK_VARIABLE, RUN_VARIABLE};
-use crate::settings::{self, DEFAULT_MODE, MAX_WORKERS, quoted};
+use crate::settings::{self, DEFAULT_MODE, MAX_WORKERS, Token, quoted};
 
 /// The environment variable that keeps a script from starting a sidecar: `off`.
 pub const SWITCH_VARIABLE: &str = "RUSTDAEMON";
@@ -70,6 +70,8 @@ pub struct Arguments {
     pub socket: Option<PathBuf>,
     /// `mode:`, permission bits.
     pub mode: u32,
+    /// `token:`
+    pub token: Option<Token>,
     /// `workers:`
     pub workers: u32,
 }
@@ -92,7 +94,7 @@ impl Arguments {
         name: Option<&[u8]>,
         socket: Option<&[u8]>,
         mode: Mode<'_>,
-        token: bool,
+        token: Option<&[u8]>,
         workers: i64,
         directory: impl FnOnce() -> std::io::Result<PathBuf>,
     ) -> Result<Self, String> {
@@ -101,16 +103,12 @@ impl Arguments {
         let socket = socket.map(|path| settings::socket_path(path, directory)).transpose();
         let socket = socket.map_err(about("socket"))?;
         let mode = permission_bits(mode).map_err(about("mode"))?;
-        if token {
-            return Err("token: comes with a later release; until then who may connect is decided by mode: \
-                        and by the directory of the socket"
-                .into());
-        }
+        let token = token.map(Token::new).transpose().map_err(about("token"))?;
         let workers =
             u32::try_from(workers).ok().filter(|n| (1..=MAX_WORKERS).contains(n)).ok_or_else(|| {
                 format!("workers: {workers} is not possible: a pool has 1 to {MAX_WORKERS} workers")
             })?;
-        Ok(Self { name, socket, mode, workers })
+        Ok(Self { name, socket, mode, token, workers })
     }
 
     /// `mode:` when it is not the default.

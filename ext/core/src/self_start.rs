@@ -13,13 +13,17 @@
 //! Does not print and does not decide whether to start. Sources: execve(2), sd_listen_fds(3), proc(5).
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
 use crate::rung::{Arguments, split_nul, value_of};
+use crate::settings::Token;
 use crate::sys;
 
 /// The sidecar's file name.
@@ -122,19 +126,29 @@ impl Origin {
         })
     }
 
-    /// Becomes the sidecar: replaces this process. Returns only when that failed, with everything as before.
+    /// Becomes the sidecar, which also gets `inherited`: replaces this process. Returns only when that failed, with everything as before.
     ///
     /// # Blocking
     /// No. Ends all other threads of the process when it succeeds.
     #[must_use]
-    pub fn execute(&self, program: &Path, arguments: &[OsString]) -> io::Error {
-        match self.try_execute(program, arguments) {
+    pub fn execute(
+        &self,
+        program: &Path,
+        arguments: &[OsString],
+        inherited: Option<BorrowedFd<'_>>,
+    ) -> io::Error {
+        match self.try_execute(program, arguments, inherited) {
             Ok(never) => match never {},
             Err(error) => error,
         }
     }
 
-    fn try_execute(&self, program: &Path, arguments: &[OsString]) -> io::Result<std::convert::Infallible> {
+    fn try_execute(
+        &self,
+        program: &Path,
+        arguments: &[OsString],
+        inherited: Option<BorrowedFd<'_>>,
+    ) -> io::Result<std::convert::Infallible> {
         let program = c_string(program.as_os_str())?;
         let arguments = arguments.iter().map(|text| c_string(text)).collect::<io::Result<Vec<_>>>()?;
         let environment =
@@ -143,22 +157,36 @@ impl Origin {
             inherited_sockets(self.variable("LISTEN_PID"), self.variable("LISTEN_FDS"), std::process::id());
         let _directory = DirectoryGuard::enter(self.directory.as_deref())?;
         let _descriptors = DescriptorGuard::close_above_2(&kept)?;
+        let _inherited = inherited.map(InheritedGuard::pass).transpose()?;
         let _signals = SignalGuard::as_at_start(&self.ignored)?;
         Ok(nix::unistd::execve(&program, &arguments, &environment)?)
     }
 }
 
-/// The sidecar's command line: its own options, then `command`.
+/// The token in memory that has no name, for a descriptor to be inherited: argv and environment can be read by others,
+/// and stay.
+///
+/// # Errors
+/// `EMFILE`, `ENOMEM`. Source: memfd_create(2).
+pub fn token_memory(token: &Token) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(c"rustdaemon-token", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(token.as_bytes())?;
+    Ok(file.into())
+}
+
+/// The sidecar's command line: its own options, then `command`. `token` is the descriptor with the token.
 #[must_use]
 pub fn sidecar_command(
     program: &Path,
     given: &Arguments,
     socket: &Path,
+    token: Option<BorrowedFd<'_>>,
     command: Vec<OsString>,
 ) -> Vec<OsString> {
     let mut line: Vec<OsString> = vec![program.into(), "run".into(), "--socket".into(), socket.into()];
     line.push(format!("--socket-mode={:04o}", given.mode).into());
     line.extend(given.name.as_ref().map(|name| format!("--name={name}").into()));
+    line.extend(token.map(|token| format!("--token-fd={}", token.as_raw_fd()).into()));
     line.extend(given.given_workers().map(|workers| format!("--workers={workers}").into()));
     line.push("--".into());
     line.extend(command);
@@ -244,6 +272,22 @@ impl Drop for DescriptorGuard {
     }
 }
 
+/// Makes the descriptor that it passed on close-on-exec again.
+struct InheritedGuard<'a>(BorrowedFd<'a>);
+
+impl<'a> InheritedGuard<'a> {
+    fn pass(fd: BorrowedFd<'a>) -> io::Result<Self> {
+        sys::set_close_on_exec(fd, false)?;
+        Ok(Self(fd))
+    }
+}
+
+impl Drop for InheritedGuard<'_> {
+    fn drop(&mut self) {
+        let _ = sys::set_close_on_exec(self.0, true); // nobody to tell; it is closed soon
+    }
+}
+
 /// Restores the dispositions and the mask that it found.
 struct SignalGuard {
     changed: Vec<sys::Disposition>,
@@ -320,12 +364,13 @@ mod tests {
 
     #[test]
     fn the_sidecar_gets_only_what_was_given() {
-        let mut given = Arguments { name: None, socket: None, mode: 0o600, workers: 1 };
+        let mut given = Arguments { name: None, socket: None, mode: 0o600, token: None, workers: 1 };
         let line = |given: &Arguments| {
             sidecar_command(
                 Path::new("/b/rustdaemon"),
                 given,
                 Path::new("/s"),
+                None,
                 vec!["php".into(), "x".into()],
             )
             .join(OsStr::new(" "))
@@ -359,16 +404,16 @@ mod tests {
             assert!(output.status.success(), "{output:?}");
             return;
         }
-        let file = std::fs::File::open("/dev/null").unwrap();
+        let file = File::open("/dev/null").unwrap();
         sys::set_close_on_exec(file.as_fd(), false).unwrap();
         let before = (std::env::current_dir().unwrap(), sys::ignored_signals());
         assert!(before.1.contains(&libc::SIGPIPE), "Rust's runtime ignores it, as php-cli does");
         let origin = Origin { directory: Some("/".into()), ..Origin::capture() };
-        let error = origin.execute(Path::new("/no/such/program"), &["x".into()]);
+        let error = origin.execute(Path::new("/no/such/program"), &["x".into()], None);
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
         assert_eq!((std::env::current_dir().unwrap(), sys::ignored_signals()), before);
         assert!(!sys::is_close_on_exec(file.as_fd()).unwrap());
         let gone = Origin { directory: None, ..Origin::capture() };
-        assert!(gone.execute(Path::new("/bin/true"), &[]).to_string().contains("removed"));
+        assert!(gone.execute(Path::new("/bin/true"), &[], None).to_string().contains("removed"));
     }
 }

@@ -5,6 +5,7 @@
 //! Sources: unix(7) (107 bytes), chmod(2).
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -90,11 +91,33 @@ pub fn octal_mode(text: &[u8]) -> Result<u32, String> {
     })
 }
 
-/// A token that clients must show. What is wrong with one is said without a byte of it.
-///
-/// # Errors
-/// One sentence.
-pub fn token(bytes: &[u8]) -> Result<&str, String> {
+/// A token that clients must show; it shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(Box<str>);
+
+impl Token {
+    /// A token of these bytes.
+    ///
+    /// # Errors
+    /// One sentence, without a byte of it.
+    pub fn new(bytes: &[u8]) -> Result<Self, String> {
+        token(bytes).map(|text| Self(text.into()))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Token")
+    }
+}
+
+fn token(bytes: &[u8]) -> Result<&str, String> {
     let length = bytes.len();
     match std::str::from_utf8(bytes) {
         Ok("") => Err(format!("is empty; a token has 1 to {MAX_TOKEN_BYTES} bytes")),
@@ -175,15 +198,16 @@ mod tests {
     #[test]
     fn a_token_is_text_and_is_never_quoted() {
         assert_eq!(token("s3cret/\u{e9} \u{1f600}".as_bytes()), Ok("s3cret/\u{e9} \u{1f600}"));
-        assert!(token(&[b'x'; MAX_TOKEN_BYTES]).is_ok());
+        assert!(token(&[b'Z'; MAX_TOKEN_BYTES]).is_ok());
+        assert_eq!(format!("{:?}", Token::new(b"s3cret")), "Ok(Token)");
         let bad = [
             (&b""[..], "is empty"),
-            (&[b'x'; MAX_TOKEN_BYTES + 1], "has 4097 bytes"),
-            (b"x\xff", "is binary"),
+            (&[b'Z'; MAX_TOKEN_BYTES + 1], "has 4097 bytes"),
+            (b"Z\xff", "is binary"),
         ];
-        for (bytes, told) in bad.into_iter().chain([(&b"x\0"[..], "is binary"), (b"x\n", "is binary")]) {
+        for (bytes, told) in bad.into_iter().chain([(&b"Z\0"[..], "is binary"), (b"Z\n", "is binary")]) {
             let error = token(bytes).unwrap_err();
-            assert!(error.starts_with(told) && !error.contains('x'), "{error}");
+            assert!(error.starts_with(told) && !error.contains('Z'), "{error}");
         }
     }
 

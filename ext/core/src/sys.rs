@@ -487,6 +487,36 @@ pub fn set_user(uid: libc::uid_t) -> io::Result<()> {
     done(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })
 }
 
+/// The supplementary groups of who has connected to, or listens on, the other end of a Unix socket, as they were then.
+/// Source: socket(7) SO_PEERGROUPS, Linux 4.13.
+///
+/// # Errors
+/// `ENODATA`: it is no connected Unix socket.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<libc::gid_t>> {
+    let mut groups: Vec<libc::gid_t> = vec![0; 64];
+    loop {
+        let bytes = size_of_val(groups.as_slice());
+        let mut length = libc::socklen_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERGROUPS);
+        // SAFETY: at most `length` bytes are written to the numbers, whose every bit pattern is one.
+        let rc = unsafe {
+            libc::getsockopt(socket.as_raw_fd(), level, option, groups.as_mut_ptr().cast(), &raw mut length)
+        };
+        // With too little room the kernel says how much it needs.
+        let needed = usize::try_from(length).unwrap_or_default() / size_of::<libc::gid_t>();
+        match done(rc.into()) {
+            Ok(()) => {
+                groups.truncate(needed);
+                return Ok(groups);
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) && needed > groups.len() => {
+                groups.resize(needed, 0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn done(rc: libc::c_long) -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

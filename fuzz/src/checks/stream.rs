@@ -12,12 +12,14 @@ use std::time::Instant;
 use rustdaemon_core::link::{self, Decoder, Dialect, HEADER_BYTES, LinkError, MAX_PAYLOAD_BYTES};
 
 use super::{Dice, stretched};
+use crate::access::{Peer, Role};
 use crate::client::{Client, Fate, Terms};
 use crate::dialect::{
     Address, Cause, Delivery, FLAT_BUFFER_BYTES, FLAT_FRAME_BYTES, Frame, Refusal, Request,
     TYPED_FRAME_BYTES, parse, peek, write_fault,
 };
 use crate::lines::{Assembler, LINE_BYTES};
+use crate::stream::Stream;
 
 /// How rarely a case is stretched to a limit of 64 KiB, and to one of 1 MiB.
 const STRETCHED_ONCE_IN: [(usize, usize); 2] = [(1024, FLAT_FRAME_BYTES), (32_768, FLAT_BUFFER_BYTES)];
@@ -137,7 +139,7 @@ fn check_connection(stream: &[u8], dice: &mut Dice) {
     theirs.set_nonblocking(true).unwrap();
     let mut scene = Scene {
         theirs,
-        client: Client::new(ours),
+        client: Client::new(Stream::Unix(ours), Peer::Unknown, Role::Call),
         requests: Vec::new(),
         taken: Vec::new(),
         chunk: vec![0; CHUNK_BYTES],

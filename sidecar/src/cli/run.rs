@@ -11,7 +11,7 @@ use rustdaemon_core::{settings, sys};
 
 use super::flags::Flags;
 use super::{Failure, Outcome, SYSTEM, USAGE, print};
-use crate::access::Access;
+use crate::access::Door;
 use crate::config::{self, Config, LogFormat, PoolConfig};
 use crate::event_loop::{self, EventLoop};
 use crate::listener::Listener;
@@ -60,7 +60,7 @@ impl Run {
             return print(&config.pools.iter().map(summary).collect::<String>());
         }
         // First, while the number of an inherited descriptor means that one.
-        let token = setup::token(&config)
+        let access = setup::access(&config)
             .map_err(|(key, what)| Failure::new(USAGE, format!("--{}: {what}", key.replace('_', "-"))))?;
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
         let logs = start_log(config.log_format).map_err(|failed| system("stdout and stderr", failed))?;
@@ -77,12 +77,9 @@ impl Run {
         }
         let random = random().map_err(|failed| system("/dev/urandom", failed))?;
         let run = format!("{random:016x}");
-        let signals = event_loop::take_signals().map_err(|failed| system("signalfd", failed))?;
-        let group = config.socket_group.as_deref().map(identity::find_group).transpose();
-        let listener = group
-            .and_then(|group| Listener::bind(&config.socket, config.socket_mode, group, &run))
-            .map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, signals, Access::new(token), listener, logs, run, random)
+        let signals = event_loop::take_signals().map_err(|failed| system("cannot read signals", failed))?;
+        let doors = open_doors(&config, &run).map_err(|sentence| Failure::new(SYSTEM, sentence))?;
+        let event_loop = EventLoop::new(config, access, signals, doors, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
         Ok(event_loop.run())
     }
@@ -113,6 +110,22 @@ impl Run {
             usage(format!("{} {plural} in the configuration {}", problems.len(), file.display()))
         })
     }
+}
+
+/// Every socket that is to be listened on, the main one first.
+fn open_doors(config: &Config, run: &str) -> Result<Vec<(Door, Listener)>, String> {
+    let group = |name: &Option<String>| name.as_deref().map(identity::find_group).transpose();
+    let main = Listener::bind(&config.socket, config.socket_mode, group(&config.socket_group)?, run)?;
+    let mut doors = vec![(Door::Main, main)];
+    if let Some(path) = &config.control {
+        let mut control = Listener::bind(path, config.control_mode, group(&config.control_group)?, run)?;
+        let _ = control.forget_dead_runs(); // they stand in the main one's lock file
+        doors.push((Door::Control, control));
+    }
+    if let Some(address) = config.tcp {
+        doors.push((Door::Tcp, Listener::bind_tcp(address)?));
+    }
+    Ok(doors)
 }
 
 /// `opcua: 2 workers: php artisan opcua:session`

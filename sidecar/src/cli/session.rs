@@ -2,19 +2,24 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use rustdaemon_core::link::Fault;
+use rustdaemon_core::settings;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::find::{self, Found};
-use super::{BAD_NEWS, Failure, SYSTEM};
+use super::{BAD_NEWS, Failure, SYSTEM, USAGE};
 use crate::config;
 
 /// A little longer than a request may take.
 const PATIENCE: Duration = Duration::from_secs(35);
+
+/// Where commands find the token when they are not told.
+const TOKEN_VARIABLE: &str = "RUSTDAEMON_TOKEN";
 
 /// Where to ask, and for how long.
 #[derive(Args, Clone, Debug)]
@@ -23,6 +28,12 @@ pub struct Session {
     /// one in /run/rustdaemon and $XDG_RUNTIME_DIR/rustdaemon.
     #[arg(long, value_name = "PATH")]
     socket: Option<String>,
+    /// Environment variable with the token that this sidecar asks for; else RUSTDAEMON_TOKEN.
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    token_env: Option<String>,
+    /// File with the token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// How long to wait for the answer [default: 35s; 2m for what changes something].
     #[arg(long, value_name = "TIME", value_parser = config::duration)]
     timeout: Option<Duration>,
@@ -34,6 +45,8 @@ pub struct Connection {
     stream: BufReader<UnixStream>,
     /// The socket, for sentences.
     socket: String,
+    /// The member of a request that shows the token, if there is one.
+    token: String,
     last_id: u64,
 }
 
@@ -59,7 +72,7 @@ impl Session {
     /// A session with the sidecar behind this socket.
     #[must_use]
     pub fn at(socket: &str, timeout: Duration) -> Self {
-        Self { socket: Some(socket.to_owned()), timeout: Some(timeout) }
+        Self { socket: Some(socket.to_owned()), token_env: None, token_file: None, timeout: Some(timeout) }
     }
 
     /// The data of `method`'s answer to `args` (raw JSON, array or object).
@@ -89,6 +102,28 @@ impl Session {
         Ok((data, connection))
     }
 
+    /// The token to show, if one was given.
+    fn token(&self) -> Result<Option<String>, String> {
+        let (what, bytes) = match (&self.token_env, &self.token_file) {
+            (Some(name), _) => match std::env::var_os(name) {
+                Some(value) => (format!("--token-env: the token in {name}"), value.into_encoded_bytes()),
+                None => return Err(format!("--token-env: there is no {name} in the environment")),
+            },
+            (None, Some(file)) => match std::fs::read(file) {
+                Ok(bytes) => {
+                    (format!("--token-file: the token in {}", file.display()), bytes.trim_ascii().to_vec())
+                }
+                Err(failed) => return Err(format!("--token-file: {}: {failed}", file.display())),
+            },
+            (None, None) => match std::env::var_os(TOKEN_VARIABLE).filter(|value| !value.is_empty()) {
+                Some(value) => (format!("the token in {TOKEN_VARIABLE}"), value.into_encoded_bytes()),
+                None => return Ok(None),
+            },
+        };
+        let token = settings::Token::new(&bytes).map_err(|why| format!("{what} {why}"))?;
+        Ok(Some(String::from_utf8_lossy(token.as_bytes()).into_owned()))
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -112,7 +147,10 @@ impl Session {
                 },
             )
         })?;
-        Ok(Connection { stream: BufReader::new(stream), socket, last_id: 0 })
+        let token = self.token().map_err(|sentence| Failure::new(USAGE, sentence))?;
+        let token = token
+            .map_or_else(String::new, |token| format!("\"authToken\":{},", serde_json::Value::from(token)));
+        Ok(Connection { stream: BufReader::new(stream), socket, token, last_id: 0 })
     }
 }
 
@@ -128,7 +166,8 @@ impl Connection {
         let limited = stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit));
         limited.map_err(|failed| self.broke(&failed, timeout))?;
         let (id, method) = (self.last_id, serde_json::Value::from(method));
-        let request = format!("{{\"id\":{id},\"t\":\"req\",\"method\":{method},\"args\":{args}}}\n");
+        let token = &self.token;
+        let request = format!("{{\"id\":{id},\"t\":\"req\",{token}\"method\":{method},\"args\":{args}}}\n");
         // Who is turned away may be told so before it has asked: the answer is read in any case.
         let written = self.stream.get_ref().write_all(request.as_bytes());
         let mut line = String::new();
@@ -146,8 +185,12 @@ impl Connection {
                 Err(self.system("is busy: as many connections are open as there may be; try again"))
             }
             Line { error: Some(Refusal { class, message }), .. } => {
+                let hint = match class.as_str() {
+                    "auth_failed" => "; give --token-env NAME or --token-file FILE, or set RUSTDAEMON_TOKEN",
+                    _ => "",
+                };
                 let fault = Fault { class, message };
-                Err(Failure::new(BAD_NEWS, format!("{}: {}", fault.class, fault.message)))
+                Err(Failure::new(BAD_NEWS, format!("{}: {}{hint}", fault.class, fault.message)))
             }
             Line { .. } => Err(strange()),
         }

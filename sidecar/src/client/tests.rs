@@ -1,5 +1,7 @@
 //! One connection over a pair of sockets: bytes in, requests out.
 
+use std::os::unix::net::UnixStream;
+
 use super::*;
 
 const TYPED: &[u8] = b"{\"id\":1,\"t\":\"req\",\"method\":\"m\",\"args\":[]}\n";
@@ -7,7 +9,7 @@ const TYPED: &[u8] = b"{\"id\":1,\"t\":\"req\",\"method\":\"m\",\"args\":[]}\n";
 fn pair() -> (UnixStream, Client) {
     let (theirs, ours) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    (theirs, Client::new(ours))
+    (theirs, Client::new(Stream::Unix(ours), Peer::Unknown, Role::Call))
 }
 
 fn read(client: &mut Client, terms: Terms) -> Vec<Request> {

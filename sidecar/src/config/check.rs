@@ -9,6 +9,14 @@ pub fn contradictions_above(config: &Config) -> Vec<(&'static str, String)> {
     if let (Some(first), Some(second)) = (sources.next(), sources.next()) {
         found.push((second, format!("is a second source of the token, beside {first}; give one of them")));
     }
+    if config.tcp.is_some() && config.token_sources().next().is_none() {
+        let what =
+            "needs a token (token_env, token_file, ...): who comes by TCP may be any user of this machine";
+        found.push(("tcp", what.into()));
+    }
+    if config.control.as_ref() == Some(&config.socket) {
+        found.push(("control", "is the path of the socket; give the second one a path of its own".into()));
+    }
     found
 }
 

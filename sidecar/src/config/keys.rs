@@ -1,5 +1,6 @@
 //! The keys: one line each, for the file, the flags, the help and the file of defaults.
 
+use core::net::SocketAddr;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
@@ -11,6 +12,7 @@ use rustdaemon_core::settings;
 
 use super::tree::{Entry, Node, Value};
 use super::{Config, HangAction, LogFormat, LogPrefix, LogTarget, PoolConfig, value};
+use crate::access::Role;
 
 /// A key of `T`.
 pub struct Key<T> {
@@ -59,6 +61,40 @@ pub const TOP: &[Key<Config>] = &[
         "",
         "Group of the socket, name or number; default: the sidecar's own",
         |to, given| given.name().map(|it| to.socket_group = it),
+    ),
+    key(
+        "directory_owner",
+        Text("USER"),
+        "",
+        "Who may own the sockets' directories, besides root and the sidecar's own user",
+        |to, given| given.name().map(|it| to.directory_owner = it),
+    ),
+    key("control", Text("PATH"), "", "Path of a second socket, for what changes something", |to, given| {
+        given.optional(Given::socket).map(|it| to.control = it)
+    }),
+    key("control_mode", Text("OCTAL"), "0600", "Permission bits of the control socket", |to, given| {
+        given.octal().map(|it| to.control_mode = it)
+    }),
+    key(
+        "control_group",
+        Text("GROUP"),
+        "",
+        "Group of the control socket, name or number; default: the sidecar's own",
+        |to, given| given.name().map(|it| to.control_group = it),
+    ),
+    key(
+        "tcp",
+        Text("ADDRESS"),
+        "",
+        "Address on loopback to listen on as well, 127.0.0.1:PORT or [::1]:PORT; needs a token",
+        |to, given| given.loopback().map(|it| to.tcp = it),
+    ),
+    key(
+        "access",
+        Pairs,
+        "",
+        "Who has the role status, call, control or admin: uid:1000, gid:ops, a user's name, *",
+        |to, given| given.roles().map(|it| to.access = it),
     ),
     key(
         "token_env",
@@ -526,6 +562,62 @@ impl Given<'_> {
         self.optional(|given| Ok(given.base.join(given.text()?).components().collect()))
     }
 
+    fn loopback(&self) -> Read<Option<SocketAddr>> {
+        self.optional(|given| {
+            let text = given.text()?;
+            let fault = |what: &str| {
+                let text = settings::quoted(text.as_bytes());
+                given.fault(format!("{text} {what}; write 127.0.0.1:PORT or [::1]:PORT"))
+            };
+            match text.parse::<SocketAddr>() {
+                Ok(address) if !address.ip().is_loopback() => {
+                    fault("is not on loopback, and what is not may be read on its way")
+                }
+                Ok(address) if address.port() == 0 => fault("has no port that a client could know"),
+                Ok(address) => Ok(address),
+                Err(_) => fault("is not an address with a port"),
+            }
+        })
+    }
+
+    fn roles(&self) -> Read<Vec<(Role, String)>> {
+        let Value::Table(entries) = &self.node.value else {
+            let shown = shown(&self.node.value);
+            return self.fault(format!("{shown} is not a table; write {{ control = [\"gid:ops\"] }}"));
+        };
+        let lists = all(entries.iter().map(|entry| {
+            let given = Given { node: &entry.node, base: self.base };
+            given.members(&entry.key).map_err(|faults| in_part(&format!(".{}", entry.key), faults))
+        }))?;
+        Ok(lists.into_iter().flatten().collect())
+    }
+
+    fn members(&self, role: &str) -> Read<Vec<(Role, String)>> {
+        let Some(role) = Role::ALL.into_iter().find(|known| known.word() == role) else {
+            return self.fault("is not a role; there are: status, call, control, admin");
+        };
+        let member = |given: &Self| {
+            let text = given.text()?;
+            let bare = text.strip_prefix("uid:").or_else(|| text.strip_prefix("gid:")).unwrap_or(text);
+            let unclear = bare == text && text.parse::<u32>().is_ok();
+            match bare.is_empty() || unclear {
+                true => given.fault(format!(
+                    "{} says nobody; write uid:1000, gid:ops, a user's name, or * for everybody",
+                    settings::quoted(text.as_bytes())
+                )),
+                false => Ok((role, text.to_owned())),
+            }
+        };
+        match &self.node.value {
+            Value::List(names) => all(names.iter().enumerate().map(|(index, node)| {
+                member(&Given { node, base: self.base })
+                    .map_err(|faults| in_part(&format!("[{index}]"), faults))
+            })),
+            Value::Text(_) => Ok(vec![member(self)?]),
+            other => self.fault(format!("{} is neither a string nor an array of strings", shown(other))),
+        }
+    }
+
     fn variable_name(&self) -> Read<Option<String>> {
         self.optional(|given| match given.text()? {
             name if name.contains('=') => {
@@ -665,6 +757,11 @@ pub fn defaults_as_toml() -> String {
 const EXAMPLES: &[(&str, &str)] = &[
     ("socket", r#""/run/app/app.sock""#),
     ("socket_group", r#""www-data""#),
+    ("directory_owner", r#""deployer""#),
+    ("control", r#""/run/app/control.sock""#),
+    ("control_group", r#""ops""#),
+    ("tcp", r#""127.0.0.1:9990""#),
+    ("access", r#"{ control = ["gid:ops"] }"#),
     ("token_env", r#""APP_TOKEN""#),
     ("token_file", r#""/etc/app/token""#),
     ("token_credential", r#""token""#),
@@ -690,7 +787,7 @@ fn line(name: &str, default: &str, help: &str) -> String {
     let example = EXAMPLES.iter().find(|(key, _)| *key == name).map(|(_, example)| *example);
     let needed = ["socket", "command"].contains(&name);
     let bare = default.starts_with('[') || default.parse::<bool>().is_ok();
-    let number = default.parse::<f64>().is_ok() && name != "socket_mode";
+    let number = default.parse::<f64>().is_ok() && !name.ends_with("_mode");
     let setting = match example {
         Some(example) if needed => format!("{name} = {example}"),
         Some(example) => format!("# {name} = {example}"),

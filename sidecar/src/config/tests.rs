@@ -51,6 +51,21 @@ fn every_key_takes_what_it_says() {
         ("socket_mode", "'0660'", with(|top, _| top.socket_mode = 0o660)),
         ("socket_group", "'www'", with(|top, _| top.socket_group = Some("www".into()))),
         ("socket_group", "''", plain()),
+        ("directory_owner", "'me'", with(|top, _| top.directory_owner = Some("me".into()))),
+        ("control", "'c'", with(|top, _| top.control = Some("/etc/app/c".into()))),
+        ("control", "''", plain()),
+        ("control_mode", "'0660'", with(|top, _| top.control_mode = 0o660)),
+        ("control_group", "'ops'", with(|top, _| top.control_group = Some("ops".into()))),
+        ("tcp", "''", plain()),
+        ("access", "{}", plain()),
+        (
+            "access",
+            "{ status = '*', control = ['uid:7', 'gid:ops', 'alice'] }",
+            with(|top, _| {
+                let control = ["uid:7", "gid:ops", "alice"].map(|name| (Role::Control, name.to_owned()));
+                top.access = [vec![(Role::Status, "*".to_owned())], control.to_vec()].concat();
+            }),
+        ),
         ("token_env", "'T'", with(|top, _| top.token_env = Some("T".into()))),
         ("token_env", "''", plain()),
         ("token_file", "'t'", with(|top, _| top.token_file = Some("/etc/app/t".into()))),
@@ -138,6 +153,33 @@ fn what_a_key_refuses_is_said_with_what_it_takes() {
         ("socket", "7", "7 is not a string; write it in double quotes"),
         ("socket", "'unix:///s'", "\"unix:///s\" is a URL; give the path of a Unix socket"),
         ("socket_mode", "660", "660 is not an octal number in double quotes, such as \"0660\""),
+        (
+            "tcp",
+            "'localhost:1'",
+            "\"localhost:1\" is not an address with a port; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'0.0.0.0:1'",
+            "\"0.0.0.0:1\" is not on loopback, and what is not may be read on its way; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'[::ffff:127.0.0.1]:1'",
+            "\"[::ffff:127.0.0.1]:1\" is not on loopback, and what is not may be read on its way; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'127.0.0.1:0'",
+            "\"127.0.0.1:0\" has no port that a client could know; write 127.0.0.1:PORT or [::1]:PORT",
+        ),
+        (
+            "tcp",
+            "'127.0.0.1:1'",
+            "needs a token (token_env, token_file, ...): who comes by TCP may be any user of this machine",
+        ),
+        ("control", "'/s'", "is the path of the socket; give the second one a path of its own"),
+        ("access", "'root'", "\"root\" is not a table; write { control = [\"gid:ops\"] }"),
         ("token_env", "'A=B'", "\"A=B\" is not the name of a variable"),
         (
             "token_credential",
@@ -206,6 +248,24 @@ fn parts_of_a_value_have_their_own_lines() {
         "f:8: pool.p.on_exit[0]: is an empty string; the first one is the program",
         "f:11: pool.p.env.RUSTDAEMON_LINK: is set by rustdaemon itself",
         "f:12: pool.p.env.C: 1 is not a string; write it in double quotes",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn roles_have_their_own_table_and_each_name_its_own_line() {
+    let file = |access: &str| format!("socket = 's'\n[access]\n{access}\n[pool.p]\ncommand = ['x']\n");
+    let config = toml(&file("control = 'gid:ops'\nstatus = ['alice', '*']")).unwrap();
+    let expected = [(Role::Control, "gid:ops"), (Role::Status, "alice"), (Role::Status, "*")];
+    assert_eq!(config.access, expected.map(|(role, name)| (role, name.to_owned())));
+    let said = toml(&file("root = ['a']\ncall = [\n'b',\n1000,\n'1000',\n'uid:'\n]\nadmin = 7")).unwrap_err();
+    let nobody = "says nobody; write uid:1000, gid:ops, a user's name, or * for everybody";
+    let expected = [
+        "f:3: access.root: is not a role; there are: status, call, control, admin".to_owned(),
+        "f:6: access.call[1]: 1000 is not a string; write it in double quotes".to_owned(),
+        format!("f:7: access.call[2]: \"1000\" {nobody}"),
+        format!("f:8: access.call[3]: \"uid:\" {nobody}"),
+        "f:10: access.admin: 7 is neither a string nor an array of strings".to_owned(),
     ];
     assert_eq!(said, expected);
 }

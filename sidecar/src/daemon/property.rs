@@ -15,7 +15,6 @@ use super::*;
 use crate::backoff::Jitter;
 use crate::config::{HangAction, PoolConfig};
 
-const PEER: Peer = Peer { pid: 1, uid: 0 };
 const CLIENT: ClientId = ClientId(7);
 /// One seed, to be run alone and with its trace.
 const SEED: &str = "RUSTDAEMON_SEED";
@@ -163,7 +162,7 @@ impl World {
                 let known = |worker: &&String| worker.starts_with('p') && !worker.ends_with('?');
                 assert_eq!(notice.worker.iter().find(|worker| !known(worker)), None, "{notice:?}");
             }
-            Action::Logs { .. } | Action::Resize(_) => {}
+            Action::Logs { .. } | Action::Resize(_) | Action::Forbidden { .. } => {}
             Action::Exit(_) => self.ended = true,
         }
         None
@@ -261,8 +260,8 @@ impl World {
             self.asked
         );
         let request = dialect::parse(line.as_bytes(), None).unwrap().one();
-        let may_control = self.pick(20) > 0;
-        self.happens(Event::Request { client: CLIENT, request, peer: PEER, may_control, unix_time: 0.0 });
+        let role = if self.pick(20) > 0 { Role::Admin } else { Role::Call };
+        self.happens(Event::Request { client: CLIENT, request, peer: PEER, role, unix_time: 0.0 });
     }
 
     fn reply(&mut self, worker: WorkerId) {

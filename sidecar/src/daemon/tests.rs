@@ -61,6 +61,7 @@ impl Scene {
                 let sequences: Vec<u64> = claims.iter().map(|claim| claim.sequence).collect();
                 Some(format!("recall {} {sequences:?}", worker.0))
             }
+            Action::Forbidden { .. } => None,
             Action::Report { .. } => Some(format!("report {}", self.daemon.status(self.now).state)),
             Action::Logs { query, .. } => Some(format!("{} lines", query.lines)),
             Action::Tell { notice, .. } => {
@@ -108,13 +109,8 @@ impl Scene {
 
     fn ask(&mut self, line: &str) -> String {
         let request = dialect::parse(line.as_bytes(), None).unwrap().one();
-        self.on(Event::Request {
-            client: CLIENT,
-            request,
-            peer: Peer { pid: 1, uid: 0 },
-            may_control: true,
-            unix_time: 1.5,
-        })
+        let role = Role::Admin;
+        self.on(Event::Request { client: CLIENT, request, peer: PEER, role, unix_time: 1.5 })
     }
 
     fn call(&mut self, method: &str) -> String {
@@ -539,4 +535,45 @@ fn a_subscriber_is_told_of_changes_and_not_of_requests() {
     assert!(told.contains("there is no worker opcua#1; there are: opcua"), "{told}");
     let told = scene.ask(r#"{"jsonrpc":"2.0","method":"daemon.subscribe"}"#);
     assert!(!told.contains('<') && scene.daemon.subscribers.is_empty(), "a notification has no line: {told}");
+}
+
+#[test]
+fn what_changes_something_needs_a_role_and_the_end_the_highest() {
+    for (method, _) in Control::METHODS {
+        let expected = if method == "daemon.stop" { Role::Admin } else { Role::Control };
+        assert_eq!(Role::for_built_in(method), expected, "{method}");
+    }
+    assert_eq!(Role::for_built_in("daemon.status"), Role::Status);
+    assert_eq!(
+        Role::for_built_in("daemon.what-comes-later"),
+        Role::Admin,
+        "until somebody has thought of it"
+    );
+    let mut scene = Scene::ready(|_| {});
+    let mut ask = |role: Role, method: &str| {
+        let line = format!(r#"{{"id":1,"t":"req","method":"{method}","args":[]}}"#);
+        let request = dialect::parse(line.as_bytes(), None).unwrap().one();
+        scene.on(Event::Request { client: CLIENT, request, peer: PEER, role, unix_time: 1.5 })
+    };
+    assert!(ask(Role::Status, "ping").contains("\"status\":\"ok\""));
+    assert!(
+        ask(Role::Status, "m").contains("m needs the role call, and this connection has the role status")
+    );
+    assert!(ask(Role::Call, "worker.pause").contains("worker.pause needs the role control"));
+    assert_eq!(ask(Role::Call, "m"), "send 1");
+    assert_eq!(ask(Role::Call, "daemon.status"), "report running");
+}
+
+#[test]
+fn a_stranger_is_told_only_that_somebody_is_there() {
+    let token = crate::access::Token::new(b"x").unwrap();
+    let mut scene = Scene::ready(|_| {});
+    let line = br#"{"id":1,"t":"req","method":"ping","args":[]}"#;
+    let ping = || {
+        let request = dialect::parse(line, Some(&token)).unwrap().one();
+        Event::Request { client: CLIENT, request, peer: PEER, role: Role::Call, unix_time: 1.5 }
+    };
+    assert_eq!(scene.on(ping()), r#"{"ok":true,"data":{"status":"ok"}}"#);
+    scene.on(Event::Stop);
+    assert!(scene.on(ping()).contains("shutting_down"), "the probe fails at a daemon that stops");
 }

@@ -434,6 +434,8 @@ fn changed_frames_are_what_serde_json_says_they_are() {
     let seeds = seeds();
     let mut dice = Dice::of(b"changed frames");
     let (mut valid, mut invalid) = (0, 0);
+    let token = Token::new("s3cret/é".as_bytes()).unwrap();
+    let mut admitted = 0;
     for _ in 0..20_000 {
         let mut frame = seeds[dice.below(seeds.len())].clone();
         for _ in 0..=dice.below(3) {
@@ -448,12 +450,18 @@ fn changed_frames_are_what_serde_json_says_they_are() {
                 }
             }
         }
+        let text = String::from_utf8_lossy(&frame);
+        if let Ok(Frame::One(request)) = parse(&frame, Some(&token)) {
+            let shows_it = text.contains("s3cret") || text.contains("\\u");
+            assert!(shows_it || (request.is_strangers && request.method == "ping"), "{text}");
+            admitted += 1;
+        }
         match checks::check_frame(&frame) {
             Err(refusal) if refusal.cause == Cause::InvalidJson => invalid += 1,
             _ => valid += 1,
         }
     }
-    assert!(valid > 2_000 && invalid > 2_000, "{valid} and {invalid}");
+    assert!(valid > 2_000 && invalid > 2_000 && admitted > 50, "{valid}, {invalid} and {admitted}");
 }
 
 /// A fuzz target's name, and its function.

@@ -9,11 +9,13 @@ use mio::unix::SourceFd;
 use rustdaemon_core::link::Dialect;
 
 use super::{EventLoop, FAREWELL, Source};
+use crate::access::{Access, Door, Role};
 use crate::client::{Client, Fate, MAX_UNTAKEN_BYTES, Overdue, Terms};
 use crate::crowd::Admission;
 use crate::daemon::Event;
 use crate::dialect::{self, Cause, Delivery};
 use crate::ids::ClientId;
+use crate::stream::Stream;
 
 /// Answers are kept for one write up to about so many bytes.
 const TOGETHER_BYTES: usize = 64 * 1024;
@@ -29,21 +31,31 @@ const FAREWELL_TURNS: usize = 32;
 const FOLLOWER_BYTES: usize = 1024 * 1024;
 
 impl EventLoop {
-    /// Lets in who waits, up to a turn's share.
-    pub(super) fn accept(&mut self) {
+    /// Lets in who waits at any door, up to a turn's share.
+    pub(super) fn accept_all(&mut self) {
         self.accept_at = None;
+        Door::ALL.into_iter().for_each(|door| self.accept(door));
+    }
+
+    /// Lets in who waits, up to a turn's share.
+    pub(super) fn accept(&mut self, door: Door) {
         for _ in 0..TURN_ACCEPTS {
-            let Some(listener) = &mut self.listener else { return };
+            let Some((_, listener)) = self.doors.iter_mut().find(|(other, _)| *other == door) else { return };
             listener.restock();
             match listener.accept() {
-                Ok(Some(stream)) => self.welcome(Client::new(stream)),
+                Ok(Some(stream)) => {
+                    let client = admitted(&self.access, door, stream);
+                    self.welcome(client);
+                }
                 Ok(None) => return,
                 Err(failed) => {
                     if let Some(unsaid) = self.exhausted.happened(Instant::now()) {
                         warn!("accept: {failed}: who comes is told too_many_connections{unsaid}");
                     }
                     match listener.accept_with_spare() {
-                        Ok(Some(stream)) => Client::new(stream).turn_away(&Cause::TooManyConnections),
+                        Ok(Some(stream)) => {
+                            admitted(&self.access, door, stream).turn_away(&Cause::TooManyConnections);
+                        }
                         Ok(None) => return, // nobody waits: accept(2) wants a descriptor before it looks
                         Err(_) => {
                             // The edge is spent: without a retry nobody would look again.
@@ -62,7 +74,7 @@ impl EventLoop {
         self.next_client += 1;
         let id = ClientId(self.next_client);
         let has_nothing_to_do = |id| self.clients.get(&id).is_none_or(Client::has_nothing_to_do);
-        let admission = self.crowd.admit(id, client.may_control(), has_nothing_to_do);
+        let admission = self.crowd.admit(id, client.role() >= Role::Control, has_nothing_to_do);
         if admission == Admission::Refused {
             return self.turn_away(client);
         }
@@ -108,10 +120,10 @@ impl EventLoop {
     /// Reads a client and hands its requests to the daemon, up to a turn's share; it is answered at the end of the turn.
     pub(super) fn read_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let (peer, may_control) = (client.peer(), client.may_control());
+        let (peer, role) = (client.credentials(), client.role());
         let flat_is_full = self.crowd.flat_is_full();
         let terms =
-            Terms { token: self.access.token(), flat_is_full, only_whole: !self.crowd.may_buffer(id) };
+            Terms { token: self.access.token.as_ref(), flat_is_full, only_whole: !self.crowd.may_buffer(id) };
         let before = client.buffered();
         let mut requests = std::mem::take(&mut self.requests);
         let read = client.read(self.now, terms, &mut self.chunk, &mut requests);
@@ -140,7 +152,7 @@ impl EventLoop {
                 }
                 self.crowd.flat_began(id, self.clients.get(&id).map_or(1, Client::outstanding));
             }
-            self.feed(Event::Request { client: id, request, peer, may_control, unix_time });
+            self.feed(Event::Request { client: id, request, peer, role, unix_time });
             // What has been read of a client that has gone is still done.
             if self.composed_bytes > TURN_ANSWER_BYTES
                 && let Some(client) = self.clients.get_mut(&id)
@@ -156,6 +168,16 @@ impl EventLoop {
         match asked {
             true => self.is_answered(id),
             false => self.settle(id),
+        }
+    }
+
+    /// Somebody was told that it may not.
+    pub(super) fn say_forbidden(&mut self, id: ClientId, method: &str) {
+        if let Some(client) = self.clients.get(&id)
+            && let Some(unsaid) = self.forbidden.happened(self.now)
+        {
+            let (peer, role) = (client.peer(), client.role().word());
+            warn!("forbidden: {peer} has the role {role} and has asked for {method}{unsaid}");
         }
     }
 
@@ -366,9 +388,9 @@ impl EventLoop {
     /// Who has asked, or is just asking, is still answered; then every connection is closed without a reset.
     pub(super) fn say_farewell(&mut self) {
         for _ in 0..FAREWELL_TURNS {
-            self.accept();
+            self.accept_all();
         }
-        self.listener = None; // unlinks the socket: who comes now is told so by connect(2)
+        self.doors.clear(); // unlinks the socket: who comes now is told so by connect(2)
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.read_client(id);
             if let Some(client) = self.clients.get_mut(&id) {
@@ -383,4 +405,11 @@ impl EventLoop {
             self.turn(Some(farewell));
         }
     }
+}
+
+/// A connection, and what it may do.
+fn admitted(access: &Access, door: Door, stream: Stream) -> Client {
+    let peer = stream.peer(access.wants_groups());
+    let role = access.role_of(door, &peer);
+    Client::new(stream, peer, role)
 }

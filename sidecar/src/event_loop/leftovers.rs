@@ -77,7 +77,7 @@ impl EventLoop {
         for (worker, slot) in std::mem::take(&mut self.held_starts) {
             self.spawn(worker, slot);
         }
-        if let Some(listener) = &mut self.listener
+        if let Some((_, listener)) = self.doors.first_mut()
             && self.takeover.is_over()
             && !listener.dead_runs().is_empty()
             && let Err(failed) = listener.forget_dead_runs()

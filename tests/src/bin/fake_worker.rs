@@ -133,6 +133,9 @@ struct Arguments {
     /// install()'s workers:
     #[arg(long)]
     workers: Option<u32>,
+    /// install() has a token:
+    #[arg(long)]
+    token: bool,
 }
 
 fn versions(text: &str) -> Result<(u16, u16), String> {
@@ -543,6 +546,7 @@ fn hello(arguments: &Arguments) -> Hello {
         socket: arguments.socket.clone(),
         mode: arguments.mode,
         workers: arguments.workers,
+        token: arguments.token,
     }
 }
 

@@ -38,7 +38,7 @@ final class OpcuaSession extends Command
         // The gate. Without a sidecar above it, this line starts one in place of this process, which then starts the
         // command again: so nothing is opened, started or logged before it.
         try {
-            $worker = Worker::install(socket: config('opcua.socket'), mode: $mode);
+            $worker = Worker::install(socket: config('opcua.socket'), mode: $mode, token: config('opcua.token'));
         } catch (\Throwable $why) {
             return $this->refuse($why->getMessage());
         }
