@@ -53,6 +53,8 @@ mod socket;
 mod stop;
 // The built-in methods, asked rightly and wrongly, in each dialect; who subscribes.
 mod verbs;
+// `rustdaemon top` in a terminal of its own.
+mod top;
 // What a worker is born with.
 mod worker;
 

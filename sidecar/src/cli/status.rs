@@ -75,6 +75,11 @@ fn text(status: &Status) -> String {
             notes +=
                 &format!("\n{name}: its script has {signals}: what stops it is the sidecar's order alone");
         }
+        let is_down = matches!(worker.state.as_str(), "parked" | "backoff");
+        let said = worker.last_exit_reason.as_ref().filter(|_| is_down).and_then(|reason| reason.log.last());
+        if let Some(said) = said {
+            notes += &format!("\n{name}: the last line of its last worker: {said}");
+        }
         if let Some(why) = &worker.blind {
             notes += &format!("\n{name}: {why}");
         }
