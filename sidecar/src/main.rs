@@ -29,6 +29,7 @@
 //! F1 `logfile`    a file that lines are appended to
 //! F1 `sink`       our own stdout and stderr, without waiting for their readers
 //! F1 `reason`     pure: why a worker ended
+//! F1 `dev`        files that change, for run --dev
 //! F1 `dialect`    FLAT, TYPED, JSON-RPC <-> Request, answers
 //! F1 `strays`     processes that nobody waits for any more
 //! F0 `identity`   which user and groups a name stands for
@@ -48,6 +49,7 @@ mod config;
 mod control;
 mod crowd;
 mod daemon;
+mod dev;
 mod dialect;
 mod doing;
 mod env_file;

@@ -21,6 +21,8 @@ mod commands;
 mod config;
 // The verbs that change something.
 mod control;
+// `rustdaemon run --dev`.
+mod dev;
 // What becomes of everybody when a sidecar dies, stops or is PID 1.
 mod family;
 // The dialects, byte for byte: tests/fixtures.
