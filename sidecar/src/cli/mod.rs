@@ -10,6 +10,7 @@ mod flags;
 mod list;
 mod logs;
 mod methods;
+mod notes;
 mod ping;
 mod ready;
 mod run;

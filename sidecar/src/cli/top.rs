@@ -10,7 +10,7 @@
 
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
@@ -19,6 +19,7 @@ use ratatui::crossterm::event::{self, Event};
 use serde_json::json;
 
 use self::screen::{Screen, Wish};
+use super::notes::unix_time;
 use super::session::{Connection, Session, strange};
 use super::{DONE, Failure, Outcome, SYSTEM, USAGE};
 use crate::config;
@@ -87,10 +88,7 @@ impl Top {
         terminal.draw(|frame| screen.draw(frame))?;
         while let Ok(heard) = news.recv() {
             match heard {
-                News::Status(status, at) => {
-                    let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    screen.take(*status, at, unix_time.as_secs_f64());
-                }
+                News::Status(status, at) => screen.take(*status, at, unix_time()),
                 News::Silence(why) => screen.silent(why),
                 News::Done(Ok(told)) => screen.came_true(&told),
                 News::Done(Err(why)) => screen.say(why),

@@ -19,6 +19,7 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
+use super::super::notes::{Kind, notes};
 use crate::reason::ago;
 use crate::verbs::{PoolStatus, Status, Told, WorkerStatus};
 
@@ -341,24 +342,14 @@ impl Screen {
         let chosen = if is_chosen { Modifier::REVERSED } else { Modifier::empty() };
         let style = Style::new().fg(colour(worker)).add_modifier(chosen);
         let mut lines = vec![Line::from(fit(&columns(&words, width), width.into())).style(style)];
-        let note = |text: String, colour: Color| {
-            Line::from(fit(&format!("    {text}"), width.into())).style(Style::new().fg(colour))
-        };
-        if let Some(doing) = doing(worker) {
-            lines.push(note(doing, colour(worker)));
-        }
-        if let Some(wait) = worker.retry_in {
-            lines.push(note(format!("next start in {}", ago(wait)), Color::Yellow));
-        }
-        if let Some(last) = &worker.last_exit {
-            let reason = worker.last_exit_reason.as_ref();
-            let at = reason.map(|reason| reason.at).filter(|at| *at > 0.0);
-            let when = at.map(|at| format!(" {} ago", ago(self.unix_time - at))).unwrap_or_default();
-            lines.push(note(format!("last ended{when}: {last}"), Color::DarkGray));
-            if let Some(said) = last_words(worker) {
-                lines.push(note(format!("its last line: {said}"), Color::DarkGray));
-            }
-        }
+        lines.extend(notes(worker, self.unix_time).into_iter().map(|note| {
+            let colour = match note.kind {
+                Kind::Doing => colour(worker),
+                Kind::Awaited => Color::Yellow,
+                Kind::Past | Kind::Script => Color::DarkGray,
+            };
+            Line::from(fit(&format!("    {}", note.text), width.into())).style(Style::new().fg(colour))
+        }));
         lines
     }
 
@@ -388,20 +379,6 @@ fn colour(worker: &WorkerStatus) -> Color {
         ("busy", _) => Color::Green,
         _ => Color::Reset,
     }
-}
-
-/// The last line of who ended, where nobody has taken its place: it may say why.
-fn last_words(worker: &WorkerStatus) -> Option<&str> {
-    let is_down = matches!(worker.state.as_str(), "parked" | "backoff" | "starting");
-    worker.last_exit_reason.as_ref().filter(|_| is_down)?.log.last().map(String::as_str)
-}
-
-/// What is worth a line: `blocked 9 s: plc.read, in file_get_contents() at /app/x.php:12`.
-fn doing(worker: &WorkerStatus) -> Option<String> {
-    let word = worker.doing.as_deref().filter(|word| *word != "idle")?;
-    let lasts = worker.doing_for.map(|lasts| format!(" {}", ago(lasts))).unwrap_or_default();
-    let what = worker.doing_what.as_ref().map(|what| format!(": {what}")).unwrap_or_default();
-    Some(format!("{word}{lasts}{what}"))
 }
 
 /// The name has what the others leave.
