@@ -472,6 +472,12 @@ impl Daemon {
         self.pools.iter().all(Pool::is_stopping)
     }
 
+    /// Whether a reload of some pool is under way.
+    #[must_use]
+    pub fn is_reloading(&self) -> bool {
+        self.pools.iter().any(Pool::is_reloading)
+    }
+
     /// When [`Event::Deadline`] is wanted.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {

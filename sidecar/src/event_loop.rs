@@ -33,6 +33,7 @@ use crate::client::{Client, Patience};
 use crate::config::Config;
 use crate::crowd::{Crowd, Room};
 use crate::daemon::{Action, Daemon, Event};
+use crate::dev::Dev;
 use crate::dialect::{self, Delivery, Request};
 use crate::ids::{ClientId, WorkerId};
 use crate::life_lock::LifeLock;
@@ -73,10 +74,12 @@ enum Source {
     Sinks,
     /// A process that a killed sidecar has left behind.
     Leftover(u64),
+    /// Files that change.
+    Files,
 }
 
 impl Source {
-    const KINDS: u64 = 9;
+    const KINDS: u64 = 10;
 
     fn token(self) -> Token {
         let (kind, number) = match self {
@@ -89,6 +92,7 @@ impl Source {
             Self::WorkerOutput(WorkerId(number), Stream::Stderr) => (6, number),
             Self::Sinks => (7, 0),
             Self::Leftover(number) => (8, number),
+            Self::Files => (9, 0),
         };
         Token(usize::try_from(number * Self::KINDS + kind).unwrap_or(usize::MAX))
     }
@@ -106,6 +110,7 @@ impl Source {
             5 => Self::WorkerOutput(WorkerId(number), Stream::Stdout),
             6 => Self::WorkerOutput(WorkerId(number), Stream::Stderr),
             7 => Self::Sinks,
+            9 => Self::Files,
             _ => Self::Leftover(number),
         }
     }
@@ -211,6 +216,7 @@ pub struct EventLoop {
     held_starts: Vec<(WorkerId, u32)>,
     stop_began: Option<Instant>,
     in_a_hurry: bool,
+    dev: Option<Dev>,
 }
 
 impl EventLoop {
@@ -297,6 +303,7 @@ impl EventLoop {
             held_starts: Vec::new(),
             stop_began: None,
             in_a_hurry: false,
+            dev: None,
         };
         new.watch_leftovers(&found);
         Ok(new)
@@ -341,6 +348,7 @@ impl EventLoop {
             .chain(self.hook_deadline())
             .chain(self.logs.next_deadline())
             .chain(self.takeover.deadline())
+            .chain(self.dev.as_ref().and_then(Dev::deadline))
             .min()
     }
 
@@ -386,6 +394,7 @@ impl EventLoop {
                     self.flowing.insert((worker, stream));
                 }
                 Source::Sinks => {} // flushed below
+                Source::Files => self.dev.iter_mut().for_each(|dev| dev.take_in(self.now)),
                 Source::Leftover(number) => {
                     if let Some(pidfd) = self.takeover.raw_fd(number) {
                         self.forget(pidfd);
@@ -428,6 +437,7 @@ impl EventLoop {
             self.go_on_after_leftovers();
         }
         self.end_late_hooks(now);
+        self.reload_what_changed(now);
         // What has become due only meanwhile ends the next wait at once.
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(deadline) && due(self.daemon.next_deadline()) {
@@ -544,6 +554,27 @@ impl EventLoop {
         None
     }
 
+    /// Reloads whenever `dev` says that files have changed.
+    ///
+    /// # Errors
+    /// What epoll(7) says.
+    pub fn watch_files(&mut self, dev: Dev) -> io::Result<()> {
+        let fd = dev.raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), Source::Files.token(), Interest::READABLE)?;
+        self.dev = Some(dev);
+        Ok(())
+    }
+
+    fn reload_what_changed(&mut self, now: Instant) {
+        let is_reloading = self.daemon.is_reloading();
+        if let Some(what) = self.dev.as_mut().and_then(|dev| dev.due(now, is_reloading))
+            && !self.daemon.is_stopping()
+        {
+            info!("{what}: reload");
+            self.feed(Event::Reload);
+        }
+    }
+
     fn take_signals(&mut self) {
         loop {
             let info = match self.signals.read_signal() {
@@ -648,6 +679,7 @@ mod tests {
             Source::WorkerOutput(WorkerId(1), Stream::Stderr),
             Source::Sinks,
             Source::Leftover(7),
+            Source::Files,
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -98,7 +98,10 @@ impl Seen {
 /// What has changed between two looks at a pool's slots.
 pub fn changes<'a>(pool: &'a str, before: &'a [Seen], now: &'a [Seen]) -> impl Iterator<Item = Notice> + 'a {
     let last = |seen: &Seen| before.iter().find(|before| before.worker == seen.worker).map(Seen::news);
-    now.iter().filter(move |seen| last(seen) != Some(seen.news())).map(move |seen| Notice {
+    // A start is told when there is a process.
+    let is_to_be = |seen: &&Seen| seen.state == State::Starting && seen.pid.is_none();
+    let news = now.iter().filter(move |seen| last(seen) != Some(seen.news()) && !is_to_be(seen));
+    news.map(move |seen| Notice {
         worker: Some(seen.worker.clone()),
         pid: seen.pid,
         generation: seen.generation,
@@ -132,6 +135,8 @@ mod tests {
         assert_eq!(told(&idle, &busy), [""; 0]);
         let backoff = [seen("a#0", State::Backoff, None), seen("a#1", State::Busy, Some(9))];
         assert_eq!(told(&idle, &backoff), ["a#0 backoff", "a#1 idle"]);
+        let start = [seen("a#0", State::Starting, None), seen("a#1", State::Starting, Some(9))];
+        assert_eq!(told(&idle, &start), ["a#1 starting"]);
         assert_eq!(told(&[], &idle), ["a#0 idle", "a#1 idle"]);
         assert_eq!(told(&idle, &[]), [""; 0]);
     }

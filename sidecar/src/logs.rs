@@ -90,7 +90,12 @@ struct Outlets {
     last: Option<Key>,
     followers: Vec<Follower>,
     events: Vec<(ClientId, Vec<u8>)>,
+    /// Prefixes have a colour for each pool.
+    is_coloured: bool,
 }
+
+/// Of pools, on a terminal: cyan, magenta, green, blue, yellow.
+const COLOURS: [&str; 5] = ["\x1b[36m", "\x1b[35m", "\x1b[32m", "\x1b[34m", "\x1b[33m"];
 
 /// Somebody who wants further lines.
 #[derive(Debug)]
@@ -124,6 +129,7 @@ impl Logs {
             last: None,
             followers: Vec::new(),
             events: Vec::new(),
+            is_coloured: false,
         };
         Self {
             pipes: BTreeMap::new(),
@@ -132,6 +138,11 @@ impl Logs {
             stderr,
             small_pipes: false,
         }
+    }
+
+    /// Gives the prefixes of what is forwarded a colour for each pool.
+    pub fn colour(&mut self) {
+        self.outlets.is_coloured = true;
     }
 
     /// Makes the pipes of a worker of slot `name`: its ends of stdout and stderr.
@@ -395,6 +406,10 @@ impl Outlets {
             }
             (LogFormat::Text, LogPrefix::Never) => &[line, b"\n"],
             (LogFormat::Text, LogPrefix::Auto) if goes_on => &[line, b"\n"],
+            (LogFormat::Text, _) if self.is_coloured => {
+                let colour = COLOURS.get(origin.key.0.pool() % COLOURS.len()).copied().unwrap_or_default();
+                &[colour.as_bytes(), origin.name.as_bytes(), b" |\x1b[0m ", line, b"\n"]
+            }
             (LogFormat::Text, _) => &[origin.name.as_bytes(), b" | ", line, b"\n"],
         };
         self.stdout.with(|sink| sink.push(shown));

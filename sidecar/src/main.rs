@@ -30,6 +30,7 @@
 //! F1 `sink`       our own stdout and stderr, without waiting for their readers
 //! F1 `reason`     pure: why a worker ended
 //! F1 `stream`     one connection's socket
+//! F1 `dev`        files that change, for run --dev
 //! F1 `dialect`    FLAT, TYPED, JSON-RPC <-> Request, answers
 //! F1 `sessions`   pure: which worker has which session
 //! F1 `strays`     processes that nobody waits for any more
@@ -53,6 +54,7 @@ mod config;
 mod control;
 mod crowd;
 mod daemon;
+mod dev;
 mod dialect;
 mod doing;
 mod env_file;

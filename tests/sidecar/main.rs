@@ -23,6 +23,8 @@ mod commands;
 mod config;
 // The verbs that change something.
 mod control;
+// `rustdaemon run --dev`.
+mod dev;
 // What becomes of everybody when a sidecar dies, stops or is PID 1.
 mod family;
 // The dialects, byte for byte: tests/fixtures.
@@ -57,6 +59,8 @@ mod socket;
 mod stop;
 // The built-in methods, asked rightly and wrongly, in each dialect; who subscribes.
 mod verbs;
+// `rustdaemon top` in a terminal of its own.
+mod top;
 // What a worker is born with.
 mod worker;
 

@@ -83,7 +83,8 @@ fn a_pool_gets_more_workers_and_fewer() {
         assert_eq!(client.receive().1, Ok(json!("held")), "who leaves finishes what it has");
     }
     let told = operator.receive().1.unwrap();
-    assert_eq!(told, json!({"workers": [{"name": "plc#0", "state": "idle", "pid": zero}]}));
+    assert_eq!(told["workers"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!((&told["workers"][0]["name"], &told["workers"][0]["pid"]), (&json!("plc#0"), &json!(zero)));
     assert_eq!(sidecar.status()["workers"].as_array().unwrap().len(), 1);
     sidecar.call("worker.stop", json!(["plc"])).unwrap();
     sidecar.call("worker.scale", json!(["plc", 2])).unwrap();

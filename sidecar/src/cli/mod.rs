@@ -10,12 +10,14 @@ mod flags;
 mod list;
 mod logs;
 mod methods;
+mod notes;
 mod ping;
 mod ready;
 mod run;
 mod session;
 mod status;
 mod subscribe;
+mod top;
 
 use std::io::{ErrorKind, Write};
 
@@ -48,6 +50,7 @@ enum Verb {
     Ping(ping::Ping),
     Call(call::Call),
     Status(status::ShowStatus),
+    Top(top::Top),
     Methods(methods::ShowMethods),
     /// End workers and start them anew.
     Restart(control::Workers),
@@ -106,6 +109,7 @@ pub fn main() -> u8 {
         Verb::Ping(command) => command.run(),
         Verb::Call(command) => command.run(),
         Verb::Status(command) => command.run(),
+        Verb::Top(command) => command.run(),
         Verb::Methods(command) => command.run(),
         Verb::Restart(workers) => workers.ask("worker.restart"),
         Verb::Start(workers) => workers.ask("worker.start"),

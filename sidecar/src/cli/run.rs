@@ -1,7 +1,8 @@
 //! `rustdaemon run`: the sidecar itself.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -12,7 +13,8 @@ use rustdaemon_core::{settings, sys};
 use super::flags::Flags;
 use super::{Failure, Outcome, SYSTEM, USAGE, print};
 use crate::access::Door;
-use crate::config::{self, Config, LogFormat, PoolConfig};
+use crate::config::{self, Config, HangAction, LogFormat, PoolConfig};
+use crate::dev::Dev;
 use crate::event_loop::{self, EventLoop};
 use crate::listener::Listener;
 use crate::logs::{self, Logs};
@@ -38,6 +40,10 @@ pub struct Run {
     /// Print a configuration file with every key, its default and its meaning, and end.
     #[arg(long, exclusive = true)]
     defaults: bool,
+    /// For development: one worker per pool, colours, hangs are only reported, and a reload when a file of the
+    /// application changes. vendor, node_modules, storage, var, cache and hidden directories are not watched.
+    #[arg(long)]
+    dev: bool,
     /// Name of the pool; a worker is NAME#SLOT [default: main].
     #[arg(long, value_name = "NAME", value_parser = config::pool_name)]
     name: Option<String>,
@@ -54,8 +60,13 @@ impl Run {
         if self.defaults {
             return print(&config::defaults_as_toml());
         }
-        let check = self.check;
-        let config = self.config()?;
+        let (check, dev) = (self.check, self.dev);
+        let mut config = self.config()?;
+        if dev {
+            for pool in &mut config.pools {
+                (pool.workers, pool.hang_action) = (1, HangAction::Report);
+            }
+        }
         if check {
             return print(&config.pools.iter().map(summary).collect::<String>());
         }
@@ -63,7 +74,9 @@ impl Run {
         let access = setup::access(&config)
             .map_err(|(key, what)| Failure::new(USAGE, format!("--{}: {what}", key.replace('_', "-"))))?;
         let system = |what: &str, failed: std::io::Error| Failure::new(SYSTEM, format!("{what}: {failed}"));
-        let logs = start_log(config.log_format).map_err(|failed| system("stdout and stderr", failed))?;
+        let is_coloured = dev && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let mut logs = start_log(config.log_format, is_coloured)
+            .map_err(|failed| system("stdout and stderr", failed))?;
         // What whoever started us left open is ours alone, not the workers'.
         if let Err(failed) = sys::close_on_exec_above_2(&(3..3)) {
             log::warn!("inherited descriptors could not be looked at and reach the workers: {failed}");
@@ -79,8 +92,22 @@ impl Run {
         let run = format!("{random:016x}");
         let signals = event_loop::take_signals().map_err(|failed| system("cannot read signals", failed))?;
         let doors = open_doors(&config, &run).map_err(|sentence| Failure::new(SYSTEM, sentence))?;
-        let event_loop = EventLoop::new(config, access, signals, doors, logs, run, random)
+        if is_coloured {
+            logs.colour();
+        }
+        let directories: BTreeSet<PathBuf> = config
+            .pools
+            .iter()
+            .map(|pool| pool.birth.cwd.clone().unwrap_or_else(|| PathBuf::from(".")))
+            .filter(|_| dev)
+            .collect();
+        let mut event_loop = EventLoop::new(config, access, signals, doors, logs, run, random)
             .map_err(|failed| system("cannot start the event loop", failed))?;
+        if dev {
+            // After the loop has its signals: the thread that watches must not get them.
+            let watched = Dev::watch(&directories).and_then(|dev| event_loop.watch_files(dev));
+            watched.map_err(|failed| system("cannot watch files", failed))?;
+        }
         Ok(event_loop.run())
     }
 
@@ -136,7 +163,7 @@ fn summary(pool: &PoolConfig) -> String {
 }
 
 /// Our own lines on stderr: time, level, text. `RUSTDAEMON_LOG` sets the level.
-fn start_log(format: LogFormat) -> std::io::Result<Logs> {
+fn start_log(format: LogFormat, is_coloured: bool) -> std::io::Result<Logs> {
     let note = match format {
         LogFormat::Text => |lost| format!("{}\n", text(Level::Warn, &lost_lines(lost))),
         LogFormat::Json => |lost| format!("{}\n", json(Level::Warn, &lost_lines(lost))),
@@ -150,6 +177,14 @@ fn start_log(format: LogFormat) -> std::io::Result<Logs> {
     builder.format(move |out, record| {
         let (level, message) = (record.level(), record.args().to_string());
         match format {
+            LogFormat::Text if is_coloured => {
+                let colour = match level {
+                    Level::Error => "\x1b[31m",
+                    Level::Warn => "\x1b[33m",
+                    _ => "\x1b[2m",
+                };
+                writeln!(out, "{colour}{}\x1b[0m", text(level, &message))
+            }
             LogFormat::Text => writeln!(out, "{}", text(level, &message)),
             LogFormat::Json => writeln!(out, "{}", json(level, &message)),
         }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::notes::{notes, unix_time};
 use super::session::{Session, strange};
 use super::{BAD_NEWS, DONE, Outcome, print, table};
 use crate::reason::ago;
@@ -24,14 +25,15 @@ impl ShowStatus {
         let status: Status = serde_json::from_str(data.get()).map_err(|failed| strange(&failed))?;
         match self.json {
             true => print(data.get())?,
-            false => print(&text(&status))?,
+            false => print(&text(&status, unix_time()))?,
         };
         let parked = status.workers.iter().any(|worker| worker.state == "parked");
         Ok(if parked { BAD_NEWS } else { DONE })
     }
 }
 
-fn text(status: &Status) -> String {
+/// A line for each worker, and its notes below.
+fn text(status: &Status, unix_time: f64) -> String {
     let mut lines = vec![format!(
         "rustdaemon {}  pid {}  {} for {}  {}",
         status.version,
@@ -54,55 +56,44 @@ fn text(status: &Status) -> String {
             pool.waiting
         ));
     }
-    let mut rows = table(&["WORKER", "STATE", "FOR", "DOING", "PID", "SERVED", "RESTARTS", "LAST EXIT"]);
+    let mut rows = table(&["WORKER", "STATE", "FOR", "PID", "SERVED", "RESTARTS", "MEMORY"]);
     for worker in &status.workers {
+        let dash = || "-".to_owned();
         rows.add_row([
             worker.name.clone(),
             worker.state.clone(),
             duration(worker),
-            doing(worker),
-            worker.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+            worker.pid.map_or_else(dash, |pid| pid.to_string()),
             worker.served.to_string(),
             worker.restarts.to_string(),
-            worker.last_exit.clone().unwrap_or_else(|| "-".to_owned()),
+            worker.memory.map_or_else(dash, |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))),
         ]);
     }
-    let mut notes = String::new();
-    for worker in &status.workers {
-        let name = &worker.name;
-        if !worker.signals_taken.is_empty() {
-            let signals = worker.signals_taken.join(", ");
-            notes +=
-                &format!("\n{name}: its script has {signals}: what stops it is the sidecar's order alone");
-        }
-        if let Some(why) = &worker.blind {
-            notes += &format!("\n{name}: {why}");
-        }
+    let rows = rows.trim_fmt();
+    let mut rows = rows.lines();
+    lines.extend([String::new(), rows.next().unwrap_or_default().to_owned()]);
+    for (worker, row) in status.workers.iter().zip(rows) {
+        lines.push(row.to_owned());
+        lines.extend(notes(worker, unix_time).into_iter().map(|note| format!("    {}", note.text)));
     }
-    format!("{}\n\n{}{notes}", lines.join("\n"), rows.trim_fmt())
-}
-
-fn doing(worker: &WorkerStatus) -> String {
-    let Some(word) = &worker.doing else { return "-".to_owned() };
-    let lasts = worker.doing_for.map(|lasts| format!(" {}", ago(lasts)));
-    let what = worker.doing_what.as_ref().map(|what| format!(": {what}"));
-    format!("{word}{}{}", lasts.unwrap_or_default(), what.unwrap_or_default())
+    lines.join("\n")
 }
 
 fn duration(worker: &WorkerStatus) -> String {
-    match (worker.retry_in, worker.request_age) {
-        (Some(left), _) => format!("{}, next start in {}", ago(worker.since), ago(left)),
-        (None, Some(age)) => format!("{}, this request {}", ago(worker.since), ago(age)),
-        (None, None) => ago(worker.since),
+    match worker.request_age {
+        Some(age) => format!("{}, this request {}", ago(worker.since), ago(age)),
+        None => ago(worker.since),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustdaemon_core::link::ExitReason;
+
     use super::*;
 
     #[test]
-    fn a_worker_is_one_line() {
+    fn a_worker_is_one_line_with_its_notes_below() {
         let worker = |name: &str, state: &str| WorkerStatus {
             name: name.into(),
             state: state.into(),
@@ -112,32 +103,55 @@ mod tests {
             last_exit: Some("killed by SIGKILL".into()),
             ..WorkerStatus::default()
         };
-        let workers = vec![
-            worker("opcua#0", "idle"),
-            WorkerStatus { retry_in: Some(3.0), ..worker("opcua#1", "backoff") },
-        ];
+        let lines = |worker: WorkerStatus| {
+            let text = text(&Status { workers: vec![worker], ..Status::default() }, 1e9);
+            let lines =
+                text.lines().skip(3).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+            lines.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lines(WorkerStatus { memory: Some(3 << 20), ..worker("opcua#0", "idle") }),
+            ["opcua#0 idle 2 h 1 min 812 42 0 3.0 MiB", "last ended: killed by SIGKILL"]
+        );
+        let reason = ExitReason { at: 1e9 - 300.0, log: vec!["no route".into()], ..ExitReason::default() };
+        let parked = WorkerStatus {
+            retry_in: Some(3.0),
+            last_exit_reason: Some(reason),
+            pid: None,
+            ..worker("opcua#1", "backoff")
+        };
+        assert_eq!(
+            lines(parked),
+            [
+                "opcua#1 backoff 2 h 1 min - 42 0 -",
+                "next start in 3 s",
+                "last ended 5 min ago: killed by SIGKILL",
+                "its last line: no route"
+            ]
+        );
         let signals_taken = vec!["SIGTERM".into(), "SIGINT".into()];
-        let taken = WorkerStatus { signals_taken, ..worker("opcua#2", "idle") };
-        let noted = text(&Status { workers: vec![taken], ..Status::default() });
-        assert!(noted.ends_with(
-            "\nopcua#2: its script has SIGTERM, SIGINT: what stops it is the sidecar's order alone"
-        ));
-        let blind = WorkerStatus { blind: Some("nobody sees it hang".into()), ..worker("opcua#2", "idle") };
-        let noted = text(&Status { workers: vec![blind], ..Status::default() });
-        assert!(noted.ends_with("\nopcua#2: nobody sees it hang"), "{noted}");
+        let blind = Some("nobody sees it hang".into());
+        let noted = lines(WorkerStatus { signals_taken, blind, ..worker("opcua#2", "idle") });
+        assert_eq!(
+            noted[2..],
+            [
+                "its script has SIGTERM, SIGINT: what stops it is the sidecar's order alone",
+                "nobody sees it hang"
+            ]
+        );
         let blocked = WorkerStatus {
             doing: Some("blocked".into()),
             doing_what: Some("plc.read, in file_get_contents() at /app/x.php:12".into()),
             doing_for: Some(9.0),
+            request_age: Some(10.0),
             ..worker("opcua#3", "busy")
         };
-        let stuck = text(&Status { workers: vec![blocked], ..Status::default() });
-        let words = stuck.split_whitespace().collect::<Vec<_>>().join(" ");
-        let expected = "blocked 9 s: plc.read, in file_get_contents() at /app/x.php:12 812";
-        assert!(words.contains(expected), "{words}");
-        let text = text(&Status { workers, ..Status::default() });
-        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[rows.len() - 2].join(" "), "opcua#0 idle 2 h 1 min - 812 42 0 killed by SIGKILL");
-        assert!(text.contains("next start in 3 s"), "{text}");
+        assert_eq!(
+            lines(blocked)[..2],
+            [
+                "opcua#3 busy 2 h 1 min, this request 10 s 812 42 0 -",
+                "blocked 9 s: plc.read, in file_get_contents() at /app/x.php:12"
+            ]
+        );
     }
 }

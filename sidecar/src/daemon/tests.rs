@@ -525,10 +525,9 @@ fn a_subscriber_is_told_of_changes_and_not_of_requests() {
     let reply = Event::Reply { worker: WorkerId(1), sequence: 1, outcome: Ok(b"7".to_vec()) };
     assert!(!scene.on(reply).contains('<'));
     let exit = Box::new(Exit::of(ExitStatus::Code(3)));
-    assert_eq!(
-        scene.on(Event::Exited { worker: WorkerId(1), exit }),
-        "<worker.ended opcua#0 >; spawn; <worker.state opcua#0 starting>"
-    );
+    assert_eq!(scene.on(Event::Exited { worker: WorkerId(1), exit }), "<worker.ended opcua#0 >; spawn");
+    let spawned = Event::Spawned { worker: WorkerId(2), pid: 8 };
+    assert_eq!(scene.on(spawned), "<worker.state opcua#0 starting>");
     scene.daemon.unsubscribe(CLIENT);
     assert_eq!(scene.make_ready(WorkerId(2)), "");
     let told = scene.ask(r#"{"jsonrpc":"2.0","id":1,"method":"daemon.subscribe","params":["opcua#1"]}"#);
