@@ -31,9 +31,9 @@ pub use argument::{
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, keep_parameters, list, make_handle_class,
-    new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type, set_string, set_value,
-    text,
+    ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, keep_parameters, list,
+    make_handle_class, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,
+    set_string, set_value, text,
 };
 pub use exception::{
     Pending, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending, put_aside,

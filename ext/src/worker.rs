@@ -138,6 +138,7 @@ pub fn register() -> Result<()> {
         .registration(|class, arguments| {
             engine::keep_parameters(arguments);
             engine::set_parameter_type(class, "install", 2, ParameterType::IntOrString);
+            engine::hide_parameter(class, "install", 3); // token:
             engine::declare_readonly(class, "name", PropertyType::String);
             engine::declare_readonly(class, "slot", PropertyType::Int);
             engine::declare_readonly(class, "generation", PropertyType::Int);

@@ -257,6 +257,9 @@ fn each_role_may_what_it_may_and_no_more() {
         assert_eq!(may(&mut client), expected[..], "uid {uid}, gid {gid}, groups {groups:?}");
         sidecar.wait_state(0, "idle");
     }
+    let many: Vec<u32> = (50_000..50_200).chain([40050]).collect();
+    let mut client = somebody(40002, 40002, &many, || sidecar.client());
+    assert_eq!(asked(&mut client, "worker.resume"), "ok", "one of 201 groups");
     let mut weak = somebody(40002, 40050, &[], || sidecar.client());
     let refused = weak.typed("daemon.stop", json!([])).unwrap_err();
     assert_eq!(refused.class, "forbidden");

@@ -3,7 +3,7 @@
 //!
 //! Sources: php-src Zend/zend_API.c (`zend_declare_typed_property`), Zend/zend_objects.c, Zend/zend_gc.h.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::{Mutex, OnceLock};
 
@@ -21,6 +21,14 @@ unsafe extern "C" {
         doc_comment: *mut ZendStr,
         type_: ffi::zend_type,
     ) -> *mut ffi::zend_property_info;
+    fn zend_add_attribute(
+        attributes: *mut *mut ZendHashTable,
+        name: *mut ZendStr,
+        argument_count: u32,
+        flags: u32,
+        offset: u32,
+        line: u32,
+    ) -> *mut c_void;
     fn zend_update_property_stringl(
         scope: *mut ClassEntry,
         object: *mut ZendObject,
@@ -47,6 +55,8 @@ unsafe extern "C" {
 
 /// A flag of a refcounted value: no part of a cycle.
 const GC_NOT_COLLECTABLE: u32 = 1 << 4;
+/// `ZEND_ATTRIBUTE_PERSISTENT`: of an internal function.
+const ATTRIBUTE_PERSISTENT: u32 = 1;
 /// `ZEND_ACC_READONLY`.
 const READONLY: c_int = 1 << 7;
 const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
@@ -143,6 +153,24 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
             let parameter = (*function).internal_function.arg_info.add(index);
             let rest = (*parameter).type_.type_mask & !ffi::MAY_BE_ANY;
             (*parameter).type_.type_mask = rest | types;
+        }
+    }
+}
+
+/// `#[\SensitiveParameter]`: no stack trace shows what the parameter at `index` of a method was given. MINIT only.
+pub fn hide_parameter(class: &mut ClassEntry, method: &str, index: u32) {
+    let method = method.to_ascii_lowercase();
+    let name = ZendStr::new_interned("SensitiveParameter", true).into_raw();
+    // SAFETY: the method is an internal function in a table of the engine, no PHP code runs yet, and the name is
+    // permanent; the engine frees what it makes of it with the class.
+    unsafe {
+        let table = &raw mut class.function_table;
+        let entry = ffi::zend_hash_str_find(table, method.as_ptr().cast(), method.len());
+        if let Some(entry) = entry.as_ref() {
+            let function = entry.value.ptr.cast::<ffi::zend_function>();
+            let attributes = &raw mut (*function).internal_function.attributes;
+            // Attributes of parameters are counted from 1.
+            zend_add_attribute(attributes, name, 0, ATTRIBUTE_PERSISTENT, index + 1, 0);
         }
     }
 }
