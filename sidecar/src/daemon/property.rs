@@ -14,6 +14,7 @@ use rustdaemon_core::sys::ExitStatus;
 use super::*;
 use crate::backoff::Jitter;
 use crate::config::{HangAction, PoolConfig};
+use crate::sessions::Owner;
 
 const CLIENT: ClientId = ClientId(7);
 /// One seed, to be run alone and with its trace.

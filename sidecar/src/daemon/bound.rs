@@ -1,0 +1,113 @@
+//! Sessions as far as requests are concerned: who names one, who may serve it, what happens when its worker goes.
+//!
+//! # Rules
+//! A request that names a session waits for the worker that has it, hears that it is lost, or goes to anybody.
+
+use std::time::{Duration, Instant};
+
+use compact_str::CompactString;
+use rustdaemon_core::link::{self, Bind, Fault, Kind};
+
+use super::{Action, Daemon, refuse, tell};
+use crate::dialect::{self, Cause, Request};
+use crate::ids::WorkerId;
+use crate::pool::Offer;
+use crate::router::Entry;
+use crate::sessions::{Owner, Refused};
+
+impl Daemon {
+    /// The session that a request names, by itself or in its arguments.
+    pub(super) fn session_of(&self, request: &Request) -> Option<CompactString> {
+        if request.session.is_some() {
+            return request.session.clone();
+        }
+        let names = self
+            .pools
+            .iter()
+            .filter(|pool| !pool.config().affinity.is_empty() && pool.offer(&request.method) == Offer::Yes);
+        names.into_iter().find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
+    }
+
+    /// Whether a waiting request may go to a worker now, as far as its session matters.
+    pub(super) fn is_for(&self, worker: WorkerId, sequence: u64, entry: &Entry) -> bool {
+        let Some(session) = &entry.request.session else { return true };
+        match self.sessions.owner(worker.pool(), session) {
+            Owner::Worker(owner) => owner == worker && !self.router.is_behind(sequence, entry, Some(worker)),
+            Owner::Lost => false,
+            Owner::Nobody => !self.router.is_behind(sequence, entry, None),
+        }
+    }
+
+    /// Whether only this worker can serve a request.
+    pub(super) fn is_pinned(&self, worker: WorkerId, request: &Request) -> bool {
+        let session = request.session.as_ref();
+        session.is_some_and(|session| self.sessions.owner(worker.pool(), session) == Owner::Worker(worker))
+    }
+
+    pub(super) fn bind(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        worker: WorkerId,
+        sequence: u64,
+        bind: &Bind,
+    ) {
+        let ttl = bind.ttl.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let may_serve = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).is_some();
+        let bound = match dialect::is_session(&bind.value) {
+            true => self.sessions.bind(now, worker, &bind.value, ttl),
+            false => Err(Refused::Impossible),
+        };
+        if bound.is_ok() && !may_serve {
+            self.lose_sessions(out, now, worker); // it is about to end: nobody is led to it
+        }
+        let refused = bound.err().map(|refused| match refused {
+            Refused::Full(most) => {
+                let class = "max_sessions_reached".to_owned();
+                Fault { class, message: format!("Maximum number of sessions ({most}) reached") }
+            }
+            Refused::Impossible => {
+                let message = format!("a session is a text of 1 to {} bytes", dialect::SESSION_BYTES);
+                Fault { class: "InvalidArgument".to_owned(), message }
+            }
+            Refused::Taken(other) => {
+                let (class, other) = ("session_taken".to_owned(), self.name_of(other));
+                Fault { class, message: format!("the session {} is another worker's: {other}", bind.value) }
+            }
+        });
+        let (flags, payload) = match refused {
+            Some(fault) => (link::FAULT, link::json(&fault)),
+            None => (link::DATA, Vec::new()),
+        };
+        tell(out, worker, Kind::Bound, flags, sequence, &payload);
+        self.serve_all(out, now); // who has waited for any worker may have to wait for this one, or need not
+    }
+
+    /// A worker takes no requests any more: who waits for it hears that, and who comes.
+    pub(super) fn lose_sessions(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
+        if self.sessions.worker_gone(now, worker) > 0 {
+            self.refuse_lost(out);
+        }
+    }
+
+    /// Refuses what waits for workers that have gone.
+    pub(super) fn refuse_lost(&mut self, out: &mut Vec<Action>) {
+        let sessions = &self.sessions;
+        let is_lost = |entry: &Entry| {
+            let session = entry.request.session.as_ref();
+            session.is_some_and(|session| sessions.is_lost(entry.pool, session))
+        };
+        let lost = self.router.refuse_waiting(|entry| !is_lost(entry));
+        refuse(out, lost, |entry| {
+            Cause::SessionLost(entry.request.session.as_deref().unwrap_or_default().to_owned())
+        });
+    }
+
+    /// Unbinds what nobody has used for its time to live, and tells the workers.
+    pub(super) fn expire_sessions(&mut self, out: &mut Vec<Action>, now: Instant) {
+        let router = &self.router;
+        for (worker, value) in self.sessions.expired(now, |_, value| router.uses(value)) {
+            tell(out, worker, Kind::Expired, 0, 0, value.as_bytes());
+        }
+    }
+}

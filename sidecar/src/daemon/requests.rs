@@ -1,0 +1,248 @@
+//! Requests on their way: to an idle worker, ahead to a busy one, or into the queue; replies, and what comes back.
+//!
+//! # Rules
+//! Nobody overtakes who waits. Whatever frees a worker or moves a request ends with somebody being served.
+
+use std::time::Instant;
+
+use rustdaemon_core::link::{self, Caller, Fault, Head, Ready};
+use rustdaemon_core::settings;
+
+use super::{Action, Daemon, answer, fault, refuse};
+use crate::dialect::Cause;
+use crate::ids::WorkerId;
+use crate::life::Life;
+use crate::pool::{Offer, Pool};
+use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied};
+use crate::sessions::Owner;
+
+impl Daemon {
+    /// Gives a request to a worker, or lets it wait for one.
+    pub(super) fn route(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        mut asked: Asked,
+    ) -> Result<(), Cause> {
+        if self.is_stopping() {
+            return Err(Cause::ShuttingDown);
+        }
+        let session = self.session_of(&asked.request);
+        let method = asked.request.method.as_str();
+        let offering =
+            |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
+        let unknown = || Cause::UnknownMethod(method.to_owned());
+        if settings::is_reserved(method) {
+            return Err(unknown());
+        }
+        let owned = session.as_ref().and_then(|session| {
+            let owners =
+                offering(Offer::Yes).map(|(number, _)| (number, self.sessions.owner(number, session)));
+            owners.into_iter().find(|(_, owner)| *owner != Owner::Nobody)
+        });
+        let idle = || offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
+        let bytes = asked.request.args.len();
+        let is_first = session.as_ref().is_none_or(|session| !self.router.has_chain(asked.client, session));
+        let (number, worker, straight) = match owned {
+            Some((_, Owner::Lost)) => return Err(Cause::SessionLost(session.unwrap_or_default().into())),
+            // It waits for that worker, and has it at once if that is idle.
+            Some((number, Owner::Worker(worker))) => {
+                let is_idle =
+                    self.pools.get(number).and_then(|pool| pool.reach(worker)).is_some_and(|it| it.is_free);
+                (number, None, is_idle)
+            }
+            _ => match is_first.then(idle).flatten() {
+                Some((number, worker)) => (number, Some(worker), true),
+                None => match is_first.then(|| self.busy_for(method, bytes)).flatten() {
+                    Some((number, worker)) => (number, Some(worker), false),
+                    None => {
+                        let waits = offering(Offer::Yes).chain(offering(Offer::NotKnownYet)).next();
+                        (waits.map(|(number, _)| number).ok_or_else(unknown)?, None, false)
+                    }
+                },
+            },
+        };
+        let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
+        let timeout = asked.request.timeout.unwrap_or(config.request_timeout);
+        let limits = Limits { pool: number, queue: config.queue, timeout };
+        asked.request.session = session;
+        let accepted = self.router.accept(now, asked, limits, straight);
+        let sequence = accepted.map_err(|full| match full {
+            Full::Requests(waiting) => Cause::Busy(waiting),
+            Full::Bytes(bytes) => Cause::Full(bytes),
+        })?;
+        match (worker, owned) {
+            (Some(worker), _) => self.send(out, now, worker, sequence),
+            (None, Some((_, Owner::Worker(owner)))) => self.serve(out, now, owner),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where no worker is idle: the busy one with the least in hand that has room. Nobody overtakes who waits.
+    pub(super) fn busy_for(&self, method: &str, bytes: usize) -> Option<(usize, WorkerId)> {
+        self.pools.iter().enumerate().find_map(|(number, pool)| {
+            let most = pool.config().prefetch;
+            let has_room = |worker: &WorkerId| {
+                pool.reach(*worker).is_some_and(|reach| reach.life.offers(method))
+                    && self.router.has_room(*worker, most, bytes)
+            };
+            let may = most > 1 && self.router.counts(number).waiting == 0;
+            may.then(|| Some((number, self.router.least_loaded(number).find(has_room)?)))?
+        })
+    }
+
+    pub(super) fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
+        self.with(out, now, worker, |pool| pool.ready(now, worker, ready));
+        let pools = &self.pools;
+        let unknown = self
+            .router
+            .refuse_waiting(|entry| pools.iter().any(|pool| pool.offer(&entry.request.method) != Offer::No));
+        refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.to_string()));
+        self.serve_all(out, now);
+    }
+
+    pub(super) fn reply(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        worker: WorkerId,
+        sequence: u64,
+        outcome: Result<Vec<u8>, Fault>,
+    ) {
+        let Replied { entry, was_in_hand, next } = self.router.replied(worker, sequence);
+        if let Some(entry) = entry {
+            if let Some(session) = &entry.request.session {
+                self.sessions.used(now, worker.pool(), session);
+            }
+            let took = entry.limit.saturating_sub(entry.deadline.saturating_duration_since(now));
+            if let Some(pool) = self.pool_of(worker) {
+                pool.took(now, worker, took);
+            }
+            match outcome {
+                Ok(data) => answer(out, entry.client, entry.address(), &data),
+                Err(why) => fault(out, entry.client, entry.address(), &Cause::Said(why)),
+            }
+        }
+        // Late or not, the worker is at the next one, or free.
+        if was_in_hand {
+            self.with(out, now, worker, |pool| pool.answered(now, worker, next));
+            self.serve(out, now, worker);
+            self.share(out, worker);
+        }
+    }
+
+    /// Gives idle workers waiting requests: one each, then ahead.
+    pub(super) fn serve_all(&mut self, out: &mut Vec<Action>, now: Instant) {
+        let idle: Vec<WorkerId> = self.pools.iter().flat_map(Pool::idle_workers).collect();
+        for worker in idle.iter().chain(&idle) {
+            self.serve(out, now, *worker);
+        }
+        // One of those that got none; what comes back from that leads here again.
+        let is_free = |worker: &WorkerId| {
+            let pool = self.pools.get(worker.pool());
+            pool.and_then(|pool| pool.reach(*worker)).is_some_and(|reach| reach.is_free)
+        };
+        if let Some(worker) = idle.into_iter().find(is_free) {
+            self.share(out, worker);
+        }
+    }
+
+    /// Gives a worker the first waiting requests that it offers: one if it is idle, and ahead as far as it has room, while
+    /// nobody is idle for them.
+    pub(super) fn serve(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
+        loop {
+            let Some(pool) = self.pools.get(worker.pool()) else { return };
+            let Some(reach) = pool.reach(worker) else { return };
+            let most = pool.config().prefetch;
+            if !reach.is_free && !self.router.has_room(worker, most, 0) {
+                return;
+            }
+            let fits = |sequence, entry: &Entry| {
+                reach.life.offers(&entry.request.method) && self.is_for(worker, sequence, entry)
+            };
+            let Some((sequence, request)) = self.router.first_waiting(fits) else { return };
+            let others = || {
+                let is_its_own = self.is_pinned(worker, request);
+                !is_its_own && self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some())
+            };
+            if !reach.is_free && (others() || !self.router.has_room(worker, most, request.args.len())) {
+                return;
+            }
+            self.send(out, now, worker, sequence);
+        }
+    }
+
+    /// Has an idle worker take over what another one of its pool has not begun.
+    pub(super) fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
+        let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
+        if let Some(reach) = idle.filter(|reach| reach.is_free)
+            && let Some((from, claims)) = self.router.to_share(worker.pool(), reach.life.jobs)
+        {
+            out.push(Action::Recall { worker: from, claims });
+        }
+    }
+
+    pub(super) fn recall_all(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
+        let claims = self.router.claims(worker);
+        if !claims.is_empty() {
+            out.push(Action::Recall { worker, claims });
+        }
+    }
+
+    pub(super) fn recalled(
+        &mut self,
+        out: &mut Vec<Action>,
+        now: Instant,
+        worker: WorkerId,
+        back: &[u64],
+        kept: &[u64],
+    ) {
+        let never = back.iter().filter_map(|sequence| self.router.recalled(worker, *sequence)).collect();
+        refuse(out, never, |entry| Cause::NotStarted(entry.limit, None));
+        let late = kept.iter().filter_map(|sequence| self.router.kept(worker, *sequence)).collect();
+        refuse(out, late, |entry| Cause::NoAnswer(entry.limit));
+        self.refuse_lost(out);
+        if !back.is_empty()
+            && self.router.in_hand(worker) == 0
+            && let Some(pool) = self.pool_of(worker)
+        {
+            pool.idle(now, worker);
+        }
+        self.serve_all(out, now);
+    }
+
+    pub(super) fn send(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
+        let life = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).map(|reach| reach.life);
+        let pinned = self.router.entry(sequence).is_some_and(|entry| self.is_pinned(worker, &entry.request));
+        let hold = life.map(|life| Hold { claims: life.has_claims(), jobs: life.jobs, pinned });
+        let knows_callers = life.is_some_and(Life::has_sessions);
+        let given = self.router.give(worker, sequence, hold.unwrap_or_default());
+        let Some(Given { claim, is_first, entry }) = given else {
+            return;
+        };
+        let (request, deadline) = (&entry.request, entry.deadline);
+        let caller = knows_callers.then(|| Caller {
+            id: &request.address.id,
+            pid: entry.peer.pid,
+            uid: entry.peer.uid,
+            deadline: entry.unix_time + entry.limit.as_secs_f64(),
+        });
+        let head = Head { method: &request.method, caller };
+        let (dialect, word) = (request.address.dialect, claim.map(|claim| claim.word));
+        let mut frame = Vec::new();
+        match link::encode_request(&mut frame, sequence, dialect, word, head, request.args.as_bytes()) {
+            Ok(()) => {
+                if is_first && let Some(pool) = self.pool_of(worker) {
+                    pool.busy(now, worker, deadline);
+                }
+                out.push(Action::Send { worker, claim, frame });
+            }
+            Err(_) => {
+                if let Some(entry) = self.router.replied(worker, sequence).entry {
+                    fault(out, entry.client, entry.address(), &Cause::FrameTooLarge);
+                }
+            }
+        }
+    }
+}
