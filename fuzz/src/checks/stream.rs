@@ -191,7 +191,7 @@ impl Scene {
             let before = self.client.buffered();
             let mut requests = VecDeque::new();
             self.client.read(Instant::now(), terms, &mut self.chunk, &mut requests).unwrap();
-            if requests.len() > 1 && self.turns % 3 == 0 {
+            if requests.len() > 1 && self.turns.is_multiple_of(3) {
                 let mut rest = requests.split_off(1);
                 self.client.postpone(&mut rest); // as if its answers were long
             }
