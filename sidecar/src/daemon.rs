@@ -367,10 +367,7 @@ impl Daemon {
                 self.recall_all(out, worker);
             }
             Event::Bind { worker, sequence, bind } => self.bind(out, now, worker, sequence, &bind),
-            Event::Unbind { worker, value } => {
-                self.sessions.unbind(worker, &value);
-                self.serve_all(out, now); // who has waited for this worker may go to any
-            }
+            Event::Unbind { worker, value } => self.unbind(out, now, worker, &value),
             Event::Signalled { worker, signalled } => {
                 self.with(out, now, worker, |pool| pool.signalled(worker, signalled));
             }
@@ -448,8 +445,8 @@ impl Daemon {
             self.exit_code = ALL_PARKED;
             self.every_pool(out, now, |pool| pool.stop(now));
         }
-        if self.router.take_chain_moved() {
-            self.serve_all(out, now);
+        while let Some(sequence) = self.router.pop_released() {
+            self.serve_request(out, now, sequence);
         }
         if self.subscribers.stirred && !self.subscribers.is_empty() {
             self.tell_changes(out, now);

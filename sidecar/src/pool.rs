@@ -208,6 +208,15 @@ impl Pool {
         self.generation
     }
 
+    /// Whether requests for a session of a worker can still be led to it, if not at once: it is not about to end.
+    #[must_use]
+    pub fn keeps_sessions(&self, worker: WorkerId) -> bool {
+        self.lives.get(worker).is_some_and(|life| {
+            let is_current = self.slots.get(life.slot).is_some_and(|slot| slot.current == Some(worker));
+            is_current && life.linked && !life.leaving && life.ending.is_none()
+        })
+    }
+
     /// A worker that has not ended.
     #[must_use]
     pub fn life(&self, worker: WorkerId) -> Option<&Life> {

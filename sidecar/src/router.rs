@@ -10,8 +10,9 @@
 //! was not begun is a fact, and always moves: to an idle worker, at a pause, at the worker's end. Who asks for a claim
 //! back gets [`Router::recalled`] or [`Router::kept`] as the answer.
 //!
-//! Requests of one client with the same session are a chain: the next one waits until those before it are answered or are
-//! ahead of it at the same worker. What is `pinned` to a worker moves only with its end.
+//! Requests of one client with the same session are a chain: only its first one can be given to a worker, the next one when
+//! that has been answered ([`Router::pop_released`]). So their order survives whatever happens to workers, and a long chain
+//! costs nobody a look. What is `pinned` to a worker moves only with its end.
 //!
 //! # What may be lost
 //! Nothing that was accepted. The late reply to a request whose deadline has passed finds nothing and is dropped.
@@ -123,6 +124,7 @@ const _: () = assert!(CLAIMS == u64::BITS as usize);
 #[derive(Debug)]
 pub struct Router {
     entries: FxHashMap<u64, Entry>,
+    /// Those that wait, of each chain the first one only.
     queue: Sorted<u64>,
     deadlines: Sorted<(Instant, u64)>,
     hands: FxHashMap<WorkerId, Hand>,
@@ -134,8 +136,8 @@ pub struct Router {
     bytes: usize,
     /// Requests of a client with the same session, in order. The client chooses the session: keyed by it.
     chains: HashMap<(ClientId, CompactString), VecDeque<u64>>,
-    /// One of a chain has gone, and others may follow it.
-    chain_moved: bool,
+    /// First ones of chains, since those before them have gone.
+    released: Vec<u64>,
     counts: Vec<Counts>,
 }
 
@@ -235,7 +237,7 @@ impl Router {
             next: 1,
             bytes: 0,
             chains: HashMap::new(),
-            chain_moved: false,
+            released: Vec::new(),
             counts: vec![Counts::default(); pools],
         }
     }
@@ -266,9 +268,13 @@ impl Router {
         self.next += 1;
         let deadline = now + timeout;
         self.deadlines.insert((deadline, sequence));
-        self.queue.insert(sequence);
-        if let Some(session) = &request.session {
-            self.chains.entry((client, session.clone())).or_default().push_back(sequence);
+        let is_first = request.session.as_ref().is_none_or(|session| {
+            let chain = self.chains.entry((client, session.clone())).or_default();
+            chain.push_back(sequence);
+            chain.len() == 1
+        });
+        if is_first {
+            self.queue.insert(sequence);
         }
         let (worker, retried, expired) = (None, false, false);
         let limit = timeout;
@@ -316,27 +322,26 @@ impl Router {
 
     /// The first waiting request that `fits`.
     #[must_use]
-    pub fn first_waiting(&self, fits: impl Fn(u64, &Entry) -> bool) -> Option<(u64, &Request)> {
+    pub fn first_waiting(&self, fits: impl Fn(&Entry) -> bool) -> Option<(u64, &Request)> {
         let waiting = self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
-        let mut fitting = waiting.filter(|(sequence, entry)| fits(*sequence, entry));
+        let mut fitting = waiting.filter(|(_, entry)| fits(entry));
         fitting.next().map(|(sequence, entry)| (sequence, &entry.request))
+    }
+
+    /// Waiting requests that name this session and that nothing precedes.
+    #[must_use]
+    pub fn waiting_with(&self, session: &str) -> Vec<u64> {
+        let names_it = |sequence: &&u64| {
+            let named = self.entries.get(sequence).and_then(|entry| entry.request.session.as_deref());
+            named == Some(session)
+        };
+        self.queue.iter().filter(names_it).copied().collect()
     }
 
     /// An accepted request that has no answer yet.
     #[must_use]
     pub fn entry(&self, sequence: u64) -> Option<&Entry> {
         self.entries.get(&sequence)
-    }
-
-    /// Whether a request has to wait for earlier ones of its chain. Those at `worker` are no obstacle.
-    #[must_use]
-    pub fn is_behind(&self, sequence: u64, entry: &Entry, worker: Option<WorkerId>) -> bool {
-        let Some(session) = &entry.request.session else { return false };
-        let chain = self.chains.get(&(entry.client, session.clone()));
-        let mut earlier = chain.into_iter().flatten().take_while(|earlier| **earlier < sequence);
-        earlier.any(|earlier| {
-            self.entries.get(earlier).is_some_and(|entry| worker.is_none() || entry.worker != worker)
-        })
     }
 
     /// Whether a request of a client with this session is without an answer.
@@ -351,9 +356,9 @@ impl Router {
         self.chains.keys().any(|(_, used)| used == session)
     }
 
-    /// Whether, since it was asked last, one of a chain has gone that others follow.
-    pub fn take_chain_moved(&mut self) -> bool {
-        std::mem::take(&mut self.chain_moved)
+    /// A request that nothing precedes any more, where that has become so.
+    pub fn pop_released(&mut self) -> Option<u64> {
+        self.released.pop()
     }
 
     /// Gives a waiting request to `worker`; with a claim where its link knows them.
@@ -563,12 +568,16 @@ impl Router {
     fn leave_chain(&mut self, sequence: u64, entry: &Entry) {
         let Some(session) = &entry.request.session else { return };
         let key = (entry.client, session.clone());
-        if let Some(chain) = self.chains.get_mut(&key) {
-            chain.retain(|other| *other != sequence);
-            match chain.is_empty() {
-                true => drop(self.chains.remove(&key)),
-                false => self.chain_moved = true,
+        let Some(chain) = self.chains.get_mut(&key) else { return };
+        let was_first = chain.front() == Some(&sequence);
+        chain.retain(|other| *other != sequence);
+        match chain.front().copied() {
+            None => drop(self.chains.remove(&key)),
+            Some(next) if was_first => {
+                self.queue.insert(next);
+                self.released.push(next);
             }
+            Some(_) => {}
         }
     }
 }
@@ -677,7 +686,7 @@ mod tests {
     }
 
     fn first(router: &Router, fits: impl Fn(&str) -> bool) -> Option<u64> {
-        router.first_waiting(|_, entry| fits(&entry.request.method)).map(|(sequence, _)| sequence)
+        router.first_waiting(|entry| fits(&entry.request.method)).map(|(sequence, _)| sequence)
     }
 
     fn figures(router: &Router) -> (usize, usize) {
@@ -741,7 +750,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_served_one_after_the_other_or_by_one_worker() {
+    fn a_chain_is_served_one_after_the_other() {
         let (mut router, now) = (Router::new(1), Instant::now());
         let limits = Limits { pool: 0, queue: 9, timeout: TIMEOUT };
         let of = |session: &str| Request { session: Some(session.into()), ..request("a") };
@@ -751,33 +760,30 @@ mod tests {
             .collect();
         let other = Asked { client: ClientId(2), ..asked(of("x")) };
         let other = router.accept(now, other, limits, false).unwrap();
-        let first = |router: &Router, worker| {
-            router
-                .first_waiting(|sequence, entry| !router.is_behind(sequence, entry, worker))
-                .map(|(it, _)| it)
-        };
+        let first = |router: &Router| router.first_waiting(|_| true).map(|(sequence, _)| sequence);
         let hold = |pinned| Hold { claims: true, jobs: false, pinned };
-        assert_eq!(first(&router, None), Some(numbers[0]));
+        assert_eq!(first(&router), Some(numbers[0]));
+        assert_eq!(router.waiting_with("x"), [numbers[0], other]);
         router.give(WORKER, numbers[0], hold(true)).unwrap();
-        assert_eq!(first(&router, None), Some(numbers[2]), "another session");
-        assert_eq!(first(&router, Some(OTHER)), Some(numbers[2]));
-        assert_eq!(first(&router, Some(WORKER)), Some(numbers[1]), "behind it at the same worker");
-        router.give(WORKER, numbers[1], hold(true)).unwrap();
+        router.give(WORKER, numbers[2], hold(true)).unwrap();
         assert_eq!(router.to_share(0, false), None, "pinned");
-        router.give(OTHER, numbers[2], hold(false)).unwrap();
-        assert_eq!(first(&router, None), Some(other), "another client");
+        assert_eq!(first(&router), Some(other), "another client");
         router.give(OTHER, other, hold(false)).unwrap();
-        assert_eq!(first(&router, None), None);
-        assert!(!router.take_chain_moved() && router.uses("y") && !router.uses("z"));
+        assert_eq!((first(&router), router.counts(0).waiting), (None, 2));
+        assert!(router.pop_released().is_none() && router.uses("y") && !router.uses("z"));
         router.replied(WORKER, numbers[0]);
-        assert!(router.take_chain_moved() && !router.take_chain_moved());
-        assert_eq!(first(&router, Some(WORKER)), Some(numbers[3]));
-        assert_eq!(first(&router, Some(OTHER)), None);
-        let ended = router.worker_ended(WORKER, &[numbers[1]], |_| false);
+        assert_eq!((router.pop_released(), first(&router)), (Some(numbers[1]), Some(numbers[1])));
+        router.give(OTHER, numbers[1], hold(false)).unwrap();
+        let ended = router.worker_ended(OTHER, &[other], |_| false);
         assert_eq!(ended.begun.len(), 1);
-        assert_eq!(first(&router, None), Some(numbers[3]));
+        assert_eq!(first(&router), Some(numbers[1]), "it waits again, before those behind it");
+        assert_eq!(router.pop_released(), None);
+        router.give(WORKER, numbers[1], hold(true)).unwrap();
+        router.worker_ended(WORKER, &[numbers[1], numbers[2]], |_| false);
+        assert_eq!([router.pop_released(), router.pop_released()], [Some(numbers[3]), None]);
         router.refuse_waiting(|_| false);
-        assert!(!router.has_chain(ClientId(1), &"x".into()) && router.has_chain(ClientId(2), &"x".into()));
+        assert!(!router.has_chain(ClientId(1), &"x".into()) && router.pop_released().is_none());
+        assert_eq!((router.counts(0).waiting, router.counts(0).in_flight, router.bytes()), (0, 0, 0));
     }
 
     #[test]

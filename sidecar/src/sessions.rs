@@ -103,10 +103,10 @@ impl Sessions {
         }
     }
 
-    /// Whether a value is one whose worker has gone.
+    /// Whether there are values whose workers have gone.
     #[must_use]
-    pub fn is_lost(&self, pool: usize, value: &str) -> bool {
-        self.owner(pool, value) == Owner::Lost
+    pub fn any_lost(&self) -> bool {
+        self.pools.iter().any(|pool| pool.values.len() > pool.bound)
     }
 
     /// Binds a value to a worker, or makes a bound one of it live anew. It lives until nobody has used it for `ttl`.
@@ -314,13 +314,15 @@ mod tests {
         sessions.bind(now, worker(1), "b", None).unwrap();
         assert_eq!(sessions.worker_gone(now, worker(2)), 0);
         assert_eq!(sessions.worker_gone(now, worker(1)), 2);
-        assert!(sessions.is_lost(0, "a") && sessions.is_lost(0, "b") && sessions.bound() == 0);
+        assert_eq!([sessions.owner(0, "a"), sessions.owner(0, "b")], [Owner::Lost; 2]);
+        assert!(sessions.any_lost() && sessions.bound() == 0);
         sessions.bind(now, worker(2), "a", TTL).expect("it has room, and may open it anew");
         assert_eq!(sessions.owner(0, "a"), Owner::Worker(worker(2)));
         assert_eq!(expired(&mut sessions, now + REMEMBERED - Duration::from_secs(1)), [""; 0]);
-        assert!(sessions.is_lost(0, "b"));
+        assert_eq!(sessions.owner(0, "b"), Owner::Lost);
         let told = expired(&mut sessions, now + REMEMBERED);
         assert_eq!(told, ["a"], "of lost ones nobody is told");
         assert_eq!(sessions.owner(0, "b"), Owner::Nobody);
+        assert!(!sessions.any_lost());
     }
 }

@@ -11,9 +11,9 @@ use rustdaemon_core::link::{self, Bind, Fault, Kind};
 use super::{Action, Daemon, refuse, tell};
 use crate::dialect::{self, Cause, Request};
 use crate::ids::WorkerId;
-use crate::pool::Offer;
+use crate::pool::{Offer, Pool};
 use crate::router::Entry;
-use crate::sessions::{Owner, Refused};
+use crate::sessions::{Owner, Refused, Sessions};
 
 impl Daemon {
     /// The session that a request names, by itself or in its arguments.
@@ -24,24 +24,35 @@ impl Daemon {
         let names = self
             .pools
             .iter()
-            .filter(|pool| !pool.config().affinity.is_empty() && pool.offer(&request.method) == Offer::Yes);
+            .filter(|pool| !pool.config().affinity.is_empty() && pool.offer(&request.method) != Offer::No);
         names.into_iter().find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
     }
 
-    /// Whether a waiting request may go to a worker now, as far as its session matters.
-    pub(super) fn is_for(&self, worker: WorkerId, sequence: u64, entry: &Entry) -> bool {
-        let Some(session) = &entry.request.session else { return true };
-        match self.sessions.owner(worker.pool(), session) {
-            Owner::Worker(owner) => owner == worker && !self.router.is_behind(sequence, entry, Some(worker)),
+    /// Whose the session is that a request names.
+    pub(super) fn owner_of(&self, request: &Request) -> Owner {
+        owner_of(&self.pools, &self.sessions, request)
+    }
+
+    /// Whether a waiting request may go to a worker, as far as its session matters.
+    pub(super) fn is_for(&self, worker: WorkerId, request: &Request) -> bool {
+        match self.owner_of(request) {
+            Owner::Worker(owner) => owner == worker,
             Owner::Lost => false,
-            Owner::Nobody => !self.router.is_behind(sequence, entry, None),
+            Owner::Nobody => true,
         }
     }
 
     /// Whether only this worker can serve a request.
     pub(super) fn is_pinned(&self, worker: WorkerId, request: &Request) -> bool {
-        let session = request.session.as_ref();
-        session.is_some_and(|session| self.sessions.owner(worker.pool(), session) == Owner::Worker(worker))
+        request.session.is_some() && self.owner_of(request) == Owner::Worker(worker)
+    }
+
+    /// Gives up what a worker had bound: who has waited for it may go to any.
+    pub(super) fn unbind(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, value: &str) {
+        self.sessions.unbind(worker, value);
+        for sequence in self.router.waiting_with(value) {
+            self.serve_request(out, now, sequence);
+        }
     }
 
     pub(super) fn bind(
@@ -53,12 +64,12 @@ impl Daemon {
         bind: &Bind,
     ) {
         let ttl = bind.ttl.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let may_serve = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).is_some();
+        let keeps = self.pools.get(worker.pool()).is_some_and(|pool| pool.keeps_sessions(worker));
         let bound = match dialect::is_session(&bind.value) {
             true => self.sessions.bind(now, worker, &bind.value, ttl),
             false => Err(Refused::Impossible),
         };
-        if bound.is_ok() && !may_serve {
+        if bound.is_ok() && !keeps {
             self.lose_sessions(out, now, worker); // it is about to end: nobody is led to it
         }
         let refused = bound.err().map(|refused| match refused {
@@ -80,23 +91,22 @@ impl Daemon {
             None => (link::DATA, Vec::new()),
         };
         tell(out, worker, Kind::Bound, flags, sequence, &payload);
-        self.serve_all(out, now); // who has waited for any worker may have to wait for this one, or need not
+        self.serve(out, now, worker); // who has waited for any worker may now be its own
     }
 
     /// A worker takes no requests any more: who waits for it hears that, and who comes.
     pub(super) fn lose_sessions(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId) {
-        if self.sessions.worker_gone(now, worker) > 0 {
-            self.refuse_lost(out);
-        }
+        self.sessions.worker_gone(now, worker);
+        self.refuse_lost(out);
     }
 
     /// Refuses what waits for workers that have gone.
     pub(super) fn refuse_lost(&mut self, out: &mut Vec<Action>) {
-        let sessions = &self.sessions;
-        let is_lost = |entry: &Entry| {
-            let session = entry.request.session.as_ref();
-            session.is_some_and(|session| sessions.is_lost(entry.pool, session))
-        };
+        if !self.sessions.any_lost() {
+            return;
+        }
+        let (pools, sessions) = (&self.pools, &self.sessions);
+        let is_lost = |entry: &Entry| owner_of(pools, sessions, &entry.request) == Owner::Lost;
         let lost = self.router.refuse_waiting(|entry| !is_lost(entry));
         refuse(out, lost, |entry| {
             Cause::SessionLost(entry.request.session.as_deref().unwrap_or_default().to_owned())
@@ -110,4 +120,15 @@ impl Daemon {
             tell(out, worker, Kind::Expired, 0, 0, value.as_bytes());
         }
     }
+}
+
+/// Of the pools that offer what is asked: a living owner, else one that has gone.
+fn owner_of(pools: &[Pool], sessions: &Sessions, request: &Request) -> Owner {
+    let Some(session) = &request.session else { return Owner::Nobody };
+    let offering = pools.iter().enumerate().filter(|(_, pool)| pool.offer(&request.method) == Offer::Yes);
+    let owners = offering.map(|(number, _)| sessions.owner(number, session));
+    owners.fold(Owner::Nobody, |found, owner| match (found, owner) {
+        (Owner::Worker(_), _) | (_, Owner::Nobody) => found,
+        (_, owner) => owner,
+    })
 }

@@ -9,10 +9,10 @@ use rustdaemon_core::link::{self, Caller, Fault, Head, Ready};
 use rustdaemon_core::settings;
 
 use super::{Action, Daemon, answer, fault, refuse};
-use crate::dialect::Cause;
+use crate::dialect::{Cause, Request};
 use crate::ids::WorkerId;
 use crate::life::Life;
-use crate::pool::{Offer, Pool};
+use crate::pool::{Offer, Pool, Reach};
 use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied};
 use crate::sessions::Owner;
 
@@ -27,33 +27,34 @@ impl Daemon {
         if self.is_stopping() {
             return Err(Cause::ShuttingDown);
         }
-        let session = self.session_of(&asked.request);
-        let method = asked.request.method.as_str();
+        asked.request.session = self.session_of(&asked.request);
+        let Asked { client, request, .. } = &asked;
+        let method = request.method.as_str();
         let offering =
             |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
         let unknown = || Cause::UnknownMethod(method.to_owned());
         if settings::is_reserved(method) {
             return Err(unknown());
         }
-        let owned = session.as_ref().and_then(|session| {
-            let owners =
-                offering(Offer::Yes).map(|(number, _)| (number, self.sessions.owner(number, session)));
-            owners.into_iter().find(|(_, owner)| *owner != Owner::Nobody)
-        });
         let idle = || offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
-        let bytes = asked.request.args.len();
-        let is_first = session.as_ref().is_none_or(|session| !self.router.has_chain(asked.client, session));
-        let (number, worker, straight) = match owned {
-            Some((_, Owner::Lost)) => return Err(Cause::SessionLost(session.unwrap_or_default().into())),
-            // It waits for that worker, and has it at once if that is idle.
-            Some((number, Owner::Worker(worker))) => {
-                let is_idle =
-                    self.pools.get(number).and_then(|pool| pool.reach(worker)).is_some_and(|it| it.is_free);
-                (number, None, is_idle)
+        let busy = || self.busy_for(method, request.args.len());
+        let is_first =
+            request.session.as_ref().is_none_or(|session| !self.router.has_chain(*client, session));
+        let (number, worker, straight) = match self.owner_of(request) {
+            Owner::Lost => {
+                return Err(Cause::SessionLost(request.session.as_deref().unwrap_or_default().into()));
             }
-            _ => match is_first.then(idle).flatten() {
+            Owner::Worker(owner) => {
+                let life = self.pools.get(owner.pool()).and_then(|pool| pool.life(owner));
+                if life.is_some_and(|life| life.ready && !life.offers(method)) {
+                    return Err(unknown()); // others of its pool do: nobody has that session and that method
+                }
+                let taken = if is_first { self.takes(owner, request) } else { None };
+                (owner.pool(), taken.map(|_| owner), taken == Some(true))
+            }
+            Owner::Nobody => match is_first.then(idle).flatten() {
                 Some((number, worker)) => (number, Some(worker), true),
-                None => match is_first.then(|| self.busy_for(method, bytes)).flatten() {
+                None => match is_first.then(busy).flatten() {
                     Some((number, worker)) => (number, Some(worker), false),
                     None => {
                         let waits = offering(Offer::Yes).chain(offering(Offer::NotKnownYet)).next();
@@ -63,20 +64,39 @@ impl Daemon {
             },
         };
         let Some(config) = self.pools.get(number).map(Pool::config) else { return Err(unknown()) };
-        let timeout = asked.request.timeout.unwrap_or(config.request_timeout);
+        let timeout = request.timeout.unwrap_or(config.request_timeout);
         let limits = Limits { pool: number, queue: config.queue, timeout };
-        asked.request.session = session;
         let accepted = self.router.accept(now, asked, limits, straight);
         let sequence = accepted.map_err(|full| match full {
             Full::Requests(waiting) => Cause::Busy(waiting),
             Full::Bytes(bytes) => Cause::Full(bytes),
         })?;
-        match (worker, owned) {
-            (Some(worker), _) => self.send(out, now, worker, sequence),
-            (None, Some((_, Owner::Worker(owner)))) => self.serve(out, now, owner),
-            _ => {}
+        if let Some(worker) = worker {
+            self.send(out, now, worker, sequence);
         }
         Ok(())
+    }
+
+    /// Whether a worker takes a request now, and is idle.
+    fn takes(&self, worker: WorkerId, request: &Request) -> Option<bool> {
+        let pool = self.pools.get(worker.pool())?;
+        let Reach { life, is_free } = pool.reach(worker)?;
+        let has_room = || self.router.has_room(worker, pool.config().prefetch, request.args.len());
+        (life.offers(&request.method) && (is_free || has_room())).then_some(is_free)
+    }
+
+    /// Gives a waiting request that nothing precedes any more to whoever is there for it.
+    pub(super) fn serve_request(&mut self, out: &mut Vec<Action>, now: Instant, sequence: u64) {
+        let Some(entry) = self.router.entry(sequence).filter(|entry| entry.worker.is_none()) else { return };
+        let request = &entry.request;
+        let worker = match self.owner_of(request) {
+            Owner::Worker(owner) => self.takes(owner, request).map(|_| owner),
+            Owner::Nobody => self.pools.iter().find_map(|pool| pool.idle_for(&request.method)),
+            Owner::Lost => return self.refuse_lost(out),
+        };
+        if let Some(worker) = worker {
+            self.send(out, now, worker, sequence);
+        }
     }
 
     /// Where no worker is idle: the busy one with the least in hand that has room. Nobody overtakes who waits.
@@ -158,8 +178,8 @@ impl Daemon {
             if !reach.is_free && !self.router.has_room(worker, most, 0) {
                 return;
             }
-            let fits = |sequence, entry: &Entry| {
-                reach.life.offers(&entry.request.method) && self.is_for(worker, sequence, entry)
+            let fits = |entry: &Entry| {
+                reach.life.offers(&entry.request.method) && self.is_for(worker, &entry.request)
             };
             let Some((sequence, request)) = self.router.first_waiting(fits) else { return };
             let others = || {
