@@ -195,11 +195,13 @@ fn send_fault(sequence: u64, class: &str, message: String) {
     supervision::with(|state| state.send(Kind::Reply, FAULT, sequence, &fault));
 }
 
+/// Calls PHP as far as freeing `Request::current()` does: what somebody has hung on it goes with it.
 fn end() {
-    supervision::with(|state| {
+    let object = supervision::with(|state| {
         state.request = None;
-        (state.request_object, state.request_id) = (None, None);
+        state.request_id = None;
         let set_aside = state.set_aside.take();
+        let object = state.request_object.take();
         if let Some(link) = &state.link {
             link.page.end();
             if let Some((what, deadline)) = set_aside {
@@ -207,5 +209,7 @@ fn end() {
                 pulse::busy();
             }
         }
+        object
     });
+    object.map(Slot::of).into_iter().for_each(Slot::free);
 }

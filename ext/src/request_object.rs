@@ -179,7 +179,8 @@ fn make() -> Option<Zval> {
     let object = object.string(dialect).value(decoded.into_value());
     let object = object.float_or_null(deadline).int(pid.into()).int(uid).done();
     let same = object.shallow_clone();
-    supervision::with(|state| state.request_object = Some(same));
+    let before = supervision::with(|state| state.request_object.replace(same));
+    before.map(Slot::of).into_iter().for_each(Slot::free);
     Some(object)
 }
 
@@ -227,7 +228,9 @@ fn ask(value: &[u8], ttl: Option<f64>) -> std::result::Result<(), Refusal> {
         }
         let silent =
             || Cause::LinkBroken.because(format!("the sidecar has not answered within {ANSWER_TIMEOUT:?}"));
-        state.ask(Kind::Bind, Kind::Bound, &link::json(&question), ANSWER_TIMEOUT).ok_or_else(silent)
+        let old_end = (Kind::Expired, question.value.as_bytes()); // it lives anew
+        let json = link::json(&question);
+        state.ask(Kind::Bind, Kind::Bound, &json, old_end, ANSWER_TIMEOUT).ok_or_else(silent)
     })?;
     if answer.flags == link::DATA {
         return Ok(());

@@ -440,11 +440,19 @@ impl State {
         }
     }
 
-    /// Asks the sidecar, and waits for its answer; what arrives meanwhile is kept. `None`: it has gone, or is silent.
+    /// Asks the sidecar, and waits for its answer; what arrives meanwhile is kept, but for what the answer makes untrue:
+    /// `stale`, kind and payload, where that came before it. `None`: it has gone, or is silent.
     ///
     /// # Blocking
     /// Until the answer, for at most `limit`; signals are noted and looked after later.
-    pub fn ask(&mut self, kind: Kind, answer: Kind, question: &[u8], limit: Duration) -> Option<Frame> {
+    pub fn ask(
+        &mut self,
+        kind: Kind,
+        answer: Kind,
+        question: &[u8],
+        stale: (Kind, &[u8]),
+        limit: Duration,
+    ) -> Option<Frame> {
         self.question += 1;
         let number = self.question;
         self.send(kind, 0, number, question);
@@ -453,7 +461,15 @@ impl State {
             let link = self.link.as_mut()?;
             let is_it = |frame: &Frame| frame.kind == answer && frame.sequence == number;
             if let Some(at) = link.inbox.iter().position(is_it) {
-                return link.inbox.remove(at);
+                let frame = link.inbox.remove(at);
+                if frame.as_ref().is_some_and(|frame| frame.flags == link::DATA) {
+                    let mut place = 0..;
+                    link.inbox.retain(|frame| {
+                        let is_stale = (frame.kind, frame.payload.as_slice()) == stale;
+                        place.next().is_some_and(|place| place >= at) || !is_stale
+                    });
+                }
+                return frame;
             }
             if sys::monotonic() >= deadline {
                 return None;

@@ -207,7 +207,7 @@ impl Client {
     /// Whether [`Client::read`] is to be called without an edge.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        !self.postponed.is_empty() || (self.unread && !self.held && self.has_room())
+        self.may_go_on() || (self.unread && !self.held && self.has_room())
     }
 
     /// Who is at the other end.
@@ -219,6 +219,12 @@ impl Client {
     /// Whether a request did not show the token that it was to show: the connection ends for it. Said once.
     pub fn has_turned_out_unknown(&mut self) -> bool {
         std::mem::take(&mut self.is_unknown)
+    }
+
+    /// Whether there are postponed requests, and room for their answers. What a batch has collected does not count: it leaves
+    /// when all of it is there.
+    fn may_go_on(&self) -> bool {
+        !self.postponed.is_empty() && self.waiting_bytes() < MAX_OUTPUT_BYTES
     }
 
     /// Whether it has more to send that [`Terms::only_whole`] kept us from reading.
@@ -339,7 +345,11 @@ impl Client {
         chunk: &mut [u8],
         requests: &mut VecDeque<Request>,
     ) -> io::Result<()> {
-        requests.append(&mut std::mem::take(&mut self.postponed));
+        if self.may_go_on() {
+            requests.append(&mut std::mem::take(&mut self.postponed));
+        } else if !self.postponed.is_empty() {
+            return Ok(());
+        }
         let mut left = TURN_BYTES;
         self.flat_is_full = terms.flat_is_full;
         self.unread = true;

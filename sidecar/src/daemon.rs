@@ -625,6 +625,7 @@ impl Daemon {
             uptime: age(self.started),
             socket: self.socket.clone(),
             request_bytes: self.router.bytes(),
+            subscribers: self.subscribers.len(),
             ..Status::default()
         };
         for (number, pool) in self.pools.iter().enumerate() {

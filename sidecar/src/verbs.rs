@@ -125,6 +125,9 @@ pub struct Status {
     /// Bytes of requests of which the end has not come.
     #[serde(default)]
     pub unfinished_bytes: usize,
+    /// Clients that are told what happens to workers.
+    #[serde(default)]
+    pub subscribers: usize,
     /// Bytes of arguments of requests that have no answer yet.
     #[serde(default)]
     pub request_bytes: usize,

@@ -141,3 +141,40 @@ fn a_request_that_has_been_answered_binds_nothing() {
     sidecar.signal_worker(0, Signal::SIGTERM);
     sidecar.wait_logged("onStop: NULL", 1);
 }
+
+#[test]
+fn a_session_that_was_bound_anew_is_not_told_of_its_old_end() {
+    let words = script("sessions", &json!({})).words();
+    let sidecar = Sidecar::builder().flags("--affinity sessionId").command(words).start();
+    sidecar.wait_state(0, "idle");
+    open(&sidecar, json!(["s", 0.1]));
+    sidecar.call("renew", json!(["s", 0.5])).unwrap();
+    assert_eq!(sidecar.pool()["bound"], 1);
+    assert_eq!(sidecar.call("closed", json!([])), Ok(json!([])), "it is bound, and onExpire() has closed it");
+}
+
+#[test]
+fn a_bind_in_a_worker_that_is_to_pause_keeps_its_sessions() {
+    let words = script("sessions", &json!({})).words();
+    let sidecar = Sidecar::builder().flags("--affinity sessionId").command(words).start();
+    sidecar.wait_state(0, "idle");
+    open(&sidecar, json!(["s"]));
+    let mut client = sidecar.client();
+    client.send("renew", json!(["t", 0.5]));
+    sidecar.wait_state(0, "busy");
+    sidecar.cli(&["pause"]);
+    assert!(client.receive().1.is_ok());
+    assert_eq!(sidecar.pool()["bound"], 2, "it is paused, and still has both");
+    sidecar.cli(&["start"]);
+    sidecar.cli(&["resume"]);
+    assert!(sidecar.call("use", json!({"sessionId": "s"})).is_ok());
+}
+
+#[test]
+fn what_goes_with_a_request_may_use_the_worker() {
+    let sidecar = Sidecar::builder().command(script("sessions", &json!({})).words()).start();
+    sidecar.wait_state(0, "idle");
+    let pid = sidecar.call("context", json!([])).unwrap();
+    assert_eq!(sidecar.call("context", json!([])), Ok(pid), "the same process: {}", sidecar.log());
+    sidecar.wait_logged("context gone: NULL", 2);
+}

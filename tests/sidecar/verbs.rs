@@ -1,5 +1,8 @@
 //! The built-in methods over the socket: what they answer, how each is refused in each dialect, who subscribes.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
 use nix::sys::signal::Signal;
 use rustdaemon_tests::{Client, Sidecar, eventually};
 use serde_json::{Value, json};
@@ -289,6 +292,22 @@ fn what_goes_on_after_its_answer_needs_a_line_of_its_own() {
     assert_eq!(answer[0]["error"]["code"], -32602, "{answer}");
     let told = answer[0]["error"]["message"].to_string() + &answer[0]["error"]["data"].to_string();
     assert!(told.contains("not in a batch"), "{answer}");
+}
+
+#[test]
+fn who_has_gone_subscribes_to_nothing() {
+    let sidecar = idle();
+    for _ in 0..20 {
+        let mut stream = UnixStream::connect(sidecar.socket()).unwrap();
+        stream.write_all(b"{\"id\":1,\"t\":\"req\",\"method\":\"daemon.status\",\"args\":[]}\n").unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap(); // the rest is left unread: the close resets
+        stream.write_all(b"{\"id\":2,\"t\":\"req\",\"method\":\"daemon.subscribe\",\"args\":[]}\n").unwrap();
+    }
+    assert_eq!(sidecar.call("pid", json!([])).map(drop), Ok(()));
+    eventually("they are forgotten", || match sidecar.status()["subscribers"] == 0 {
+        true => Ok(()),
+        false => Err(sidecar.status()["subscribers"].to_string()),
+    });
 }
 
 #[test]

@@ -503,3 +503,22 @@ fn a_client_that_vanished_is_an_error_not_a_crash() {
     client.answer(Delivery::Line, b"done\n".to_vec());
     assert!(client.advance(Instant::now()).is_err());
 }
+
+#[test]
+fn what_was_postponed_waits_until_the_answers_before_it_are_taken() {
+    let (theirs, mut client, requests) = feed([TYPED, TYPED].concat());
+    let mut rest: VecDeque<Request> = requests.into_iter().skip(1).collect();
+    client.answer(Delivery::Line, vec![b'x'; 4_000_000]);
+    client.postpone(&mut rest);
+    assert_eq!(client.advance(Instant::now()).unwrap(), Fate::Open);
+    assert!(client.is_blocked() && client.untaken_bytes() > MAX_OUTPUT_BYTES);
+    assert!(!client.is_readable(), "it is read no further, and asked no further");
+    assert!(read(&mut client, Terms::default()).is_empty());
+    theirs.set_nonblocking(true).unwrap();
+    while client.is_blocked() {
+        let _ = (&theirs).read(&mut vec![0; 1 << 20]);
+        client.advance(Instant::now()).unwrap();
+    }
+    assert!(client.is_readable());
+    assert_eq!(read(&mut client, Terms::default()).len(), 1);
+}

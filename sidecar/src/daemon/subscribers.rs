@@ -41,6 +41,10 @@ pub(super) struct Leaver {
 }
 
 impl Subscribers {
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

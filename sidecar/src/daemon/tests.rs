@@ -576,3 +576,159 @@ fn a_stranger_is_told_only_that_somebody_is_there() {
     scene.on(Event::Stop);
     assert!(scene.on(ping()).contains("shutting_down"), "the probe fails at a daemon that stops");
 }
+
+fn bind_it(scene: &mut Scene, worker: u64, value: &str) -> String {
+    let bind = Bind { value: value.into(), ttl: Some(600.0) };
+    scene.on(Event::Bind { worker: WorkerId(worker), sequence: 1, bind })
+}
+
+fn named(scene: &mut Scene, method: &str, session: &str) -> String {
+    scene.ask(&format!(r#"{{"id":1,"t":"req","method":"{method}","session":"{session}","args":[]}}"#))
+}
+
+#[test]
+fn a_bind_in_a_worker_that_is_to_pause_keeps_its_sessions() {
+    let mut scene = Scene::claiming(1, |_| {});
+    scene.call("m");
+    bind_it(&mut scene, 1, "old");
+    scene.reply(1, 1);
+    assert_eq!(scene.daemon.sessions.bound(), 1);
+    assert_eq!(scene.call("m"), "send 1");
+    let paused = scene.ask(r#"{"id":1,"t":"req","method":"worker.pause","args":["opcua"]}"#);
+    assert!(paused.contains("pause"), "{paused}");
+    assert_eq!(bind_it(&mut scene, 1, "new"), "send 1");
+    assert_eq!(scene.daemon.sessions.bound(), 2, "paused, not ended");
+}
+
+#[test]
+fn a_request_for_a_session_is_not_another_pools() {
+    let pools = vec![PoolConfig::new("a", vec!["php".into()]), PoolConfig::new("b", vec!["php".into()])];
+    let config = Config { socket: "/run/x.sock".into(), pools, ..Config::default() };
+    let now = Instant::now();
+    let mut scene = Scene { daemon: Daemon::new(now, config, 1), now };
+    let started = {
+        let mut actions = Vec::new();
+        scene.daemon.on(now, Event::Start, &mut actions);
+        actions
+            .iter()
+            .filter_map(|a| match a {
+                Action::Worker(Order::Spawn { worker, .. }) => Some(*worker),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    for worker in &started {
+        scene.make_ready_with(*worker, link::HIGHEST_VERSION);
+    }
+    let (one, two) = (started[0], started[1]);
+    assert_ne!(one.pool(), two.pool());
+    assert_eq!(scene.call("m"), format!("send {}", one.0)); // 1
+    bind_it(&mut scene, one.0, "s");
+    assert_eq!(scene.call("m"), format!("send {}", two.0)); // 2
+    scene.reply(1, 1);
+    let paused = scene.ask(r#"{"id":1,"t":"req","method":"worker.pause","args":["a"]}"#);
+    assert!(paused.contains("pause"), "{paused}");
+    scene.on(Event::Paused { worker: one, paused: true });
+    assert_eq!(named(&mut scene, "m", "s"), "", "3 waits for its owner");
+    scene.on(Event::Reply { worker: two, sequence: 2, outcome: Ok(b"1".to_vec()) });
+    assert_eq!(scene.daemon.router.entry(3).unwrap().worker, None, "it is the other pool's");
+}
+
+#[test]
+fn what_was_begun_for_a_lost_session_is_refused_when_its_worker_dies() {
+    let mut scene = Scene::claiming(2, |_| {});
+    assert_eq!(scene.call("m"), "send 1");
+    bind_it(&mut scene, 1, "s");
+    scene.reply(1, 1);
+    assert_eq!(named(&mut scene, "again", "s"), "send 1");
+    scene.on(Event::Leaving { worker: WorkerId(1) });
+    scene.recalled(1, &[], &[2]);
+    let died = scene.exit_having_begun(1, &[2]);
+    assert!(died.contains("session_lost"), "{died} / {:?}", scene.daemon.router.entry(2));
+}
+
+#[test]
+fn sharing_keeps_a_chains_order() {
+    let mut scene = Scene::claiming(2, |_| {});
+    assert_eq!(scene.call("m"), "send 1"); // 1, its handler binds "s"
+    assert_eq!(scene.call("m"), "send 2"); // 2
+    assert_eq!(named(&mut scene, "m", "s"), "send 1"); // 3, ahead, not pinned
+    bind_it(&mut scene, 1, "s");
+    assert_eq!(named(&mut scene, "m", "s"), ""); // 4 waits until 3 is answered
+    let shared = scene.reply(2, 2);
+    assert!(shared.ends_with("recall 1 [3]"), "it is its own by now, and comes back to it: {shared}");
+    assert_eq!(scene.recalled(1, &[3], &[]), "");
+    assert!(scene.reply(1, 1).ends_with("send 1"));
+    assert!(scene.reply(1, 3).ends_with("send 1"), "and 4 after it");
+}
+
+#[test]
+fn order_holds_for_what_came_before_the_pool_was_ready() {
+    let mut scene = Scene::new(|pool| {
+        pool.workers = 2;
+        pool.affinity = "id".into();
+    });
+    let ask = |scene: &mut Scene| scene.ask(r#"{"id":1,"t":"req","method":"m","args":{"id":"s"}}"#);
+    assert_eq!(ask(&mut scene), "");
+    assert_eq!(ask(&mut scene), "");
+    let first = scene.make_ready_with(WorkerId(1), link::HIGHEST_VERSION);
+    let second = scene.make_ready_with(WorkerId(2), link::HIGHEST_VERSION);
+    let both = format!("{first} / {second}");
+    assert_eq!(both.matches("send").count(), 1, "{both}");
+    assert!(!scene.daemon.router.claims(WorkerId(1)).is_empty());
+}
+
+#[test]
+fn a_method_that_the_sessions_worker_does_not_offer_is_refused_and_does_not_wait() {
+    let mut scene = Scene::claiming(2, |pool| pool.queue = 4);
+    // Worker 1 offers less from here on; worker 2 still offers all.
+    scene.call("m");
+    bind_it(&mut scene, 1, "s");
+    scene.reply(1, 1);
+    let ready = |names: &[&str]| Ready {
+        methods: names
+            .iter()
+            .map(|name| Method { name: (*name).into(), description: None, idempotent: false })
+            .collect(),
+        ..Ready::default()
+    };
+    scene.on(Event::Ready { worker: WorkerId(1), ready: ready(&["other"]) });
+    scene.on(Event::Ready { worker: WorkerId(2), ready: ready(&["m"]) });
+    let told = named(&mut scene, "m", "s");
+    assert!(told.contains("Unknown method: m"), "nobody has that session and that method: {told}");
+}
+#[test]
+fn a_full_queue_is_full_behind_a_chains_head_at_another_worker() {
+    let mut scene = Scene::claiming(2, |pool| pool.queue = 4);
+    assert_eq!(scene.call("m"), "send 1"); // 1
+    assert_eq!(named(&mut scene, "m", "s"), "send 2"); // 2
+    bind_it(&mut scene, 1, "s");
+    scene.reply(1, 1); // idle, the owner
+    let answers: Vec<String> = (0..20).map(|_| named(&mut scene, "m", "s")).collect();
+    assert!(answers.iter().any(|it| it.contains("busy")), "{answers:?} {:?}", scene.daemon.router.counts(0));
+}
+
+#[test]
+fn a_session_that_one_pool_lost_and_another_has_is_found() {
+    let pools = vec![PoolConfig::new("a", vec!["php".into()]), PoolConfig::new("b", vec!["php".into()])];
+    let config = Config { socket: "/run/x.sock".into(), pools, ..Config::default() };
+    let now = Instant::now();
+    let mut scene = Scene { daemon: Daemon::new(now, config, 1), now };
+    let mut actions = Vec::new();
+    scene.daemon.on(now, Event::Start, &mut actions);
+    let started: Vec<_> = actions
+        .iter()
+        .filter_map(|a| match a {
+            Action::Worker(Order::Spawn { worker, .. }) => Some(*worker),
+            _ => None,
+        })
+        .collect();
+    for worker in &started {
+        scene.make_ready_with(*worker, link::HIGHEST_VERSION);
+    }
+    let (one, two) = (started[0], started[1]);
+    bind_it(&mut scene, one.0, "s");
+    scene.exit(one.0);
+    bind_it(&mut scene, two.0, "s");
+    assert_eq!(named(&mut scene, "m", "s"), format!("send {}", two.0));
+}

@@ -161,7 +161,9 @@ impl EventLoop {
             }
         }
         self.requests = requests;
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return self.daemon.unsubscribe(id); // it may have asked for that after it had gone
+        };
         if asked && self.daemon.is_stopping() {
             client.finish(); // who is told that we stop sees the end after it: a probe would wait for more
         }

@@ -51,6 +51,22 @@ $worker->expose('late', function () use (&$kept): array {
     }
     return [$kept->method, $kept !== Request::current(), $told];
 });
+$worker->expose('renew', function (string $value, float $after) use (&$open): array {
+    usleep((int) ($after * 1e6));
+    Request::current()->bind($value); // binding once more lets it live anew
+    $open[$value] = true;
+    return [];
+});
+$contexts = new WeakMap();
+$worker->expose('context', function () use ($contexts): int {
+    $contexts[Request::current()] = new class {
+        public function __destruct()
+        {
+            fprintf(STDERR, "context gone: %s\n", var_export(Request::current(), true));
+        }
+    };
+    return getmypid();
+});
 $worker->expose('none', fn (): bool => Request::current() === null);
 $worker->onStop(function (): void {
     fprintf(STDERR, "onStop: %s\n", var_export(Request::current(), true));
