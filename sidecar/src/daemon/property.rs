@@ -175,10 +175,12 @@ impl World {
         let Some(session) = &entry.request.session else { return };
         let owner = self.daemon.sessions.owner(worker.pool(), session);
         assert!(matches!(owner, Owner::Nobody) || owner == Owner::Worker(worker), "{session} is {owner:?}");
-        let earlier = (1..sequence).filter_map(|sequence| self.daemon.router.entry(sequence));
-        for other in earlier.filter(|other| other.request.session.as_ref() == Some(session)) {
-            panic!("request {sequence} may overtake an earlier one of {session}: {other:?}");
-        }
+        let mut earlier = (1..sequence).filter_map(|sequence| self.daemon.router.entry(sequence));
+        let overtaken = earlier.find(|other| other.request.session.as_ref() == Some(session));
+        assert!(
+            overtaken.is_none(),
+            "request {sequence} may overtake an earlier one of {session}: {overtaken:?}"
+        );
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {
