@@ -55,7 +55,7 @@ mod workers;
 /// Who sleeps so much longer than told was no victim of load: the machine, or we, stood still.
 const GAP: Duration = Duration::from_secs(1);
 /// Taken in at a time. Where hundreds of workers end at once, their successors' first words are heard between the starts.
-const TURN_EVENTS: usize = 16;
+const TURN_EVENTS: usize = 64;
 /// Read at a time.
 const CHUNK_BYTES: usize = 16 * 1024;
 /// At the end, clients may take this long to read their last answers.
