@@ -1,7 +1,7 @@
 //! How commands find the socket; `ls`, `ready`, `scale`, `subscribe`: output and exit codes.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -59,6 +59,12 @@ fn the_socket_is_found_by_a_file_here_or_above() {
     assert_refused(&call(), 100, &["rustdaemon.toml has no socket", "--socket PATH"]);
     fs::write(&file, "socket = 7").unwrap();
     assert_refused(&call(), 100, &["rustdaemon.toml: socket: must be a path in quotes"]);
+    fs::write(&file, "socket = 'link'").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_refused(&call(), 100, &["rustdaemon.toml can be written by everybody", "--socket PATH"]);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    chown(&file, Some(65_534), None).unwrap();
+    assert_refused(&call(), 100, &["rustdaemon.toml is uid 65534's", "--socket PATH"]);
     let mut command = Command::new(sidecar_binary());
     command.args(["call", "pid"]).current_dir(&below).env("RUSTDAEMON_SOCKET", sidecar.socket());
     assert_eq!(Process::start(command).wait().stdout.trim(), pid, "the environment comes first");

@@ -6,10 +6,11 @@
 //! `$XDG_RUNTIME_DIR/rustdaemon`. Who listens is found by connecting.
 //!
 //! # Rules
-//! Never guesses between two: they are named, and the operator chooses.
+//! Never guesses between two: they are named, and the operator chooses. A file of somebody else's is not followed: a
+//! command shows its token to whoever listens there.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,8 @@ pub fn socket(given: Option<&str>) -> Result<Found, Failure> {
     if let Ok(directory) = std::env::current_dir()
         && let Some(file) = directory.ancestors().map(|above| above.join(FILE)).find(|file| file.is_file())
     {
-        let path = socket_in(&file).map_err(|sentence| Failure::new(USAGE, sentence))?;
+        let path = trusted(&file).and_then(|()| socket_in(&file));
+        let path = path.map_err(|sentence| Failure::new(USAGE, sentence))?;
         return named(&file.display().to_string(), &path, format!(" ({})", file.display()));
     }
     let live: Vec<PathBuf> = instances().into_iter().filter(|path| is_live(path)).collect();
@@ -103,6 +105,24 @@ pub fn is_live(path: &Path) -> bool {
 pub fn in_words(paths: &[PathBuf]) -> String {
     let words: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     words.join(" or ")
+}
+
+/// Whether only root and we could have written a file.
+fn trusted(file: &Path) -> Result<(), String> {
+    let found = std::fs::metadata(file).map_err(|failed| format!("{}: {failed}", file.display()))?;
+    let (owner, name) = (found.uid(), file.display());
+    let own = nix::unistd::geteuid().as_raw();
+    if owner != 0 && owner != own {
+        return Err(format!(
+            "{name} is uid {owner}'s: only your own or root's is followed; give --socket PATH"
+        ));
+    }
+    if found.mode() & 0o002 != 0 {
+        return Err(format!(
+            "{name} can be written by everybody: it is not followed; chmod o-w it, or give --socket PATH"
+        ));
+    }
+    Ok(())
 }
 
 /// The `socket` of a configuration file; relative ones are relative to its directory. What else is wrong with the file does
