@@ -288,7 +288,9 @@ fn try_self_start() -> Result<std::convert::Infallible, Refusal> {
     let token = given.token.as_ref().map(self_start::token_memory).transpose();
     let token = token.map_err(|error| failed(format!("the token cannot be handed on: {error}")))?;
     let token = token.as_ref().map(OwnedFd::as_fd);
-    let line = self_start::sidecar_command(&program, &given, &socket, token, command);
+    let [script, _] = engine::main_script();
+    let owner = self_start::script_owner(Path::new(OsStr::from_bytes(&script)));
+    let line = self_start::sidecar_command(&program, &given, &socket, token, owner, command);
     let error = origin.execute(&program, &line, token);
     let program = program.display();
     Err(failed(format!("the sidecar {program} could not be started: {error}; nothing has changed")))

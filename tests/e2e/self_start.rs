@@ -1,7 +1,7 @@
 //! A script becomes its own sidecar.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -292,4 +292,23 @@ fn wait_installed(process: &Process) {
         out if out.contains("installed") => Ok(()),
         out => Err(out),
     });
+}
+
+#[test]
+fn the_owner_of_the_script_may_own_the_sockets_directory_too() {
+    let builder = Sidecar::builder();
+    let directory = builder.directory().to_owned();
+    let copy = directory.join("worker.php");
+    fs::copy(format!("{}/e2e/php/worker.php", env!("CARGO_MANIFEST_DIR")), &copy).unwrap();
+    let socket = builder.socket();
+    chown(&directory, Some(65_534), None).unwrap();
+    let php = || Php::script(copy.to_str().unwrap()).arg(json!({"socket": socket}));
+    let refused = Process::start(php().command()).wait();
+    assert_eq!(refused.code(), 100, "{}", refused.stderr);
+    assert!(refused.stderr.contains("belongs to uid 65534"), "{}", refused.stderr);
+
+    chown(&copy, Some(65_534), None).unwrap(); // who could have anything run in our name anyway
+    let sidecar = Sidecar::adopt(Process::start(php().command()), builder);
+    sidecar.wait_state(0, "idle");
+    assert_eq!(sidecar.call("me", json!([])).unwrap()["supervised"], true);
 }

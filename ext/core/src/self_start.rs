@@ -174,19 +174,30 @@ pub fn token_memory(token: &Token) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// The sidecar's command line: its own options, then `command`. `token` is the descriptor with the token.
+/// The user whose directories the sidecar trusts besides root's and its own: whoever owns the script can have anything run
+/// as this user anyway. A deployment's `storage/` is usually his, too.
+#[must_use]
+pub fn script_owner(script: &Path) -> Option<u32> {
+    let owner = std::fs::metadata(script).ok()?.uid();
+    (owner != 0 && owner != nix::unistd::geteuid().as_raw()).then_some(owner)
+}
+
+/// The sidecar's command line: its own options, then `command`. `token` is the descriptor with the token, `owner` is
+/// [`script_owner`].
 #[must_use]
 pub fn sidecar_command(
     program: &Path,
     given: &Arguments,
     socket: &Path,
     token: Option<BorrowedFd<'_>>,
+    owner: Option<u32>,
     command: Vec<OsString>,
 ) -> Vec<OsString> {
     let mut line: Vec<OsString> = vec![program.into(), "run".into(), "--socket".into(), socket.into()];
     line.push(format!("--socket-mode={:04o}", given.mode).into());
     line.extend(given.name.as_ref().map(|name| format!("--name={name}").into()));
     line.extend(token.map(|token| format!("--token-fd={}", token.as_raw_fd()).into()));
+    line.extend(owner.map(|owner| format!("--directory-owner={owner}").into()));
     line.extend(given.given_workers().map(|workers| format!("--workers={workers}").into()));
     line.push("--".into());
     line.extend(command);
@@ -365,21 +376,22 @@ mod tests {
     #[test]
     fn the_sidecar_gets_only_what_was_given() {
         let mut given = Arguments { name: None, socket: None, mode: 0o600, token: None, workers: 1 };
-        let line = |given: &Arguments| {
+        let line = |given: &Arguments, owner| {
             sidecar_command(
                 Path::new("/b/rustdaemon"),
                 given,
                 Path::new("/s"),
                 None,
+                owner,
                 vec!["php".into(), "x".into()],
             )
             .join(OsStr::new(" "))
         };
-        assert_eq!(line(&given), "/b/rustdaemon run --socket /s --socket-mode=0600 -- php x");
+        assert_eq!(line(&given, None), "/b/rustdaemon run --socket /s --socket-mode=0600 -- php x");
         given = Arguments { name: Some("opcua".into()), mode: 0o7, workers: 4, ..given };
         assert_eq!(
-            line(&given),
-            "/b/rustdaemon run --socket /s --socket-mode=0007 --name=opcua --workers=4 -- php x"
+            line(&given, Some(1000)),
+            "/b/rustdaemon run --socket /s --socket-mode=0007 --name=opcua --directory-owner=1000 --workers=4 -- php x"
         );
     }
 
