@@ -600,27 +600,26 @@ fn a_bind_in_a_worker_that_is_to_pause_keeps_its_sessions() {
     assert_eq!(scene.daemon.sessions.bound(), 2, "paused, not ended");
 }
 
-#[test]
-fn a_request_for_a_session_is_not_another_pools() {
-    let pools = vec![PoolConfig::new("a", vec!["php".into()]), PoolConfig::new("b", vec!["php".into()])];
+/// Two pools that offer the same, each with a worker that is ready.
+fn two_pools() -> (Scene, [WorkerId; 2]) {
+    let pools = ["a", "b"].map(|name| PoolConfig::new(name, vec!["php".into()])).to_vec();
     let config = Config { socket: "/run/x.sock".into(), pools, ..Config::default() };
     let now = Instant::now();
     let mut scene = Scene { daemon: Daemon::new(now, config, 1), now };
-    let started = {
-        let mut actions = Vec::new();
-        scene.daemon.on(now, Event::Start, &mut actions);
-        actions
-            .iter()
-            .filter_map(|a| match a {
-                Action::Worker(Order::Spawn { worker, .. }) => Some(*worker),
-                _ => None,
-            })
-            .collect::<Vec<_>>()
-    };
-    for worker in &started {
-        scene.make_ready_with(*worker, link::HIGHEST_VERSION);
-    }
-    let (one, two) = (started[0], started[1]);
+    let mut actions = Vec::new();
+    scene.daemon.on(now, Event::Start, &mut actions);
+    let mut started = actions.iter().filter_map(|action| match action {
+        Action::Worker(Order::Spawn { worker, .. }) => Some(*worker),
+        _ => None,
+    });
+    let workers = [(); 2].map(|()| started.next().unwrap());
+    workers.iter().for_each(|worker| drop(scene.make_ready_with(*worker, link::HIGHEST_VERSION)));
+    (scene, workers)
+}
+
+#[test]
+fn a_request_for_a_session_is_not_another_pools() {
+    let (mut scene, [one, two]) = two_pools();
     assert_ne!(one.pool(), two.pool());
     assert_eq!(scene.call("m"), format!("send {}", one.0)); // 1
     bind_it(&mut scene, one.0, "s");
@@ -710,23 +709,7 @@ fn a_full_queue_is_full_behind_a_chains_head_at_another_worker() {
 
 #[test]
 fn a_session_that_one_pool_lost_and_another_has_is_found() {
-    let pools = vec![PoolConfig::new("a", vec!["php".into()]), PoolConfig::new("b", vec!["php".into()])];
-    let config = Config { socket: "/run/x.sock".into(), pools, ..Config::default() };
-    let now = Instant::now();
-    let mut scene = Scene { daemon: Daemon::new(now, config, 1), now };
-    let mut actions = Vec::new();
-    scene.daemon.on(now, Event::Start, &mut actions);
-    let started: Vec<_> = actions
-        .iter()
-        .filter_map(|a| match a {
-            Action::Worker(Order::Spawn { worker, .. }) => Some(*worker),
-            _ => None,
-        })
-        .collect();
-    for worker in &started {
-        scene.make_ready_with(*worker, link::HIGHEST_VERSION);
-    }
-    let (one, two) = (started[0], started[1]);
+    let (mut scene, [one, two]) = two_pools();
     bind_it(&mut scene, one.0, "s");
     scene.exit(one.0);
     bind_it(&mut scene, two.0, "s");
