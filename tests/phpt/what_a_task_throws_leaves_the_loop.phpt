@@ -44,7 +44,7 @@ foreach ($ends as $name => $end) {
         }
         ob_start();
         $sidecar->end();
-        echo preg_replace('/\d+ bytes/', 'N bytes', ob_get_clean());
+        echo preg_replace(['/\d+ bytes/', '~ at \S+:\d+(?= \()~'], ['N bytes', ''], ob_get_clean());
     }
 }
 ?>
