@@ -18,6 +18,7 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::link::{self, Bind, Dialect, Fault, Kind};
+use rustdaemon_core::settings::{self, SESSION_BYTES};
 
 use crate::codec;
 use crate::engine::{self, PropertyType, Slot};
@@ -25,8 +26,6 @@ use crate::error::{self, Cause, Refusal};
 use crate::supervision;
 
 const CLASS: &str = "RustDaemon\\Request";
-/// Longest value of a session in bytes.
-const SESSION_BYTES: usize = 256;
 /// How long the sidecar may take for an answer; it takes microseconds, unless it is stopped.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -271,8 +270,7 @@ extern "C" fn unbind(frame: &mut ExecuteData, _result: &mut Zval) {
 }
 
 fn session(value: &[u8]) -> std::result::Result<&str, Refusal> {
-    let fits = (1..=SESSION_BYTES).contains(&value.len());
-    std::str::from_utf8(value).ok().filter(|_| fits).ok_or_else(|| {
+    std::str::from_utf8(value).ok().filter(|_| settings::is_session(value)).ok_or_else(|| {
         let bytes = value.len();
         let sentence = format!("value: has {bytes} bytes; 1 to {SESSION_BYTES} bytes of UTF-8 can be bound");
         Cause::InvalidArgument.because(sentence)

@@ -32,8 +32,6 @@ use crate::supervision::{self, Exposed, Moment, Progress, State, Woken};
 use crate::task::{self, Often, Place as TaskPlace, Ran};
 
 const CLASS: &str = "RustDaemon\\Worker";
-/// Longest value of a session in bytes.
-const MOST_SESSION_BYTES: usize = 256;
 
 static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -792,7 +790,7 @@ fn obey(frame: Frame) -> bool {
 
 /// Calls PHP: the callbacks of `onExpire()` with the value. False: see [`call_all`].
 fn tell_expired(frame: Frame) -> bool {
-    let mut value = [0; MOST_SESSION_BYTES];
+    let mut value = [0; settings::SESSION_BYTES];
     let length = frame.payload.len().min(value.len());
     if let Some((to, from)) = value.get_mut(..length).zip(frame.payload.get(..length)) {
         to.copy_from_slice(from);

@@ -495,6 +495,12 @@ impl Client {
         self.waiting_bytes() + self.batches.iter().map(|batch| batch.line.len()).sum::<usize>()
     }
 
+    /// What was counted last of [`Client::untaken_bytes`], and what is counted now.
+    pub fn recount(&mut self) -> (usize, usize) {
+        let now = self.untaken_bytes();
+        (std::mem::replace(&mut self.counted, now), now)
+    }
+
     /// Writes what can be written and closes what has come to its end.
     ///
     /// # Errors

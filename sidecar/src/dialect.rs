@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 use rustdaemon_core::link::Dialect;
+use rustdaemon_core::settings;
 
 use crate::access::Token;
 
@@ -267,15 +268,6 @@ fn batch(mut scanner: Scanner<'_>, token: Option<&Token>) -> Result<Frame, Box<R
     }
 }
 
-/// Longest value of a session in bytes.
-pub const SESSION_BYTES: usize = 256;
-
-/// Whether a text can be the value of a session.
-#[must_use]
-pub fn is_session(text: &str) -> bool {
-    (1..=SESSION_BYTES).contains(&text.len())
-}
-
 /// What stands under `name` in arguments that are an object, where it can be the value of a session: a text or a number.
 #[must_use]
 pub fn session_in(args: &str, name: &str) -> Option<CompactString> {
@@ -295,7 +287,7 @@ pub fn session_in(args: &str, name: &str) -> Option<CompactString> {
         number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => number.into(),
         _ => return None,
     };
-    Some(value).filter(|value: &CompactString| is_session(value))
+    Some(value).filter(|value: &CompactString| settings::is_session(value.as_bytes()))
 }
 
 /// The members of a request's object that mean something in one dialect or another, raw.
@@ -417,7 +409,7 @@ impl<'a> Envelope<'a> {
         };
         let Ok(timeout) = self.timeout.map(seconds).transpose() else { return refuse(id, BAD_TIMEOUT) };
         let named = self.session.filter(|json| *json != "null");
-        let session = named.map(|json| scan::text(json).filter(|text| is_session(text)));
+        let session = named.map(|json| scan::text(json).filter(|text| settings::is_session(text.as_bytes())));
         let Ok(session) = session.map(|session| session.ok_or(())).transpose() else {
             return refuse(id, "\"session\" must be a string of 1 to 256 bytes");
         };

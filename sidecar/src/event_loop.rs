@@ -378,7 +378,7 @@ impl EventLoop {
         for event in &ready {
             match Source::of(event.token()) {
                 Source::Listener(door) => self.accept(door),
-                Source::Signals => self.take_signals(),
+                Source::Signals => self.read_signals(),
                 Source::Client(client) => {
                     if event.is_read_closed() || event.is_error() {
                         self.saw_end(client);
@@ -575,7 +575,7 @@ impl EventLoop {
         }
     }
 
-    fn take_signals(&mut self) {
+    fn read_signals(&mut self) {
         loop {
             let info = match self.signals.read_signal() {
                 Ok(Some(info)) => info,

@@ -11,16 +11,7 @@ use rustdaemon_tests::{Ended, Process, Sidecar, eventually, sidecar_binary};
 use serde_json::{Value, json};
 
 use crate::config::NOBODY;
-use crate::{class, fake, idle, refused};
-
-/// A sidecar with `plc#0` and `plc#1`, idle.
-#[track_caller]
-fn two() -> Sidecar {
-    let sidecar = fake("").flags("--workers 2 --name plc").start();
-    sidecar.wait_state(0, "idle");
-    sidecar.wait_state(1, "idle");
-    sidecar
-}
+use crate::{class, fake, idle, refused, two};
 
 fn pids(sidecar: &Sidecar) -> [i32; 2] {
     [0, 1].map(|n| sidecar.worker_pid(n))

@@ -80,6 +80,15 @@ fn idle() -> Sidecar {
     sidecar
 }
 
+/// A sidecar with `plc#0` and `plc#1`, idle.
+#[track_caller]
+fn two() -> Sidecar {
+    let sidecar = fake("").flags("--workers 2 --name plc").start();
+    sidecar.wait_state(0, "idle");
+    sidecar.wait_state(1, "idle");
+    sidecar
+}
+
 /// The fault of a refused request.
 #[track_caller]
 fn refused(reply: Reply) -> (String, String) {

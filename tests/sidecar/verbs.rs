@@ -7,16 +7,7 @@ use nix::sys::signal::Signal;
 use rustdaemon_tests::{Client, Sidecar, eventually};
 use serde_json::{Value, json};
 
-use crate::{fake, idle, refused};
-
-/// `plc#0` and `plc#1`, idle.
-#[track_caller]
-fn two() -> Sidecar {
-    let sidecar = fake("").flags("--workers 2 --name plc").start();
-    sidecar.wait_state(0, "idle");
-    sidecar.wait_state(1, "idle");
-    sidecar
-}
+use crate::{fake, idle, refused, two};
 
 #[test]
 fn the_ancestors_verbs_keep_their_meaning() {

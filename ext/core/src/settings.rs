@@ -139,6 +139,15 @@ pub fn is_reserved(method: &str) -> bool {
     method == "ping" || RESERVED_PREFIXES.iter().any(|prefix| method.starts_with(prefix))
 }
 
+/// Longest value of a session in bytes.
+pub const SESSION_BYTES: usize = 256;
+
+/// Whether a text can be the value of a session.
+#[must_use]
+pub fn is_session(text: &[u8]) -> bool {
+    (1..=SESSION_BYTES).contains(&text.len()) && std::str::from_utf8(text).is_ok()
+}
+
 /// Checks the name under which `expose()` is to offer a method.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use rustdaemon_core::link::{self, Bind, Fault, Kind};
+use rustdaemon_core::settings;
 
 use super::{Action, Daemon, refuse, tell};
 use crate::dialect::{self, Cause, Request};
@@ -65,7 +66,7 @@ impl Daemon {
     ) {
         let ttl = bind.ttl.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let keeps = self.pools.get(worker.pool()).is_some_and(|pool| pool.keeps_sessions(worker));
-        let bound = match dialect::is_session(&bind.value) {
+        let bound = match settings::is_session(bind.value.as_bytes()) {
             true => self.sessions.bind(now, worker, &bind.value, ttl),
             false => Err(Refused::Impossible),
         };
@@ -78,7 +79,7 @@ impl Daemon {
                 Fault { class, message: format!("Maximum number of sessions ({most}) reached") }
             }
             Refused::Impossible => {
-                let message = format!("a session is a text of 1 to {} bytes", dialect::SESSION_BYTES);
+                let message = format!("a session is a text of 1 to {} bytes", settings::SESSION_BYTES);
                 Fault { class: "InvalidArgument".to_owned(), message }
             }
             Refused::Taken(other) => {

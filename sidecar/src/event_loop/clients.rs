@@ -255,8 +255,7 @@ impl EventLoop {
     /// Counts what a client has not taken. Where that is too much with all the others', one of them is cut.
     fn count_untaken(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        let after = client.untaken_bytes();
-        let before = std::mem::replace(&mut client.counted, after);
+        let (before, after) = client.recount();
         if self.crowd.count_untaken(before, after) {
             let most = self.clients.iter().max_by_key(|(_, client)| client.counted).map(|(id, _)| *id);
             let untaken = self.crowd.untaken();
@@ -294,8 +293,8 @@ impl EventLoop {
         let Some(client) = self.clients.get_mut(&id) else { return };
         let fate = client.advance(self.now);
         let (is_blocked, fd) = (client.is_blocked(), client.raw_fd());
-        let untaken = client.untaken_bytes();
-        self.crowd.count_untaken(std::mem::replace(&mut client.counted, untaken), untaken);
+        let (before, after) = client.recount();
+        self.crowd.count_untaken(before, after);
         match fate {
             Ok(Fate::Open) => {}
             Ok(Fate::Closed) => {
