@@ -10,7 +10,7 @@
 //! What lies longer back. A duration over an hour counts as an hour.
 //!
 //! # Rules
-//! Pure; allocates nothing after its birth.
+//! Pure. Allocates once, with the first record: a farm of workers that nobody asks does not pay for it.
 //! Sources: G. Tene, HdrHistogram (log-linear buckets).
 
 use std::time::{Duration, Instant};
@@ -23,13 +23,22 @@ const BUCKETS: usize = 128;
 /// A slot's requests of late.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    /// The one that is being filled, since when, and the one before.
-    current: [u32; BUCKETS],
+    /// From the first record on.
+    counts: Option<Box<Counts>>,
+    /// Since when the current one is filled.
     since: Instant,
-    before: [u32; BUCKETS],
     /// For how long the one before was filled.
     span: Duration,
 }
+
+#[derive(Clone, Debug)]
+struct Counts {
+    /// The one that is being filled, and the one before.
+    current: [u32; BUCKETS],
+    before: [u32; BUCKETS],
+}
+
+const NONE: Counts = Counts { current: [0; BUCKETS], before: [0; BUCKETS] };
 
 /// What [`Latency`] comes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -46,19 +55,20 @@ impl Latency {
     /// Nothing yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { current: [0; BUCKETS], since: now, before: [0; BUCKETS], span: Duration::ZERO }
+        Self { counts: None, since: now, span: Duration::ZERO }
     }
 
     /// A request took so long.
     pub fn record(&mut self, now: Instant, took: Duration) {
+        let counts = self.counts.get_or_insert_with(|| Box::new(NONE));
         let age = now.saturating_duration_since(self.since);
         if age >= WINDOW {
             let is_recent = age < 2 * WINDOW;
-            self.before = if is_recent { self.current } else { [0; BUCKETS] };
+            counts.before = if is_recent { counts.current } else { [0; BUCKETS] };
             self.span = if is_recent { age } else { WINDOW };
-            (self.current, self.since) = ([0; BUCKETS], now);
+            (counts.current, self.since) = ([0; BUCKETS], now);
         }
-        if let Some(count) = self.current.get_mut(bucket(took)) {
+        if let Some(count) = counts.current.get_mut(bucket(took)) {
             *count = count.saturating_add(1);
         }
     }
@@ -68,7 +78,8 @@ impl Latency {
     pub fn figures(&self, now: Instant) -> Figures {
         let age = now.saturating_duration_since(self.since);
         let is_recent = age < 2 * WINDOW;
-        let both = self.current.iter().zip(&self.before);
+        let Counts { current, before: earlier } = self.counts.as_deref().unwrap_or(&NONE);
+        let both = current.iter().zip(earlier);
         let before = |count: u32| if age < WINDOW { u64::from(count) } else { 0 };
         let counts = both.map(|(new, old)| if is_recent { u64::from(*new) + before(*old) } else { 0 });
         let total: u64 = counts.clone().sum();

@@ -101,7 +101,7 @@ pub struct Slot {
     backoff: Backoff,
     failures: Vec<Instant>,
     /// How long the requests of its workers took.
-    latency: Box<Latency>,
+    latency: Latency,
 }
 
 /// A slot as people see it.
@@ -881,7 +881,7 @@ impl Slot {
             vacant: (State::Stopped, now),
             backoff: Backoff::default(),
             failures: Vec::new(),
-            latency: Box::new(Latency::new(now)),
+            latency: Latency::new(now),
         }
     }
 
