@@ -88,6 +88,13 @@ pub enum Event {
         /// Data as JSON, or why there is none.
         outcome: Result<Vec<u8>, Fault>,
     },
+    /// A worker answers a request later.
+    Deferred {
+        /// Which.
+        worker: WorkerId,
+        /// The request's number.
+        sequence: u64,
+    },
     /// What [`Action::Recall`] asked for.
     Recalled {
         /// Which.
@@ -317,8 +324,10 @@ impl Daemon {
     pub fn on(&mut self, real: Instant, event: Event, out: &mut Vec<Action>) {
         let now = self.ours(real);
         // What changes requests only.
-        self.subscribers.stirred =
-            !matches!(event, Event::Request { .. } | Event::Reply { .. } | Event::Recalled { .. });
+        self.subscribers.stirred = !matches!(
+            event,
+            Event::Request { .. } | Event::Reply { .. } | Event::Deferred { .. } | Event::Recalled { .. }
+        );
         match event {
             Event::Start => self.every_pool(out, now, |pool| pool.start(now)),
             Event::StoodStill(gap) => {
@@ -351,6 +360,7 @@ impl Daemon {
             Event::Reply { worker, sequence, outcome } => {
                 self.reply(out, now, worker, sequence, outcome);
             }
+            Event::Deferred { worker, sequence } => self.deferred(out, now, worker, sequence),
             Event::Paused { worker, paused } => {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.paused(now, worker, paused);
@@ -661,6 +671,7 @@ impl Daemon {
                     age: view.life.filter(|life| life.pid.is_some()).map(|life| age(life.spawned_at)),
                     restarts: view.slot.restarts,
                     served: view.slot.served,
+                    deferred: view.life.map_or(0, |life| life.deferred),
                     rate: figures.rate,
                     p50: seconds(figures.p50),
                     p99: seconds(figures.p99),

@@ -14,6 +14,9 @@
 //! that has been answered ([`Router::pop_released`]). So their order survives whatever happens to workers, and a long chain
 //! costs nobody a look. What is `pinned` to a worker moves only with its end.
 //!
+//! A worker that answers a request later defers it: the request leaves its hand and its claim, and stays the worker's until
+//! it replies or ends ([`Router::deferred`]).
+//!
 //! # What may be lost
 //! Nothing that was accepted. The late reply to a request whose deadline has passed finds nothing and is dropped.
 //!
@@ -26,7 +29,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
 use crate::dialect::{Address, Request};
@@ -91,6 +94,8 @@ struct Hand {
     bytes: usize,
     /// How many of them cannot be taken back.
     unclaimed: usize,
+    /// What it answers later, also where somebody else has answered it meanwhile.
+    deferred: FxHashSet<u64>,
     /// It may be at something else than its requests: even one is not safe with it.
     jobs: bool,
 }
@@ -128,8 +133,8 @@ pub struct Router {
     queue: Sorted<u64>,
     deadlines: Sorted<(Instant, u64)>,
     hands: FxHashMap<WorkerId, Hand>,
-    /// Each pool's workers with something in hand: how much, who. One that may be busy without a request counts for one
-    /// more.
+    /// Each pool's workers with something in hand: how much, what they have deferred included, who. One that may be busy
+    /// without a request counts for one more.
     loads: Vec<Sorted<(usize, WorkerId)>>,
     next: u64,
     /// Of all entries' arguments.
@@ -185,12 +190,23 @@ pub struct Asked {
 }
 
 /// What a reply was.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Replied {
     /// The request that it answers; `None`: it is not, or no longer, this worker's.
     pub entry: Option<Entry>,
     /// The worker had it in hand, answered otherwise or not.
     pub was_in_hand: bool,
+    /// The worker had deferred it, answered otherwise or not.
+    pub was_deferred: bool,
+    /// The deadline of the request that the worker is at now, as far as it is known.
+    pub next: Option<Instant>,
+}
+
+/// A request that its worker answers later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deferred {
+    /// When it is answered otherwise.
+    pub deadline: Instant,
     /// The deadline of the request that the worker is at now, as far as it is known.
     pub next: Option<Instant>,
 }
@@ -371,12 +387,12 @@ impl Router {
         entry.worker = Some(worker);
         let waited_for = std::mem::replace(&mut entry.pool, worker.pool());
         let (bytes, deadline) = (entry.request.args.len(), entry.deadline);
-        let before = hand.load(worker);
         let is_ahead = !hand.sent.is_empty();
+        let before = hand.load(worker);
         hand.jobs = jobs;
         hand.add(Sent { sequence, word, bytes, deadline, begun: false, pinned });
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
-            loads.replace(Some(before).filter(|_| is_ahead), Some(hand.load(worker)));
+            loads.replace(before, hand.load(worker));
         }
         if let Some(counts) = self.counts.get_mut(waited_for) {
             counts.waiting -= 1;
@@ -391,13 +407,35 @@ impl Router {
     /// `worker` has answered.
     pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Replied {
         let was_in_hand = self.drop_from(worker, sequence);
+        let was_deferred = !was_in_hand && self.change_deferred(worker, |all| all.remove(&sequence));
         let entry = match self.entries.get(&sequence) {
             Some(entry) if entry.worker == Some(worker) => self.take(sequence),
             _ => None,
         };
         self.count(worker.pool(), |counts| counts.late += u64::from(entry.is_none()));
-        let next = self.hands.get(&worker).and_then(|hand| hand.sent.front()).map(|sent| sent.deadline);
-        Replied { entry, was_in_hand, next }
+        Replied { entry, was_in_hand, was_deferred, next: self.next_of(worker) }
+    }
+
+    /// `worker` answers a request later, and is free for others. `None`: it does not have it in hand.
+    pub fn deferred(&mut self, worker: WorkerId, sequence: u64) -> Option<Deferred> {
+        let deadline = self.hands.get(&worker)?.sent.iter().find(|sent| sent.sequence == sequence)?.deadline;
+        self.drop_from(worker, sequence);
+        self.change_deferred(worker, |all| all.insert(sequence));
+        Some(Deferred { deadline, next: self.next_of(worker) })
+    }
+
+    fn next_of(&self, worker: WorkerId) -> Option<Instant> {
+        self.hands.get(&worker)?.sent.front().map(|sent| sent.deadline)
+    }
+
+    fn change_deferred(&mut self, worker: WorkerId, act: impl FnOnce(&mut FxHashSet<u64>) -> bool) -> bool {
+        let Some(hand) = self.hands.get_mut(&worker) else { return false };
+        let before = hand.load(worker);
+        let changed = act(&mut hand.deferred);
+        if changed && let Some(loads) = self.loads.get_mut(worker.pool()) {
+            loads.replace(before, hand.load(worker));
+        }
+        changed
     }
 
     /// Takes out what an ended worker had begun, all but `again`'s, which are tried once more; what it had been sent and
@@ -406,16 +444,18 @@ impl Router {
         let mut ended = Ended::default();
         let hand = self.hands.remove(&worker).unwrap_or_default();
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
-            loads.remove(&hand.load(worker));
+            loads.replace(hand.load(worker), None);
         }
-        let sent = hand.sent;
+        let Hand { sent, deferred, .. } = hand;
         self.count(worker.pool(), |counts| counts.ahead -= sent.len().saturating_sub(1));
-        for Sent { sequence, .. } in sent {
+        let mut sequences: Vec<u64> = deferred.iter().copied().collect();
+        sequences.sort_unstable();
+        for sequence in sequences.into_iter().chain(sent.iter().map(|sent| sent.sequence)) {
             let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| entry.worker == Some(worker))
             else {
                 continue;
             };
-            if begun.contains(&sequence) {
+            if begun.contains(&sequence) || deferred.contains(&sequence) {
                 if entry.retried || entry.expired || !again(&entry.request.method) {
                     ended.begun.extend(self.take(sequence));
                     continue;
@@ -533,11 +573,11 @@ impl Router {
     fn drop_from(&mut self, worker: WorkerId, sequence: u64) -> bool {
         let Some(hand) = self.hands.get_mut(&worker) else { return false };
         let Some(at) = hand.sent.iter().position(|sent| sent.sequence == sequence) else { return false };
-        let load = hand.load(worker);
+        let before = hand.load(worker);
         hand.remove(at);
         let was_ahead = !hand.sent.is_empty();
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
-            loads.replace(Some(load), was_ahead.then(|| hand.load(worker)));
+            loads.replace(before, hand.load(worker));
         }
         self.count(worker.pool(), |counts| counts.ahead -= usize::from(was_ahead));
         true
@@ -601,8 +641,10 @@ impl Sent {
 }
 
 impl Hand {
-    fn load(&self, worker: WorkerId) -> (usize, WorkerId) {
-        (self.sent.len() + usize::from(self.jobs), worker)
+    /// Its place among its pool's loads, while it has something that could be somebody else's.
+    fn load(&self, worker: WorkerId) -> Option<(usize, WorkerId)> {
+        let load = self.sent.len() + self.deferred.len() + usize::from(self.jobs);
+        (!self.sent.is_empty()).then_some((load, worker))
     }
 
     fn add(&mut self, sent: Sent) {
@@ -790,7 +832,7 @@ mod tests {
     fn one_request_has_one_answer() {
         let (mut router, now) = router(&["a"]);
         give(&mut router, WORKER, 1);
-        let not_its_own = Replied { entry: None, was_in_hand: false, next: None };
+        let not_its_own = Replied::default();
         assert_eq!(router.replied(OTHER, 1), not_its_own, "another worker's reply");
         let replied = router.replied(WORKER, 1);
         assert!(replied.entry.is_some() && replied.was_in_hand);
@@ -911,7 +953,7 @@ mod tests {
         assert_eq!((begun.request.method.as_str(), begun.worker), ("begun", Some(WORKER)));
         assert_eq!(router.recalled(WORKER, 3).unwrap().request.method, "ahead");
         assert_eq!((figures(&router), router.in_hand(WORKER)), ((0, 0), 1), "it is still at the first one");
-        let late = Replied { entry: None, was_in_hand: true, next: None };
+        let late = Replied { was_in_hand: true, ..Replied::default() };
         assert_eq!(router.replied(WORKER, 2), late, "the late reply");
         assert_eq!(router.in_hand(WORKER), 0);
     }
@@ -924,6 +966,64 @@ mod tests {
         let ended = router.worker_ended(WORKER, &[1], |_| true);
         assert_eq!((methods(&ended.begun), methods(&ended.expired)), (vec!["a"], vec!["b"]));
         assert_eq!(figures(&router), (0, 0));
+    }
+
+    #[test]
+    fn what_is_deferred_leaves_the_hand_and_stays_its_workers() {
+        let (mut router, now) = router(&["a", "b", "c"]);
+        give_all(&mut router, &[1, 2]);
+        assert_eq!(router.deferred(OTHER, 1), None, "another worker's");
+        assert_eq!(router.deferred(WORKER, 3), None, "nobody's");
+        let deferred = router.deferred(WORKER, 1).unwrap();
+        assert_eq!((deferred.deadline, deferred.next), (now + TIMEOUT, Some(now + TIMEOUT)));
+        assert_eq!((router.in_hand(WORKER), sequences(&router.claims(WORKER))), (1, vec![2]));
+        assert_eq!((figures(&router), router.counts(0).ahead), ((1, 2), 0));
+        assert_eq!(give(&mut router, WORKER, 3), Some(0), "its word is free again");
+        assert_eq!(router.deferred(WORKER, 2).unwrap().next, Some(now + TIMEOUT));
+        router.replied(WORKER, 3);
+        assert_eq!((router.in_hand(WORKER), router.to_share(0, false)), (0, None));
+        let replied = router.replied(WORKER, 1);
+        assert!(replied.entry.is_some() && replied.was_deferred && !replied.was_in_hand);
+        assert_eq!(methods(&router.expired(now + TIMEOUT).over), ["b"], "answered otherwise, without asking");
+        let late = Replied { was_deferred: true, ..Replied::default() };
+        assert_eq!(router.replied(WORKER, 2), late);
+        assert_eq!(router.replied(WORKER, 2), Replied::default(), "a second reply");
+        assert_eq!(figures(&router), (0, 0));
+    }
+
+    #[test]
+    fn what_an_ended_worker_had_deferred_was_begun() {
+        let (mut router, _) = router(&["a", "b", "c"]);
+        for sequence in [3, 1] {
+            give(&mut router, WORKER, sequence);
+            router.deferred(WORKER, sequence).unwrap();
+        }
+        give(&mut router, WORKER, 2);
+        let ended = router.worker_ended(WORKER, &[], |method| method == "c");
+        assert_eq!(methods(&ended.begun), ["a"]);
+        assert_eq!(
+            (figures(&router), router.counts(0).retried),
+            ((2, 0), 1),
+            "one moves, one is tried again"
+        );
+    }
+
+    #[test]
+    fn a_worker_that_has_deferred_much_is_not_the_least_loaded() {
+        let (mut router, now) = router(&["a"; 4]);
+        for sequence in [1, 2] {
+            give(&mut router, WORKER, sequence);
+            router.deferred(WORKER, sequence).unwrap();
+        }
+        assert_eq!(router.least_loaded(0).count(), 0, "nothing that could be somebody else's");
+        give(&mut router, WORKER, 3);
+        give(&mut router, OTHER, 4);
+        let fifth = accept(&mut router, now, "a", TIMEOUT).unwrap();
+        give(&mut router, OTHER, fifth);
+        assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [OTHER, WORKER]);
+        router.replied(WORKER, 1);
+        router.replied(WORKER, 2);
+        assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [WORKER, OTHER]);
     }
 
     #[test]

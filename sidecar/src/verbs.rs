@@ -211,6 +211,9 @@ pub struct WorkerStatus {
     pub restarts: u64,
     /// Requests answered by this slot's workers.
     pub served: u64,
+    /// Requests that its handlers have deferred and not answered yet.
+    #[serde(default)]
+    pub deferred: usize,
     /// Requests answered per second, of the last 30 to 60 seconds.
     #[serde(default)]
     pub rate: f64,

@@ -34,6 +34,9 @@ struct Process {
     frozen: bool,
     requests: Vec<u64>,
     begun: Vec<u64>,
+    /// Answered later.
+    deferred: Vec<u64>,
+    concurrency: u32,
 }
 
 struct World {
@@ -273,6 +276,21 @@ impl World {
         self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
     }
 
+    /// As the extension does it: no more than the worker has said.
+    fn defer(&mut self, worker: WorkerId) {
+        let process = self.alive.get_mut(&worker).unwrap();
+        if process.deferred.len() >= process.concurrency as usize || process.concurrency < 2 {
+            return;
+        }
+        let sequence = process.requests.remove(0);
+        process.begun.push(sequence);
+        process.deferred.push(sequence);
+        self.happens(Event::Deferred { worker, sequence });
+        let Some(life) = self.daemon.pools[worker.pool()].life(worker) else { return };
+        let deferred = self.alive[&worker].deferred.len();
+        assert_eq!(life.deferred, deferred, "{worker:?} has deferred so many");
+    }
+
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         let mut in_a_row = 0;
@@ -311,7 +329,9 @@ impl World {
             }
             4..8 => {
                 if let Some(worker) = self.one(|process| process.is_in && process.said_hello) {
-                    self.alive.get_mut(&worker).unwrap().ready = true;
+                    let concurrency = [0, 1, 3][self.pick(3)];
+                    let process = self.alive.get_mut(&worker).unwrap();
+                    (process.ready, process.concurrency) = (true, concurrency);
                     let method = |name: &str| Method {
                         name: name.into(),
                         description: None,
@@ -321,13 +341,24 @@ impl World {
                     let (own_loop, jobs) = (self.pick(8) == 0, self.pick(8) == 0);
                     self.happens(Event::Ready {
                         worker,
-                        ready: Ready { methods, own_loop, jobs, blind: None },
+                        ready: Ready { methods, own_loop, jobs, concurrency, blind: None },
                     });
                 }
             }
             8..13 => {
                 if let Some(worker) = self.one(|process| !process.requests.is_empty()) {
-                    self.reply(worker);
+                    match self.pick(2) {
+                        0 => self.defer(worker),
+                        _ => self.reply(worker),
+                    }
+                }
+                if let Some(worker) = self.one(|process| !process.deferred.is_empty())
+                    && self.pick(2) == 0
+                {
+                    let deferred = self.alive[&worker].deferred.len();
+                    let at = self.pick(deferred);
+                    let sequence = self.alive.get_mut(&worker).unwrap().deferred.remove(at);
+                    self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
                 }
             }
             13..19 => {

@@ -13,7 +13,7 @@ use crate::dialect::{Cause, Request};
 use crate::ids::WorkerId;
 use crate::life::Life;
 use crate::pool::{Offer, Pool, Reach};
-use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied};
+use crate::router::{Asked, Deferred, Entry, Full, Given, Hold, Limits, Replied};
 use crate::sessions::Owner;
 
 impl Daemon {
@@ -130,7 +130,7 @@ impl Daemon {
         sequence: u64,
         outcome: Result<Vec<u8>, Fault>,
     ) {
-        let Replied { entry, was_in_hand, next } = self.router.replied(worker, sequence);
+        let Replied { entry, was_in_hand, was_deferred, next } = self.router.replied(worker, sequence);
         if let Some(entry) = entry {
             if let Some(session) = &entry.request.session {
                 self.sessions.used(now, worker.pool(), session);
@@ -147,9 +147,23 @@ impl Daemon {
         // Late or not, the worker is at the next one, or free.
         if was_in_hand {
             self.with(out, now, worker, |pool| pool.answered(now, worker, next));
-            self.serve(out, now, worker);
-            self.share(out, worker);
+        } else if was_deferred {
+            self.with(out, now, worker, |pool| pool.answered_deferred(now, worker));
+        } else {
+            return;
         }
+        self.serve(out, now, worker);
+        self.share(out, worker);
+    }
+
+    /// A worker answers the request in hand later, and is at the next one, or free.
+    pub(super) fn deferred(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
+        let Some(Deferred { deadline, next }) = self.router.deferred(worker, sequence) else { return };
+        if let Some(pool) = self.pool_of(worker) {
+            pool.deferred(now, worker, deadline, next);
+        }
+        self.serve(out, now, worker);
+        self.share(out, worker);
     }
 
     /// Gives idle workers waiting requests: one each, then ahead.
