@@ -9,6 +9,7 @@
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
+//! F1 `readiness` one descriptor that tells of everything there is to do
 //! F1 `spawn`   a program started without copying this process
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
@@ -20,6 +21,7 @@ pub mod fault;
 pub mod fork;
 pub mod link;
 pub mod pulse;
+pub mod readiness;
 pub mod record;
 pub mod rung;
 pub mod self_start;

@@ -15,6 +15,8 @@ pub const DEFAULT_NAME: &str = "main";
 pub const DEFAULT_MODE: u32 = 0o600;
 /// The most workers that one pool may have.
 pub const MAX_WORKERS: u32 = 1024;
+/// The most requests that one worker may have deferred.
+pub const MAX_CONCURRENCY: u32 = 10_000;
 /// The longest path of a Unix socket in bytes: `sun_path` without its NUL. Source: unix(7).
 pub const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// The longest token in bytes: with it, the shortest FLAT frame still has room for its arguments.
