@@ -8,6 +8,7 @@
 //! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `task`         tasks of `every()` and `after()`, between two requests
+//! F5 `callback`     callbacks of `onStart()` and its like, between two requests
 //! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
 //! F4 `supervision`  the one state of the process: link, methods, waiting
 //! F3 `dispatch`     from records of signals to handlers
@@ -24,6 +25,7 @@
 
 #![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
 
+mod callback;
 mod codec;
 mod dispatch;
 mod engine;

@@ -19,11 +19,12 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::link::{Frame, Kind, Method};
 use rustdaemon_core::settings::{self, DEFAULT_MODE};
-use rustdaemon_core::slot::{Call, Phase, SlotPage};
+use rustdaemon_core::slot::{Call, Phase};
 use rustdaemon_core::{pulse, signal, sys};
 
+use crate::callback;
 use crate::dispatch;
-use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot, interrupt};
+use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_reason;
 use crate::gate::{self, Place};
@@ -52,7 +53,7 @@ struct Worker;
 /// Registers the class. MINIT only.
 pub fn register() -> Result<()> {
     let worker = || DataType::object(CLASS);
-    let callback = |function: FunctionBuilder<'static>| {
+    let takes_callback = |function: FunctionBuilder<'static>| {
         function.arg(Arg::new("callback", DataType::Callable)).returns(worker(), false, false)
     };
     let task = |name, function| {
@@ -124,11 +125,11 @@ pub fn register() -> Result<()> {
                 .returns(DataType::Void, false, false),
             MethodFlags::Public,
         )
-        .method(callback(FunctionBuilder::new("onStart", on_start)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onStop", on_stop)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onPause", on_pause)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onResume", on_resume)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onExpire", on_expire)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onStart", callback::on_start)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onStop", callback::on_stop)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onPause", callback::on_pause)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onResume", callback::on_resume)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onExpire", callback::on_expire)), MethodFlags::Public)
         .method(
             FunctionBuilder::new("supervised", supervised).returns(DataType::Bool, false, false),
             MethodFlags::Public,
@@ -458,7 +459,7 @@ fn own_turn() -> Option<bool> {
 }
 
 /// Calls PHP: handlers that are due, and callbacks. In a loop of the script's own: as long as it is paused and not
-/// stopping. A job in hand is not held: the order waits in the inbox until it is done. False: see [`call_all`].
+/// stopping. A job in hand is not held: the order waits in the inbox until it is done. False: see [`callback::call_all`].
 fn held() -> bool {
     loop {
         if supervision::with(|state| state.has_job()) {
@@ -601,124 +602,8 @@ extern "C" fn progress(frame: &mut ExecuteData, _result: &mut Zval) {
     });
 }
 
-/// Calls this when the worker becomes ready for the first time: in run(), tick(), ready(), or in the first shouldStop() or
-/// sleep() of a loop that exposes no methods. Open connections here.
-///
-/// Several callbacks are called in their order. What one throws leaves that call, and the worker is not ready: the next
-/// call begins with the first callback again. Inside a callback shouldStop(), sleep() and tick() do not say ready.
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onStart
-extern "C" fn on_start(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Start, frame, result);
-}
-
-/// Calls this once when the loop has seen the stop, before run() returns, tick() returns false or shouldStop() true.
-///
-/// Say good-bye here: close sessions, save state. It counts against the time that the sidecar leaves a stopping worker.
-/// It is not called when exit() or an exception ends the loop.
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onStop
-extern "C" fn on_stop(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Stop, frame, result);
-}
-
-/// Calls this when the worker is paused (`rustdaemon pause`), between two requests, or in shouldStop() or sleep().
-///
-/// While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() wait until it is resumed
-/// or told to stop. A job between busy() and idle() is finished first.
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onPause
-extern "C" fn on_pause(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Pause, frame, result);
-}
-
-/// Calls this when the worker is resumed (`rustdaemon resume`).
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onResume
-extern "C" fn on_resume(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Resume, frame, result);
-}
-
-/// Calls this when a value that Request::bind() has made this worker's own has lived its time without being used: it is
-/// unbound already. Close what belongs to it here.
-///
-/// It is called between two requests, not while the worker is paused.
-///
-/// @param callable $callback function (string $value): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onExpire
-extern "C" fn on_expire(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Expire, frame, result);
-}
-
-fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
-    engine::method(|| {
-        let Some(callback) = engine::callback_call(frame) else { return };
-        supervision::with(|state| {
-            if let Some(callbacks) = state.callbacks.get_mut(moment as usize) {
-                callbacks.push(callback);
-            }
-        });
-        *result = frame.This.shallow_clone();
-    });
-}
-
-/// Calls PHP: the callbacks of a moment, in their order. False: return to PHP at once, because something is pending (after
-/// an `exit()` nothing else is called or served), or this is a child that a callback forked off: the loop on its stack is
-/// the parent's.
-fn call_all(moment: Moment, argument: Option<&[u8]>) -> bool {
-    let Some(count) = supervision::with(|state| state.callbacks.get(moment as usize).map(Vec::len)) else {
-        return true;
-    };
-    if count == 0 {
-        return true;
-    }
-    let page = supervision::with(|state| state.page());
-    let before = page.map(SlotPage::phase).filter(|phase| !phase.is_busy());
-    if let Some((page, _)) = page.zip(before) {
-        page.busy(Phase::OwnBusy, moment.name().as_bytes(), None, sys::monotonic());
-        pulse::busy();
-    }
-    let process = std::process::id();
-    for at in 0..count {
-        let call = supervision::with(|state| {
-            let callback = state.callbacks.get(moment as usize)?.get(at)?;
-            Some((callback.raw(), callback.hold()))
-        });
-        let Some((callback, held)) = call else { break };
-        let mut result = Slot::new();
-        let mut text = Slot::of(argument.map(engine::text).unwrap_or_default());
-        callback.call_with(argument.is_some().then(|| text.value()), result.value());
-        result.free();
-        text.free();
-        held.free();
-        if std::process::id() != process {
-            return false;
-        }
-        if engine::pending() != Pending::Nothing {
-            break;
-        }
-    }
-    if let Some((page, before)) = page.zip(before) {
-        page.idle(before);
-    }
-    let pending = engine::pending();
-    if pending == Pending::Leaving {
-        supervision::with(|state| state.leave());
-    }
-    pending == Pending::Nothing
-}
-
 /// Calls PHP: until they have succeeded once, the callbacks of `onStart()`. True also inside of them, where nothing is
-/// announced yet. False: see [`call_all`].
+/// announced yet. False: see [`callback::call_all`].
 fn start() -> bool {
     let begins = supervision::with(|state| {
         let begins = state.start == Progress::NotYet;
@@ -731,7 +616,7 @@ fn start() -> bool {
         return true;
     }
     let process = std::process::id();
-    let succeeded = call_all(Moment::Start, None);
+    let succeeded = callback::call_all(Moment::Start, None);
     if std::process::id() == process {
         supervision::with(|state| match engine::pending() {
             Pending::Nothing => {
@@ -746,16 +631,16 @@ fn start() -> bool {
 }
 
 /// Calls PHP: the first time, in a worker that has started and is not ended by `exit()`, the callbacks of `onStop()`.
-/// False: see [`call_all`].
+/// False: see [`callback::call_all`].
 fn tell_stop() -> bool {
     let told = supervision::with(|state| {
         state.start != Progress::Done || state.is_leaving() || std::mem::replace(&mut state.stop_told, true)
     });
-    told || call_all(Moment::Stop, None)
+    told || callback::call_all(Moment::Stop, None)
 }
 
 /// Calls PHP: does what a frame that is no request asks for. What a callback calls obeys no further order, so that each
-/// is acknowledged before the next. False: see [`call_all`].
+/// is acknowledged before the next. False: see [`callback::call_all`].
 fn obey(frame: Frame) -> bool {
     let kind = frame.kind;
     if kind == Kind::Expired {
@@ -777,7 +662,7 @@ fn obey(frame: Frame) -> bool {
     if !paused {
         say_paused(false);
     }
-    let goes_on = !changes || call_all(moment, None);
+    let goes_on = !changes || callback::call_all(moment, None);
     supervision::with(|state| state.obeying = false);
     if engine::pending() != Pending::Leaving {
         if paused {
@@ -788,7 +673,7 @@ fn obey(frame: Frame) -> bool {
     goes_on
 }
 
-/// Calls PHP: the callbacks of `onExpire()` with the value. False: see [`call_all`].
+/// Calls PHP: the callbacks of `onExpire()` with the value. False: see [`callback::call_all`].
 fn tell_expired(frame: Frame) -> bool {
     let mut value = [0; settings::SESSION_BYTES];
     let length = frame.payload.len().min(value.len());
@@ -797,7 +682,7 @@ fn tell_expired(frame: Frame) -> bool {
     }
     drop(frame); // nothing that needs dropping while PHP runs
     supervision::with(|state| state.obeying = true); // what it calls obeys nothing further, and runs no task
-    let goes_on = call_all(Moment::Expire, value.get(..length));
+    let goes_on = callback::call_all(Moment::Expire, value.get(..length));
     supervision::with(|state| state.obeying = false);
     goes_on
 }
