@@ -22,6 +22,8 @@ mod golden;
 mod handlers;
 // Requests that are sent ahead.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // Sessions that PHP binds.
 mod sessions;
 // ReactPHP's event loop.

@@ -39,6 +39,8 @@ mod limits;
 mod link;
 // Requests that are sent ahead of those in hand.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // New generations.
 mod reload;
 // Deaths, restarts, backoff.
