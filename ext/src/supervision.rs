@@ -88,6 +88,8 @@ pub enum Moment {
     Resume,
     /// A session's time to live is over.
     Expire,
+    /// Somebody has sent a message.
+    Message,
 }
 
 impl Moment {
@@ -99,6 +101,7 @@ impl Moment {
             Self::Pause => "onPause",
             Self::Resume => "onResume",
             Self::Expire => "onExpire",
+            Self::Message => "onMessage",
         }
     }
 }
@@ -167,7 +170,7 @@ pub struct State {
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
-    pub callbacks: [Vec<Callable>; 5],
+    pub callbacks: [Vec<Callable>; 6],
     /// How far the callbacks of [`Moment::Start`] are.
     pub start: Progress,
     /// Those of [`Moment::Stop`] have been called, or are being called.
@@ -389,8 +392,17 @@ impl State {
     /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`. A
     /// request is this worker's from here on.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        self.take_frame(|_| true)
+    }
+
+    /// The next message, for a loop that serves no requests: nothing else is sent there as one.
+    pub fn next_message(&mut self) -> Option<Frame> {
+        self.take_frame(|kind| kind == Kind::Request)
+    }
+
+    fn take_frame(&mut self, wanted: impl Fn(Kind) -> bool) -> Option<Frame> {
         loop {
-            let at = self.next_frame_at(|_| true)?;
+            let at = self.next_frame_at(&wanted)?;
             let link = self.link.as_mut()?;
             let frame = link.inbox.remove(at)?;
             if claim_of(&frame).is_none_or(|claim| link.page.claim(claim)) {

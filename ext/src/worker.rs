@@ -137,6 +137,7 @@ pub fn register() -> Result<()> {
         .method(takes_callback(FunctionBuilder::new("onPause", callback::on_pause)), MethodFlags::Public)
         .method(takes_callback(FunctionBuilder::new("onResume", callback::on_resume)), MethodFlags::Public)
         .method(takes_callback(FunctionBuilder::new("onExpire", callback::on_expire)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onMessage", callback::on_message)), MethodFlags::Public)
         .method(
             FunctionBuilder::new("supervised", supervised).returns(DataType::Bool, false, false),
             MethodFlags::Public,
@@ -536,11 +537,25 @@ fn own_turn() -> Option<bool> {
     if handling {
         return Some(supervision::with(|state| state.stopping()));
     }
-    if !held() || task::run(TaskPlace::OwnLoop) == Ran::Leave {
+    if !held() || !hear() || task::run(TaskPlace::OwnLoop) == Ran::Leave {
         return left();
     }
     let stop = supervision::with(|state| state.stopping());
     if !stop || tell_stop() { Some(stop) } else { left() }
+}
+
+/// Calls PHP: the callbacks of `onMessage()`, in a loop of the script's own, between two jobs. False: as for
+/// [`request::serve`].
+fn hear() -> bool {
+    let may =
+        || !dispatch::is_running() && supervision::with(|state| !state.in_loop && state.may_run_tasks(false));
+    while may() {
+        let Some(message) = supervision::with(|state| state.next_message()) else { break };
+        if !request::serve(message) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Calls PHP: handlers that are due, and callbacks. In a loop of the script's own: as long as it is paused and not

@@ -51,7 +51,7 @@ fn every_method_is_listed_with_what_it_does() {
     }
     let built_in = "ping daemon.status daemon.methods daemon.logs daemon.subscribe worker.list worker.status farm.list \
          system.listMethods daemon.reload daemon.stop worker.restart worker.stop worker.start worker.pause \
-         worker.resume worker.signal worker.scale";
+         worker.resume worker.signal worker.scale worker.send";
     assert_eq!(names(&list)[1..], built_in.split(' ').collect::<Vec<_>>());
 }
 
