@@ -100,6 +100,15 @@ namespace RustDaemon
      *     return ['sessionId' => $id];
      * });
      * ```
+     *
+     * A worker with an event loop of its own answers later, and serves others meanwhile: see Worker::concurrency().
+     *
+     * ```php
+     * $worker->concurrency(50)->expose('read', function (string $node) use ($plc): void {
+     *     $request = RustDaemon\Request::current()->defer();
+     *     $plc->readAsync($node)->then($request->reply(...), $request->fail(...));
+     * });
+     * ```
      */
     final class Request
     {
@@ -184,6 +193,51 @@ namespace RustDaemon
          * @throws Exception\NotAllowedHere this request has been answered
          */
         public function unbind(string $value): void
+        {
+        }
+
+        /**
+         * Answers this request later, by reply() or fail(): what the handler returns is dropped, and the worker serves others as
+         * soon as it has returned.
+         *
+         * Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
+         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded, and a reply
+         * that comes later is dropped. A stopping or paused worker waits until all deferred requests are answered; tick() is true
+         * so long. Deferring twice is deferring once.
+         *
+         * @return Request this request
+         * @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
+         * has been answered
+         * @throws Exception\LinkBroken the sidecar is too old
+         */
+        public function defer(): Request
+        {
+        }
+
+        /**
+         * Answers a deferred request with a value, encoded as JSON as a handler's result is.
+         *
+         * It may be called from anywhere: a callback of an event loop, a task, a fiber, the handler itself, which goes on then.
+         * A value that is no JSON is answered with encoding_failed, as it is for a handler.
+         *
+         * @param mixed $value what the client gets
+         * @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+         * @throws \Throwable what the value's jsonSerialize() throws: the request is still open then
+         */
+        public function reply(mixed $value): void
+        {
+        }
+
+        /**
+         * Answers a deferred request with an error.
+         *
+         * An exception is answered as if the handler had thrown it: with its short class name and message, and logged. A text is
+         * answered as the message of the error "failed".
+         *
+         * @param \Throwable|string $why what went wrong
+         * @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+         */
+        public function fail(\Throwable|string $why): void
         {
         }
     }
@@ -575,6 +629,40 @@ namespace RustDaemon
          * @throws Exception\InvalidArgument the name is not possible, reserved or taken
          */
         public function expose(string $method, callable $handler, ?string $description = null, bool $idempotent = false): Worker
+        {
+        }
+
+        /**
+         * How many requests this worker may have open at one time, for handlers that answer later: see Request::defer().
+         *
+         * With 1, which is the default, defer() is refused. With more, a handler that has deferred its request returns, and the
+         * worker is sent others until so many are open. Handlers themselves still run one after the other.
+         *
+         * @param int $requests 1 to 10000
+         * @return Worker this worker
+         * @throws Exception\InvalidArgument the number is not possible
+         */
+        public function concurrency(int $requests): Worker
+        {
+        }
+
+        /**
+         * A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
+         * signal, a pause, the stop.
+         *
+         * It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+         * are more. Never read from it. It is the same resource each time, until somebody closes it.
+         *
+         * ```php
+         * $loop->addReadStream($worker->stream(), function () use ($worker, $loop): void {
+         *     $worker->tick(0.0) || $loop->stop();
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left
+         */
+        public function stream()
         {
         }
 

@@ -25,19 +25,19 @@ mod json;
 pub mod stream;
 
 pub use argument::{
-    ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call, callback_call, expose_call,
-    install_call, no_arguments, on_call, progress_call, seconds_argument, section_call, send_call,
-    signal_call, signals_call, task_call, text_call, timeout_argument, wait_call,
+    ExposeCall, InstallCall, IntOrString, TaskCall, Why, any_call, bind_call, busy_call, callback_call,
+    expose_call, fail_call, install_call, int_call, no_arguments, on_call, progress_call, seconds_argument,
+    section_call, send_call, signal_call, signals_call, task_call, text_call, timeout_argument, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, keep_parameters, list,
-    make_handle_class, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,
-    set_string, set_value, text,
+    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, keep_parameters,
+    list, make_handle_class, new_handle, new_value, new_watched, permanent_name, renew_value, set_int,
+    set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
-    Pending, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending, put_aside,
-    runtime_exception, throw, thrown,
+    Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
+    put_aside, runtime_exception, throw, thrown,
 };
 pub use json::{PhpText, json_decode, json_encode, json_error};
 

@@ -2,10 +2,11 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
-//! F7 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
-//! F6 `worker`       `RustDaemon\Worker`: the class and its loop
+//! F8 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
+//! F7 `worker`       `RustDaemon\Worker`: the class and its loop
 //! F5 `gate`         `install()`: which rung, the gate, the self-start
-//! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
+//! F7 `request_object` `RustDaemon\Request`: the request in hand, for its handler
+//! F6 `deferred`     requests that are answered later
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `task`         tasks of `every()` and `after()`, between two requests
 //! F5 `callback`     callbacks of `onStart()` and its like, between two requests
@@ -27,6 +28,7 @@
 
 mod callback;
 mod codec;
+mod deferred;
 mod dispatch;
 mod engine;
 mod error;

@@ -5,6 +5,9 @@
 //! the handler left behind, because that may run destructors. A request between `busy()` and `idle()` gives the page back
 //! to what `busy()` had named.
 //!
+//! A request that its handler has deferred gets its reply later (see [`deferred`](crate::deferred)): what the handler returns
+//! is dropped, and the sidecar hears that this worker is free.
+//!
 //! # What may be lost
 //! The reply, when the handler calls `exit()` or dies: the sidecar answers for it. An exception is answered and
 //! logged, and the worker lives on. A child that the handler forks off (pcntl_fork) never answers.
@@ -20,7 +23,7 @@ use rustdaemon_core::{fault, fork, pulse, sys};
 
 use crate::codec;
 use crate::dispatch;
-use crate::engine::{self, Pending, RawCallable, Slot};
+use crate::engine::{self, Pending, RawCallable, Slot, Thrown};
 use crate::supervision::{self, Moment};
 
 /// The longest result in bytes of JSON: a frame of the socket, whose envelope comes on top.
@@ -71,6 +74,7 @@ pub fn serve(frame: Frame) -> bool {
 fn take(mut frame: Frame) -> Result<Taken, LinkError> {
     supervision::with(|state| {
         state.busy = true;
+        state.promised = None;
         state.goes_on();
         if let Some(link) = &state.link {
             state.set_aside = link.page.job();
@@ -119,6 +123,7 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
                 return;
             }
         }
+        Pending::Nothing if is_deferred(taken.sequence) => {}
         Pending::Nothing => {
             let text = codec::encode_result(result.value(), taken.dialect);
             match (text, engine::pending()) {
@@ -136,6 +141,17 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
         }
     }
     end();
+}
+
+/// Whether the handler has deferred its request; the sidecar hears of it, unless it has been answered already.
+fn is_deferred(sequence: u64) -> bool {
+    supervision::with(|state| {
+        let Some(handle) = state.promised else { return false };
+        if state.deferred.contains_key(&handle) {
+            state.send(Kind::Deferred, 0, sequence, &[]);
+        }
+        true
+    })
 }
 
 /// Calls PHP: the callbacks of a message, in their order. One that throws is the last one.
@@ -207,11 +223,19 @@ fn check(handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
 /// Calls PHP at its end. False: `exit()` is under way.
 fn answer_exception(sequence: u64, handler: &RawCallable) -> bool {
     report_exception(sequence, handler);
+    engine::clear_exception();
     clear("in an exception's destructor")
 }
 
 fn report_exception(sequence: u64, handler: &RawCallable) {
     let Some(thrown) = engine::thrown() else { return };
+    let answered = supervision::with(|state| {
+        let promised = state.promised.take();
+        promised.is_some_and(|handle| state.deferred.remove(&handle).is_none())
+    });
+    if answered {
+        return log_exception("after a reply");
+    }
     let refused = Some(&thrown)
         .filter(|thrown| thrown.by_callee)
         .and_then(|thrown| codec::argument_error(&handler.signature()?, &thrown.class, &thrown.message));
@@ -219,12 +243,16 @@ fn report_exception(sequence: u64, handler: &RawCallable) {
         Some(sentence) => send_fault(sequence, "InvalidArgument", sentence),
         None => {
             let what = supervision::with(|state| Some(label(state.request.as_ref()?).into_owned()));
-            supervision::log(&format!("{} threw {thrown}", what.unwrap_or_default()));
-            let class = fault::client_class(&thrown.class);
-            send_fault(sequence, &class, fault::client_message(&thrown.message));
+            send_thrown(sequence, &what.unwrap_or_default(), &thrown);
         }
     }
-    engine::clear_exception();
+}
+
+/// Answers with an exception: the log has all of it, the client what it may know.
+pub fn send_thrown(sequence: u64, method: &str, thrown: &Thrown) {
+    supervision::log(&format!("{method} threw {thrown}"));
+    let class = fault::client_class(&thrown.class);
+    send_fault(sequence, &class, fault::client_message(&thrown.message));
 }
 
 /// Calls PHP: logs and drops exceptions that nobody can answer any more. False: `exit()` is under way.
@@ -247,7 +275,8 @@ fn log_exception(place: &str) {
     }
 }
 
-fn send_result(sequence: u64, json: &[u8]) {
+/// Answers with a result.
+pub fn send_result(sequence: u64, json: &[u8]) {
     if json.len() > MAX_RESULT_BYTES {
         let bytes = json.len();
         let sentence = format!("the result has {bytes} bytes as JSON; at most {MAX_RESULT_BYTES} are sent");
@@ -256,7 +285,8 @@ fn send_result(sequence: u64, json: &[u8]) {
     supervision::with(|state| state.send(Kind::Reply, DATA, sequence, json));
 }
 
-fn send_fault(sequence: u64, class: &str, message: String) {
+/// Answers with a fault.
+pub fn send_fault(sequence: u64, class: &str, message: String) {
     let fault = link::json(&Fault { class: class.to_owned(), message });
     supervision::with(|state| state.send(Kind::Reply, FAULT, sequence, &fault));
 }

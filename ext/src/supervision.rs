@@ -8,6 +8,8 @@
 //! land on foreign threads. All signals are blocked while it looks whether something happened, and poll unblocks them
 //! atomically: a signal handler, ours or pcntl's, that becomes due just before the wait is not slept over.
 //!
+//! What is deferred is answered before an order to pause is obeyed, and before the worker stops; meanwhile no request is begun.
+//!
 //! # What may be lost
 //! Nothing. A request that arrives after the stop was seen is not begun here: by its claim the sidecar takes it back, and
 //! gives it to another worker. While paused no request is begun; the sidecar sends none.
@@ -19,10 +21,10 @@
 //! Sources: poll(2), pipe(7), eventfd(2).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::CStr;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -32,7 +34,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
 use rustdaemon_core::fork::{self, OwnDescriptor};
-use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::link::{self, Decoder, Dialect, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::readiness::Readiness;
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
 use rustdaemon_core::slot::{Call, Claim, Phase, SlotPage};
@@ -115,6 +118,16 @@ pub enum Progress {
     Done,
 }
 
+/// A request that is answered later.
+pub struct Deferred {
+    /// Its number.
+    pub sequence: u64,
+    /// How its client speaks.
+    pub dialect: Dialect,
+    /// For the log.
+    pub method: String,
+}
+
 /// The worker's end of the link.
 pub struct Link {
     input: OwnedFd,
@@ -147,9 +160,9 @@ pub struct State {
     pub link_taken: bool,
     /// In `expose()`'s order.
     pub methods: Vec<Exposed>,
-    /// How many of them the sidecar knows, whether this is a loop of the script's own, and whether there are jobs in a
-    /// loop of `tick()`s; `None`: not ready yet.
-    announced: Option<(usize, bool, bool)>,
+    /// How many of them the sidecar knows, whether this is a loop of the script's own, whether there are jobs in a loop of
+    /// `tick()`s, and how many requests may be deferred; `None`: not ready yet.
+    announced: Option<(usize, bool, bool, u32)>,
     /// `busy()` has been called outside of a request.
     jobs: bool,
     /// Between `busy()` and `idle()`, outside of a request.
@@ -178,6 +191,16 @@ pub struct State {
     pub request_object: Option<Zval>,
     /// Its id, where that is a text.
     pub request_id: Option<String>,
+    /// The object's handle, once it has been deferred.
+    pub promised: Option<u32>,
+    /// Requests that are answered later, by their objects' handles.
+    pub deferred: HashMap<u32, Deferred>,
+    /// How many of them there may be; up to 1: none.
+    pub concurrency: u32,
+    /// What `Worker::stream()` has given out.
+    pub stream: Option<Zval>,
+    /// What lies behind it.
+    readiness: Option<Readiness>,
     /// The number of the last question to the sidecar.
     question: u64,
     generation: u64,
@@ -283,6 +306,8 @@ impl State {
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
             (self.paused, self.obeying, self.set_aside) = (false, false, None);
             self.stop_told |= self.start != Progress::NotYet; // the good-byes are the parent's
+            self.deferred.clear();
+            self.readiness = None; // of the parent's members
         }
     }
 
@@ -328,27 +353,29 @@ impl State {
             // Again: a script that has changed its user since install() has lost it (prctl(2)).
             let _ = sys::die_with_parent();
         }
-        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop);
+        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop, self.concurrency);
         let Some(link) = self.link.as_ref().filter(|_| self.announced != Some(known)) else { return };
         self.announced = Some(known);
         if !link.page.phase().is_busy() {
             link.page.idle(self.idle_phase());
         }
         let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
-        let ready = link::Ready {
-            methods,
-            own_loop: known.1,
-            jobs: known.2,
-            blind: self.blind.clone(),
-            concurrency: 0,
-        };
+        let (_, own_loop, jobs, concurrency) = known;
+        let ready = link::Ready { methods, own_loop, jobs, concurrency, blind: self.blind.clone() };
         self.send(Kind::Ready, 0, 0, &link::json(&ready));
+    }
+
+    /// Something has changed of which the sidecar hears at once, when it takes this worker for ready.
+    pub fn announce_again(&mut self) {
+        if self.announced.is_some() {
+            self.announce();
+        }
     }
 
     /// There are jobs: the sidecar, when it takes this worker for ready, hears of it before the first one begins.
     pub fn has_jobs(&mut self) {
-        if !std::mem::replace(&mut self.jobs, true) && self.announced.is_some() {
-            self.announce();
+        if !std::mem::replace(&mut self.jobs, true) {
+            self.announce_again();
         }
     }
 
@@ -400,12 +427,12 @@ impl State {
     }
 
     /// Whether a task of `every()` or `after()` may be begun: a worker that is ready, with no request, task or callback in
-    /// hand and no order to obey first, neither paused nor stopping. `in_job`: also between `busy()` and `idle()`.
+    /// hand and no order to obey first, not paused, and not stopping unless something deferred is still to be answered. `in_job`: also between `busy()` and `idle()`.
     pub fn may_run_tasks(&self, in_job: bool) -> bool {
         let free = !self.busy && !self.paused && !self.obeying && (in_job || !self.in_job && !self.has_job());
-        let orders =
-            || self.link.as_ref().is_some_and(|link| link.inbox.iter().any(|frame| is_order(frame.kind)));
-        self.start == Progress::Done && free && !self.stopping() && !orders()
+        // What is deferred may be answered by a task.
+        let ends = self.leaving || self.stopping() && self.deferred.is_empty();
+        self.start == Progress::Done && free && !ends && self.next_frame_at(is_order).is_none()
     }
 
     /// The next `Pause` or `Resume`, for a loop that serves no requests.
@@ -417,7 +444,15 @@ impl State {
     fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
         let link = self.link.as_ref().filter(|_| !self.leaving)?;
         let is_work = |kind| matches!(kind, Kind::Request | Kind::Expired);
-        let waits = |kind| (self.paused && is_work(kind)) || (self.obeying && is_order(kind));
+        let first_order = || link.inbox.iter().map(|frame| frame.kind).find(|kind| is_order(*kind));
+        let defers = !self.deferred.is_empty();
+        let is_full = defers && self.deferred.len() >= self.concurrency as usize;
+        let holds_pause = defers && first_order() == Some(Kind::Pause);
+        let waits = |kind| {
+            (self.paused && is_work(kind))
+                || (is_order(kind) && (self.obeying || holds_pause))
+                || (kind == Kind::Request && (is_full || holds_pause))
+        };
         let mut frames = link.inbox.iter();
         frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
     }
@@ -498,6 +533,7 @@ impl State {
 
     fn lose_link(&mut self, why: &str) {
         if self.link.take().is_some() {
+            self.deferred.clear(); // whoever waits is told by the sidecar's end
             pulse::stop();
             self.gone = true;
             if self.worker.is_some() {
@@ -579,6 +615,46 @@ impl State {
         };
         if let Some(why) = why {
             self.lose_link(&why);
+        }
+        self.show_work();
+    }
+
+    /// The descriptor behind `Worker::stream()`.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn readiness(&mut self) -> io::Result<BorrowedFd<'_>> {
+        if self.readiness.is_none() {
+            let link = self.link.as_ref().map(|link| link.input.as_fd());
+            let made =
+                dispatch::with_stream(|signals| Readiness::new([Some(signals), link].into_iter().flatten()))?;
+            self.readiness = Some(made);
+            self.show_work();
+        }
+        self.readiness.as_ref().map(Readiness::fd).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether there is a stream to be told what there is to do.
+    pub fn is_shown(&self) -> bool {
+        self.readiness.is_some()
+    }
+
+    /// Makes the stream readable while `tick(0.0)` would find something to do that has been read, or is not to be read.
+    pub fn show_work(&mut self) {
+        if self.readiness.is_none() {
+            return;
+        }
+        let ends = self.stopping() && self.deferred.is_empty() && !self.stop_told;
+        let has_work = !self.leaving && (ends || self.start == Progress::NotYet || self.has_frame());
+        if let Some(readiness) = &mut self.readiness {
+            readiness.set_work(has_work);
+        }
+    }
+
+    /// Makes the stream readable when a task is due.
+    pub fn show_due(&mut self, due: Option<Duration>) {
+        if let Some(readiness) = &mut self.readiness {
+            readiness.set_due(due);
         }
     }
 }

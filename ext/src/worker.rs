@@ -18,13 +18,13 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::link::{Frame, Kind, Method};
-use rustdaemon_core::settings::{self, DEFAULT_MODE};
+use rustdaemon_core::settings::{self, DEFAULT_MODE, MAX_CONCURRENCY};
 use rustdaemon_core::slot::{Call, Phase};
 use rustdaemon_core::{pulse, signal, sys};
 
 use crate::callback;
 use crate::dispatch;
-use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, interrupt};
+use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_reason;
 use crate::gate::{self, Place};
@@ -87,6 +87,13 @@ pub fn register() -> Result<()> {
                 .returns(worker(), false, false),
             MethodFlags::Public,
         )
+        .method(
+            FunctionBuilder::new("concurrency", concurrency)
+                .arg(Arg::new("requests", DataType::Long))
+                .returns(worker(), false, false),
+            MethodFlags::Public,
+        )
+        .method(FunctionBuilder::new("stream", stream), MethodFlags::Public)
         .method(task("every", every), MethodFlags::Public)
         .method(task("after", after), MethodFlags::Public)
         .method(FunctionBuilder::new("run", run).returns(DataType::Long, false, false), MethodFlags::Public)
@@ -278,6 +285,78 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
+/// How many requests this worker may have open at one time, for handlers that answer later: see Request::defer().
+///
+/// With 1, which is the default, defer() is refused. With more, a handler that has deferred its request returns, and the
+/// worker is sent others until so many are open. Handlers themselves still run one after the other.
+///
+/// @param int $requests 1 to 10000
+/// @return Worker this worker
+/// @throws Exception\InvalidArgument the number is not possible
+// stub: RustDaemon\Worker::concurrency
+extern "C" fn concurrency(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(requests) = engine::int_call(frame) else { return };
+        match u32::try_from(requests).ok().filter(|number| (1..=MAX_CONCURRENCY).contains(number)) {
+            None => error::throw(
+                &Cause::InvalidArgument
+                    .because(format!("requests: must be from 1 to {MAX_CONCURRENCY}, and is {requests}")),
+            ),
+            Some(requests) => {
+                supervision::with(|state| {
+                    state.concurrency = requests;
+                    state.announce_again();
+                });
+                *result = frame.This.shallow_clone();
+            }
+        }
+    });
+}
+
+/// A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
+/// signal, a pause, the stop.
+///
+/// It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+/// are more. Never read from it. It is the same resource each time, until somebody closes it.
+///
+/// ```php
+/// $loop->addReadStream($worker->stream(), function () use ($worker, $loop): void {
+///     $worker->tick(0.0) || $loop->stop();
+/// });
+/// ```
+///
+/// @return resource
+/// @throws Exception\SystemCallFailed no descriptor is left
+// stub: RustDaemon\Worker::stream
+extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if !engine::no_arguments(frame) {
+            return;
+        }
+        let known = supervision::with(|state| {
+            let stream = state.stream.as_ref().filter(|_| state.is_shown());
+            stream.map(Zval::shallow_clone).filter(|stream| !engine::stream::is_closed(stream))
+        });
+        match known.map_or_else(make_stream, Ok) {
+            Ok(stream) => *result = stream,
+            Err(failed) => error::throw(
+                &Cause::SystemCallFailed
+                    .with_errno(format!("the stream of a worker cannot be made: {failed}"), &failed),
+            ),
+        }
+    });
+}
+
+fn make_stream() -> std::io::Result<Zval> {
+    let copy = supervision::with(|state| sys::duplicate(state.readiness()?))?;
+    let stream = engine::stream::new(copy).ok_or(std::io::ErrorKind::Other)?;
+    let result = stream.shallow_clone();
+    let before = supervision::with(|state| state.stream.replace(stream));
+    before.map(Slot::of).into_iter().for_each(Slot::free);
+    task::show_due();
+    Ok(result)
+}
+
 /// Calls this again and again, between two requests: every $seconds, whatever the task or the requests take.
 ///
 /// The first call is due $seconds from now, or from when the worker is ready, if it is not yet. The n-th one is due n times
@@ -374,7 +453,13 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
         };
         if enter_loop("tick") {
             // A stop that was seen while it served: the next tick() serves what had arrived, and calls onStop().
-            result.set_bool(start() && !matches!(turn(deadline, TaskPlace::Tick), Turn::Stop | Turn::Leave));
+            let goes_on = start() && !matches!(turn(deadline, TaskPlace::Tick), Turn::Stop | Turn::Leave);
+            if supervision::with(|state| state.is_shown()) {
+                dispatch::drain_stream(); // a handler that is due runs on return; a stop is looked at next
+                supervision::with(|state| state.show_work());
+                task::show_due();
+            }
+            result.set_bool(goes_on);
         }
     });
 }
@@ -807,7 +892,9 @@ fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
                 continue;
             }
             supervision::with(|state| state.say_leaving());
-            return if tell_stop() { Turn::Stop } else { Turn::Leave };
+            if supervision::with(|state| state.deferred.is_empty()) {
+                return if tell_stop() { Turn::Stop } else { Turn::Leave };
+            }
         }
         let task = task::next_due(place).filter(|_| !tasks_ran);
         let until = if tasks_ran { Some(Duration::ZERO) } else { earlier(deadline, task) };

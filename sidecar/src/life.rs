@@ -283,6 +283,15 @@ impl Life {
         self.state == State::Busy && self.has_claims() && !self.own_loop && !self.paused
     }
 
+    /// How many requests it may have in hand at one time, where others may have `prefetch`: no more than it may defer.
+    #[must_use]
+    pub fn most_in_hand(&self, prefetch: usize) -> usize {
+        match self.concurrency {
+            1 => prefetch,
+            concurrency => prefetch.min(concurrency.saturating_sub(self.deferred)),
+        }
+    }
+
     /// Whether what it has been sent can be taken back.
     #[must_use]
     pub fn has_claims(&self) -> bool {

@@ -24,6 +24,8 @@ mod handlers;
 mod messages;
 // Requests that are sent ahead.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // Sessions that PHP binds.
 mod sessions;
 // ReactPHP's event loop.

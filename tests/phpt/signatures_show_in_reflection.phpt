@@ -37,6 +37,11 @@ public expose
     ?string $description = NULL
     bool $idempotent = false
     : RustDaemon\Worker
+public concurrency
+    int $requests
+    : RustDaemon\Worker
+public stream
+    : -
 public every
     float $seconds
     callable $task
@@ -135,6 +140,14 @@ public bind
     : void
 public unbind
     string $value
+    : void
+public defer
+    : RustDaemon\Request
+public reply
+    mixed $value
+    : void
+public fail
+    Throwable|string $why
     : void
 public readonly int signal
 public readonly string name

@@ -41,6 +41,8 @@ mod link;
 mod messages;
 // Requests that are sent ahead of those in hand.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // New generations.
 mod reload;
 // Deaths, restarts, backoff.

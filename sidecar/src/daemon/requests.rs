@@ -78,7 +78,8 @@ impl Daemon {
     fn takes(&self, worker: WorkerId, request: &Request) -> Option<bool> {
         let pool = self.pools.get(worker.pool())?;
         let Reach { life, is_free } = pool.reach(worker)?;
-        let has_room = || self.router.has_room(worker, pool.config().prefetch, request.args.len());
+        let most = life.most_in_hand(pool.config().prefetch);
+        let has_room = || self.router.has_room(worker, most, request.args.len());
         (life.offers(&request.method) && (is_free || has_room())).then_some(is_free)
     }
 
@@ -101,8 +102,8 @@ impl Daemon {
         self.pools.iter().enumerate().find_map(|(number, pool)| {
             let most = pool.config().prefetch;
             let has_room = |worker: &WorkerId| {
-                pool.reach(*worker).is_some_and(|reach| reach.life.offers(method))
-                    && self.router.has_room(*worker, most, bytes)
+                let life = pool.reach(*worker).map(|reach| reach.life).filter(|life| life.offers(method));
+                life.is_some_and(|life| self.router.has_room(*worker, life.most_in_hand(most), bytes))
             };
             let may = most > 1 && self.router.counts(number).waiting == 0;
             may.then(|| Some((number, self.router.least_loaded(number).find(has_room)?)))?
@@ -183,7 +184,7 @@ impl Daemon {
         loop {
             let Some(pool) = self.pools.get(worker.pool()) else { return };
             let Some(reach) = pool.reach(worker) else { return };
-            let most = pool.config().prefetch;
+            let most = reach.life.most_in_hand(pool.config().prefetch);
             if !reach.is_free && !self.router.has_room(worker, most, 0) {
                 return;
             }

@@ -25,6 +25,7 @@
 //! | `expired` | answers with the values that have expired, in order |
 //! | `later [X]` | defers the request; `answer_later` answers it with X |
 //! | `answer_later` | answers all that is deferred, in order, and twice the first, then answers with how many there were |
+//! | `defer_again` | answers, and then defers what it has answered, and what was never asked |
 //! | `caller` | answers with who calls, as the frame has it |
 //! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
@@ -52,7 +53,8 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 27] = [
+const METHODS: [&str; 28] = [
+    "defer_again",
     "later",
     "answer_later",
     "bind",
@@ -474,6 +476,10 @@ impl Worker {
                     self.reply(*sequence, answer.as_bytes())?;
                 }
                 self.reply(sequence, later.len().to_string().as_bytes())
+            }
+            "defer_again" => {
+                self.reply(sequence, b"null")?;
+                [sequence, u64::MAX].into_iter().try_for_each(|it| self.frame(Kind::Deferred, 0, it, &[]))
             }
             "expired" => {
                 let expired = Value::from(self.expired.clone());
