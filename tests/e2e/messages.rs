@@ -36,7 +36,8 @@ fn messages_of_several_clients_are_heard_in_the_order_of_their_acceptance_each_o
     let mut sent = Vec::new();
     for number in 0..30_u64 {
         // Some are larger than what goes ahead into a pipe.
-        let payload = if number % 7 == 0 { json!("x".repeat(200_000)) } else { json!({"n": number}) };
+        let payload =
+            if number.is_multiple_of(7) { json!("x".repeat(200_000)) } else { json!({"n": number}) };
         let at = usize::try_from(number).unwrap() % 3;
         sent.push((at, clients[at].send("worker.send", json!(["plc#0", format!("m{number}"), payload]))));
         sidecar.wait_pool("waiting", number + 1); // accepted: the next one is later
@@ -46,7 +47,7 @@ fn messages_of_several_clients_are_heard_in_the_order_of_their_acceptance_each_o
     for (at, id) in sent {
         assert_eq!(clients[at].receive(), (id, taken(&["plc#0"])));
     }
-    let payload = |number: u64| if number % 7 == 0 { json!(200_000) } else { json!({"n": number}) };
+    let payload = |number: u64| if number.is_multiple_of(7) { json!(200_000) } else { json!({"n": number}) };
     let all: Vec<Value> = (0..30).map(|number| json!([format!("m{number}"), payload(number)])).collect();
     assert_eq!(sidecar.call("heard", json!([])), Ok(Value::from(all)));
 }
