@@ -2,6 +2,7 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
+//! F4 `child`   a child that was forked: its end, and what it has used
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
 //! F2 `rung`    what install() was given, and where the script stands
@@ -9,6 +10,7 @@
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
+//! F1 `reaper`  the thread that takes the status of children nobody waits for
 //! F1 `spawn`   a program started without copying this process
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
@@ -16,10 +18,12 @@
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
+pub mod child;
 pub mod fault;
 pub mod fork;
 pub mod link;
 pub mod pulse;
+pub mod reaper;
 pub mod record;
 pub mod rung;
 pub mod self_start;
