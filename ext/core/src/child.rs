@@ -199,10 +199,7 @@ mod tests {
         let mut child = child(pause);
         assert_eq!(child.end().unwrap(), None);
         child.signal(libc::SIGTERM).unwrap();
-        assert_eq!(
-            ended(&mut child).status,
-            ExitStatus::Signal { number: libc::SIGTERM, core: false }
-        );
+        assert_eq!(ended(&mut child).status, ExitStatus::Signal { number: libc::SIGTERM, core: false });
     }
 
     #[test]

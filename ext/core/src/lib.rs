@@ -6,11 +6,11 @@
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
 //! F2 `rung`    what install() was given, and where the script stands
+//! F2 `reaper`  the thread that takes the status of children nobody waits for
 //! F2 `pulse`   the thread that says that a worker lives
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
-//! F1 `reaper`  the thread that takes the status of children nobody waits for
 //! F1 `spawn`   a program started without copying this process
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names

@@ -135,7 +135,8 @@ mod tests {
     #[allow(clippy::zombie_processes, reason = "the reaper is what reaps here")]
     fn a_child_that_was_handed_over_leaves_no_zombie() {
         let mut command = Command::new("sh");
-        let mut child = command.args(["-c", "read line"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.args(["-c", "read line"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let pidfd = sys::pidfd_open(pid).unwrap();
         hand_over(sys::duplicate(pidfd.as_fd()).unwrap()).unwrap();

@@ -644,6 +644,31 @@ pub fn set_disposition(number: i32, ignored: bool) -> Option<Disposition> {
     }
 }
 
+/// Numbers that nobody can guess. Source: getrandom(2).
+#[must_use]
+pub fn random() -> [u32; 2] {
+    let mut numbers = [0_u32; 2];
+    // SAFETY: as many bytes as there are; for so few the call neither fails nor stops half-way once the system is up.
+    unsafe { libc::getrandom(numbers.as_mut_ptr().cast(), size_of_val(&numbers), 0) };
+    numbers
+}
+
+/// The standard input becomes /dev/null, when there is one: what comes there is for others.
+pub fn forget_standard_input() {
+    // SAFETY: system calls on numbers; whoever reads from 0 finds an end.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if null > 0 {
+            if libc::fcntl(0, libc::F_GETFD) >= 0 {
+                libc::dup2(null, 0);
+            }
+            libc::close(null);
+        } else if null == 0 {
+            libc::close(0); // there was none
+        }
+    }
+}
+
 /// Time on `CLOCK_MONOTONIC`, the same in every process of the machine.
 #[must_use]
 pub fn monotonic() -> Duration {
