@@ -17,8 +17,9 @@
 //! Sources: php-src main/main.c (`php_request_shutdown`), Zend/zend.c (`zend_execute_scripts`), Zend/zend_objects_API.c,
 //! Zend/zend_list.c, main/output.c, ext/pcntl/pcntl.c; DESIGN 5.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
@@ -74,7 +75,9 @@ pub fn be_born(random: [u32; 2]) -> Birth {
     // SAFETY: plain fields of the executor, and tables that live as long as the request; what is counted up stays alive
     // for good. The functions are the engine's own for these things, called as it calls them.
     unsafe {
-        restart_timers();
+        if let Some(hook) = child_hook() {
+            hook();
+        }
         hold_objects();
         for resource in resources() {
             (*resource).gc.refcount += 1;
@@ -99,18 +102,21 @@ pub fn be_born(random: [u32; 2]) -> Birth {
     }
 }
 
-/// With threads PHP measures execution time by a timer of the kernel's, which a child has to make for itself.
-fn restart_timers() {
-    for name in [c"php_child_init", c"zend_max_execution_timer_init"] {
-        // SAFETY: null, or a function without arguments or result.
-        unsafe {
-            let symbol = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
-            if !symbol.is_null() {
-                std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(symbol)();
-                return;
+/// What PHP wants to be called in a child: since 8.5 there is a function for it; before, with threads, the timer that
+/// measures execution time has to be made anew. Looked up in the parent, and once: a search through all libraries costs
+/// a child more than all the rest of its birth.
+pub fn child_hook() -> Option<unsafe extern "C" fn()> {
+    static HOOK: OnceLock<Option<unsafe extern "C" fn()>> = OnceLock::new();
+    *HOOK.get_or_init(|| {
+        let named = |name: &CStr| {
+            // SAFETY: null, which is `None`, or a function without arguments or result.
+            unsafe {
+                let symbol = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+                std::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn()>>(symbol)
             }
-        }
-    }
+        };
+        named(c"php_child_init").or_else(|| named(c"zend_max_execution_timer_init"))
+    })
 }
 
 /// Every object gets a reference that nobody gives up.
