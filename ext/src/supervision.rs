@@ -448,13 +448,14 @@ impl State {
         let defers = !self.deferred.is_empty();
         let is_full = defers && self.deferred.len() >= self.concurrency as usize;
         let holds_pause = defers && first_order() == Some(Kind::Pause);
-        let waits = |kind| {
+        let waits = |frame: &Frame| {
+            let kind = frame.kind;
             (self.paused && is_work(kind))
                 || (is_order(kind) && (self.obeying || holds_pause))
-                || (kind == Kind::Request && (is_full || holds_pause))
+                || (kind == Kind::Request && (holds_pause || is_full && !is_message(frame)))
         };
         let mut frames = link.inbox.iter();
-        frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
+        frames.position(|frame| wanted(frame.kind) && !waits(frame) && !link.is_recalled(frame))
     }
 
     /// Whether a frame waits to be looked at.
@@ -682,6 +683,11 @@ impl Link {
 fn claim_of(frame: &Frame) -> Option<Claim> {
     let word = link::claim_of(frame.flags).filter(|_| frame.kind == Kind::Request)?;
     Some(Claim { word, sequence: frame.sequence })
+}
+
+/// Whether a request is a message: that one is never deferred.
+fn is_message(frame: &Frame) -> bool {
+    link::parse_request(frame.flags, &frame.payload).is_ok_and(|(head, _)| head.method == link::MESSAGE)
 }
 
 fn is_order(kind: Kind) -> bool {
