@@ -178,6 +178,7 @@ fn a_message_waits_for_a_worker_that_is_not_ready_yet_and_not_for_ever() {
     scene.exit(1);
     scene.message("opcua");
     let late = scene.pass(Duration::from_secs(31));
+    assert!(late.contains("No worker was up within 30 s (opcua#0 is starting"), "{late}");
     assert!(late.contains("deadline_exceeded") && late.contains("was not started"), "{late}");
 }
 
