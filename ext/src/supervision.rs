@@ -448,11 +448,11 @@ impl State {
         let defers = !self.deferred.is_empty();
         let is_full = defers && self.deferred.len() >= self.concurrency as usize;
         let holds_pause = defers && first_order() == Some(Kind::Pause);
-        let waits = |frame: &Frame| {
-            let kind = frame.kind;
-            (self.paused && is_work(kind))
-                || (is_order(kind) && (self.obeying || holds_pause))
-                || (kind == Kind::Request && (holds_pause || is_full && !is_message(frame)))
+        let waits = |frame: &Frame| match frame.kind {
+            kind if is_order(kind) => self.obeying || holds_pause,
+            kind if self.paused && is_work(kind) => true,
+            Kind::Request => holds_pause || is_full && !is_message(frame),
+            _ => false,
         };
         let mut frames = link.inbox.iter();
         frames.position(|frame| wanted(frame.kind) && !waits(frame) && !link.is_recalled(frame))
@@ -685,7 +685,7 @@ fn claim_of(frame: &Frame) -> Option<Claim> {
     Some(Claim { word, sequence: frame.sequence })
 }
 
-/// Whether a request is a message: that one is never deferred.
+/// Whether a request is a message, which opens nothing.
 fn is_message(frame: &Frame) -> bool {
     link::parse_request(frame.flags, &frame.payload).is_ok_and(|(head, _)| head.method == link::MESSAGE)
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
-use rustdaemon_tests::{Client, Sidecar, eventually};
+use rustdaemon_tests::{Client, Gate, Sidecar, eventually};
 use serde_json::{Value, json};
 
 use crate::{fake, idle, refused, two};
@@ -63,12 +63,12 @@ fn a_pool_gets_more_workers_and_fewer() {
     assert_eq!(told["workers"][3]["name"], "plc#3");
     assert_eq!(told["workers"][3]["state"], "idle", "it is answered when they are up: {told}");
     assert_eq!(sidecar.pool()["workers"], 4);
-    let gate = sidecar.gate("gate");
+    let gates: Vec<_> = (0..4).map(|n| sidecar.gate(&format!("gate{n}"))).collect();
     let mut clients: Vec<_> = (0..4).map(|_| sidecar.client()).collect();
-    for client in &mut clients {
+    for (client, gate) in clients.iter_mut().zip(&gates) {
         client.send("hold", json!([gate.path()]));
     }
-    let held: Vec<_> = (0..4).map(|_| gate.arrived()).collect();
+    let held: Vec<_> = gates.iter().map(Gate::arrived).collect();
     let mut operator = sidecar.client();
     operator.send("worker.scale", json!({"workers": 1}));
     sidecar.wait_state(3, "draining");
