@@ -155,7 +155,7 @@ namespace RustDaemon
         }
 
         /**
-         * The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+         * The request in hand; null: none is, as in a callback of onStart() or onMessage(), or outside of a handler.
          *
          * @return Request|null always the same object for one request
          */
@@ -887,6 +887,34 @@ namespace RustDaemon
          * @return Worker this worker
          */
         public function onExpire(callable $callback): Worker
+        {
+        }
+
+        /**
+         * Calls this for each message that is sent to this worker, in the order in which they were accepted:
+         * `rustdaemon call worker.send '["opcua#0", "tags.changed", {"line": 3}]'`; "opcua" means all workers of that name.
+         *
+         * It is called between two requests, not while the worker is paused; in a loop of your own in shouldStop() and sleep(),
+         * not between busy() and idle(). The sender has its answer when all callbacks have returned, whatever they return.
+         *
+         * What a callback throws is answered to the sender with its short class name and message, and logged; no further callback
+         * is called for this message, and the worker lives on. Without any callback the sender hears `unhandled_message`.
+         *
+         * A message that had not been begun when a worker ended is for the next one in its place. Request::current() is null here.
+         *
+         * ```php
+         * $worker->onMessage(function (string $name, mixed $payload) use ($plc): void {
+         *     if ($name === 'tags.changed') {
+         *         $plc->reloadTags($payload['line']);
+         *     }
+         * });
+         * ```
+         *
+         * @param callable $callback function (string $name, mixed $payload): void; the payload as json_decode() reads it, objects as
+         * arrays; null where there is none
+         * @return Worker this worker
+         */
+        public function onMessage(callable $callback): Worker
         {
         }
 

@@ -78,6 +78,33 @@ pub extern "C" fn on_expire(frame: &mut ExecuteData, result: &mut Zval) {
     add_callback(Moment::Expire, frame, result);
 }
 
+/// Calls this for each message that is sent to this worker, in the order in which they were accepted:
+/// `rustdaemon call worker.send '["opcua#0", "tags.changed", {"line": 3}]'`; "opcua" means all workers of that name.
+///
+/// It is called between two requests, not while the worker is paused; in a loop of your own in shouldStop() and sleep(),
+/// not between busy() and idle(). The sender has its answer when all callbacks have returned, whatever they return.
+///
+/// What a callback throws is answered to the sender with its short class name and message, and logged; no further callback
+/// is called for this message, and the worker lives on. Without any callback the sender hears `unhandled_message`.
+///
+/// A message that had not been begun when a worker ended is for the next one in its place. Request::current() is null here.
+///
+/// ```php
+/// $worker->onMessage(function (string $name, mixed $payload) use ($plc): void {
+///     if ($name === 'tags.changed') {
+///         $plc->reloadTags($payload['line']);
+///     }
+/// });
+/// ```
+///
+/// @param callable $callback function (string $name, mixed $payload): void; the payload as json_decode() reads it, objects as
+/// arrays; null where there is none
+/// @return Worker this worker
+// stub: RustDaemon\Worker::onMessage
+pub extern "C" fn on_message(frame: &mut ExecuteData, result: &mut Zval) {
+    add_callback(Moment::Message, frame, result);
+}
+
 fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(callback) = engine::callback_call(frame) else { return };

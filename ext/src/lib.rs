@@ -3,9 +3,10 @@
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
 //! F8 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
-//! F7 `worker`       `RustDaemon\Worker`: the class and its loop
+//! F7 `worker`       `RustDaemon\Worker`: the class
 //! F5 `gate`         `install()`: which rung, the gate, the self-start
 //! F7 `request_object` `RustDaemon\Request`: the request in hand, for its handler
+//! F6 `turn`         the turns of a worker's loop
 //! F6 `deferred`     requests that are answered later
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `task`         tasks of `every()` and `after()`, between two requests
@@ -40,6 +41,7 @@ mod signal;
 mod signal_info;
 mod supervision;
 mod task;
+mod turn;
 mod worker;
 
 use ext_php_rs::flags::IniEntryPermission;

@@ -1,4 +1,4 @@
-//! One request, from its frame to its reply.
+//! One request, from its frame to its reply. A message is one whose handlers are the callbacks of `onMessage()`.
 //!
 //! # Correct order
 //! Slot page, arguments, parameters, the handler, its result as JSON, the reply, slot page; only then is freed what
@@ -15,6 +15,8 @@
 //! # Rules
 //! Nothing that needs dropping is alive while PHP runs: the frame lies in [`supervision`], values in [`Slot`]s.
 
+use std::borrow::Cow;
+
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
 use rustdaemon_core::slot::Phase;
 use rustdaemon_core::{fault, fork, pulse, sys};
@@ -22,7 +24,7 @@ use rustdaemon_core::{fault, fork, pulse, sys};
 use crate::codec;
 use crate::dispatch;
 use crate::engine::{self, Pending, RawCallable, Slot, Thrown};
-use crate::supervision;
+use crate::supervision::{self, Moment};
 
 /// The longest result in bytes of JSON: a frame of the socket, whose envelope comes on top.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
@@ -33,6 +35,7 @@ struct Taken {
     sequence: u64,
     dialect: Dialect,
     arguments: *const [u8],
+    is_message: bool,
     handler: Option<RawCallable>,
 }
 
@@ -51,7 +54,10 @@ pub fn serve(frame: Frame) -> bool {
     };
     let mut arguments = Slot::new();
     let mut result = Slot::new();
-    run(&taken, &mut arguments, &mut result);
+    match taken.is_message {
+        true => tell(&taken, &mut arguments),
+        false => run(&taken, &mut arguments, &mut result),
+    }
     result.free();
     arguments.free();
     supervision::with(|state| state.busy = false);
@@ -71,9 +77,8 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         state.promised = None;
         state.goes_on();
         if let Some(link) = &state.link {
-            let method = link::parse_request(frame.flags, &frame.payload).map_or("", |(head, _)| head.method);
             state.set_aside = link.page.job();
-            link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
+            link.page.begin(frame.sequence, label(&frame).as_bytes(), sys::monotonic());
             pulse::busy();
         }
         frame.payload.push(0); // for PHP's JSON scanner
@@ -82,8 +87,21 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         let (link::Head { method, .. }, arguments) = link::parse_request(frame.flags, &frame.payload)?;
         let exposed = state.methods.iter().find(|exposed| exposed.method.name == method);
         let handler = exposed.map(|exposed| exposed.handler.raw());
-        Ok(Taken { sequence: frame.sequence, dialect, arguments, handler })
+        let is_message = method == link::MESSAGE;
+        Ok(Taken { sequence: frame.sequence, dialect, arguments, is_message, handler })
     })
+}
+
+/// What is in hand, for people.
+fn label(frame: &Frame) -> Cow<'_, str> {
+    match link::parse_request(frame.flags, &frame.payload) {
+        Ok((head, arguments)) if head.method == link::MESSAGE => {
+            let name = link::message_name(arguments).unwrap_or_default();
+            format!("{} {name}", Moment::Message.name()).into()
+        }
+        Ok((head, _)) => head.method.into(),
+        Err(_) => "".into(),
+    }
 }
 
 fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
@@ -91,12 +109,8 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
         send_fault(taken.sequence, "unknown_method", "this worker does not offer the method".into());
         return end();
     };
-    if let Err(sentence) = prepare(taken, handler, arguments) {
-        if matches!(engine::pending(), Pending::Leaving) {
-            return; // memory ran out while the arguments were read: not the client's mistake
-        }
-        send_fault(taken.sequence, "InvalidArgument", sentence);
-        return end();
+    if refuses(taken, prepare(taken, handler, arguments)) {
+        return;
     }
     let process = fork::generation();
     handler.call(arguments.value(), result.value());
@@ -140,10 +154,66 @@ fn is_deferred(sequence: u64) -> bool {
     })
 }
 
+/// Calls PHP: the callbacks of a message, in their order. One that throws is the last one.
+fn tell(taken: &Taken, arguments: &mut Slot) {
+    let callback = |at: usize| {
+        supervision::with(|state| Some(state.callbacks.get(Moment::Message as usize)?.get(at)?.raw()))
+    };
+    if callback(0).is_none() {
+        let sentence = "this worker has no onMessage() and takes no messages";
+        send_fault(taken.sequence, "unhandled_message", sentence.into());
+        return end();
+    }
+    let process = fork::generation();
+    for at in 0.. {
+        let Some(callback) = callback(at) else { break };
+        let prepared =
+            if at == 0 { prepare(taken, &callback, arguments) } else { check(&callback, arguments) };
+        if refuses(taken, prepared) {
+            return;
+        }
+        let mut result = Slot::new();
+        callback.call(arguments.value(), result.value());
+        result.free();
+        dispatch::keep(); // whoever has the answer may send TERM at once
+        match engine::pending() {
+            _ if fork::generation() != process => return,
+            Pending::Nothing => {}
+            Pending::Leaving => return,
+            Pending::Exception => {
+                if answer_exception(taken.sequence, &callback) {
+                    end();
+                }
+                return;
+            }
+        }
+    }
+    send_result(taken.sequence, b"null");
+    end();
+}
+
+/// Answers for arguments that cannot be passed.
+fn refuses(taken: &Taken, prepared: Result<(), String>) -> bool {
+    let Err(sentence) = prepared else { return false };
+    if !matches!(engine::pending(), Pending::Leaving) {
+        send_fault(taken.sequence, "InvalidArgument", sentence);
+        end();
+    } // else memory ran out while the arguments were read: not the client's mistake
+    true
+}
+
 fn prepare(taken: &Taken, handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
+    decode(taken, arguments)?;
+    check(handler, arguments)
+}
+
+fn decode(taken: &Taken, arguments: &mut Slot) -> Result<(), String> {
     // SAFETY: part of the frame in the state, which stays until the request ends; `busy` keeps others out.
     let text = unsafe { &*taken.arguments };
-    codec::decode_arguments(text, arguments.value())?;
+    codec::decode_arguments(text, arguments.value())
+}
+
+fn check(handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
     match handler.signature() {
         Some(signature) => codec::match_parameters(&signature, arguments.value()),
         None => Ok(()),
@@ -172,12 +242,8 @@ fn report_exception(sequence: u64, handler: &RawCallable) {
     match refused {
         Some(sentence) => send_fault(sequence, "InvalidArgument", sentence),
         None => {
-            let method = supervision::with(|state| {
-                let frame = state.request.as_ref()?;
-                let (head, _) = link::parse_request(frame.flags, &frame.payload).ok()?;
-                Some(head.method.to_owned())
-            });
-            send_thrown(sequence, &method.unwrap_or_default(), &thrown);
+            let what = supervision::with(|state| Some(label(state.request.as_ref()?).into_owned()));
+            send_thrown(sequence, &what.unwrap_or_default(), &thrown);
         }
     }
 }
@@ -232,11 +298,15 @@ fn end() {
         state.request_id = None;
         let set_aside = state.set_aside.take();
         let object = state.request_object.take();
+        let idle = state.idle_phase();
         if let Some(link) = &state.link {
             link.page.end();
-            if let Some((what, deadline)) = set_aside {
-                link.page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
-                pulse::busy();
+            match set_aside {
+                Some((what, deadline)) => {
+                    link.page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
+                    pulse::busy();
+                }
+                None => link.page.idle(idle),
             }
         }
         object

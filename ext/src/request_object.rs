@@ -130,7 +130,7 @@ pub fn register() -> Result<()> {
         .register()
 }
 
-/// The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+/// The request in hand; null: none is, as in a callback of onStart() or onMessage(), or outside of a handler.
 ///
 /// @return Request|null always the same object for one request
 // stub: RustDaemon\Request::current
@@ -164,6 +164,9 @@ fn parts() -> Option<Parts> {
     supervision::with(|state| {
         let frame = state.request.as_ref().filter(|_| state.busy && state.link.is_some())?;
         let (head, args) = link::parse_request(frame.flags, &frame.payload).ok()?;
+        if head.method == link::MESSAGE {
+            return None; // it is nobody's request
+        }
         let dialect = match Dialect::from_flags(frame.flags)? {
             Dialect::Flat => "flat",
             Dialect::Typed => "typed",

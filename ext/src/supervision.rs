@@ -88,6 +88,8 @@ pub enum Moment {
     Resume,
     /// A session's time to live is over.
     Expire,
+    /// Somebody has sent a message.
+    Message,
 }
 
 impl Moment {
@@ -99,6 +101,7 @@ impl Moment {
             Self::Pause => "onPause",
             Self::Resume => "onResume",
             Self::Expire => "onExpire",
+            Self::Message => "onMessage",
         }
     }
 }
@@ -167,7 +170,7 @@ pub struct State {
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
-    pub callbacks: [Vec<Callable>; 5],
+    pub callbacks: [Vec<Callable>; 6],
     /// How far the callbacks of [`Moment::Start`] are.
     pub start: Progress,
     /// Those of [`Moment::Stop`] have been called, or are being called.
@@ -389,8 +392,17 @@ impl State {
     /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`. A
     /// request is this worker's from here on.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        self.take_frame(|_| true)
+    }
+
+    /// The next message, for a loop that serves no requests: nothing else is sent there as one.
+    pub fn next_message(&mut self) -> Option<Frame> {
+        self.take_frame(|kind| kind == Kind::Request)
+    }
+
+    fn take_frame(&mut self, wanted: impl Fn(Kind) -> bool) -> Option<Frame> {
         loop {
-            let at = self.next_frame_at(|_| true)?;
+            let at = self.next_frame_at(&wanted)?;
             let link = self.link.as_mut()?;
             let frame = link.inbox.remove(at)?;
             if claim_of(&frame).is_none_or(|claim| link.page.claim(claim)) {
@@ -436,13 +448,14 @@ impl State {
         let defers = !self.deferred.is_empty();
         let is_full = defers && self.deferred.len() >= self.concurrency as usize;
         let holds_pause = defers && first_order() == Some(Kind::Pause);
-        let waits = |kind| {
-            (self.paused && is_work(kind))
-                || (is_order(kind) && (self.obeying || holds_pause))
-                || (kind == Kind::Request && (is_full || holds_pause))
+        let waits = |frame: &Frame| match frame.kind {
+            kind if is_order(kind) => self.obeying || holds_pause,
+            kind if self.paused && is_work(kind) => true,
+            Kind::Request => holds_pause || is_full && !is_message(frame),
+            _ => false,
         };
         let mut frames = link.inbox.iter();
-        frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
+        frames.position(|frame| wanted(frame.kind) && !waits(frame) && !link.is_recalled(frame))
     }
 
     /// Whether a frame waits to be looked at.
@@ -670,6 +683,11 @@ impl Link {
 fn claim_of(frame: &Frame) -> Option<Claim> {
     let word = link::claim_of(frame.flags).filter(|_| frame.kind == Kind::Request)?;
     Some(Claim { word, sequence: frame.sequence })
+}
+
+/// Whether a request is a message, which opens nothing.
+fn is_message(frame: &Frame) -> bool {
+    link::parse_request(frame.flags, &frame.payload).is_ok_and(|(head, _)| head.method == link::MESSAGE)
 }
 
 fn is_order(kind: Kind) -> bool {

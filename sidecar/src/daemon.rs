@@ -33,10 +33,12 @@ use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod bound;
 mod looks;
+mod messages;
 mod requests;
 mod subscribers;
 mod tasks;
 
+use self::messages::Sendings;
 use self::subscribers::Subscribers;
 use self::tasks::Task;
 
@@ -284,6 +286,7 @@ pub struct Daemon {
     pools: Vec<Pool>,
     router: Router,
     sessions: Sessions,
+    sendings: Sendings,
     tasks: Vec<Task>,
     subscribers: Subscribers,
     exit_when_parked: bool,
@@ -312,6 +315,7 @@ impl Daemon {
             socket,
             router,
             sessions,
+            sendings: Sendings::default(),
             tasks: Vec::new(),
             subscribers: Subscribers::default(),
             exit_when_parked: config.exit_when_parked,
@@ -415,8 +419,9 @@ impl Daemon {
                 let mut follows = Vec::new();
                 self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
                 let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
-                refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
-                refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
+                // Before a start takes its time.
+                self.sendings.refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone()));
+                self.sendings.refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
                 if let Some(leaver) = leaver {
                     self.tell_ended(out, leaver, told);
                 }
@@ -425,7 +430,7 @@ impl Daemon {
                 self.serve_all(out, now);
             }
             Event::Request { client, request, peer, role, unix_time } => {
-                self.request(out, now, Asked { client, request, peer, unix_time }, role);
+                self.request(out, now, Asked { client, request, peer, unix_time, to: None }, role);
             }
             Event::Reload => {
                 for number in 0..self.pools.len() {
@@ -440,7 +445,7 @@ impl Daemon {
                 let pools = &self.pools;
                 let trouble = |entry: &Entry| pools.get(entry.pool).and_then(Pool::trouble);
                 let expired = self.router.expired(now);
-                refuse(out, expired.over, |entry| match entry.worker {
+                self.sendings.refuse(out, expired.over, |entry| match entry.worker {
                     Some(_) => Cause::NoAnswer(entry.limit),
                     None => Cause::NotStarted(entry.limit, trouble(entry)),
                 });
@@ -458,17 +463,18 @@ impl Daemon {
         while let Some(sequence) = self.router.pop_released() {
             self.serve_request(out, now, sequence);
         }
+        self.serve_messages(out, now);
         if self.subscribers.stirred && !self.subscribers.is_empty() {
             self.tell_changes(out, now);
         }
         self.settle_tasks(out);
         if self.is_stopping() {
-            refuse(out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
+            self.sendings.refuse(out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
         }
         if self.pools.iter().all(Pool::is_stopped) {
             // What a worker that could not be ended still holds.
             let left = Cause::WorkerDied("could not be ended".into());
-            refuse(out, self.router.all_in_flight(), |_| left.clone());
+            self.sendings.refuse(out, self.router.all_in_flight(), |_| left.clone());
             out.push(Action::Exit(self.exit_code));
         }
     }
@@ -598,6 +604,11 @@ impl Daemon {
                     fault(out, client, &address, &Cause::Said(said));
                 }
             }
+            Some(Verb::Send) => {
+                if let Err(cause) = self.send_message(out, now, asked) {
+                    fault(out, client, &address, &cause);
+                }
+            }
             None => {
                 if let Err(cause) = self.route(out, now, asked) {
                     fault(out, client, &address, &cause);
@@ -715,12 +726,6 @@ fn fault(out: &mut Vec<Action>, client: ClientId, address: &Address, cause: &Cau
     let mut line = Vec::new();
     dialect::write_fault(&mut line, address, cause);
     out.push(Action::Answer { client, delivery: address.delivery, line });
-}
-
-fn refuse(out: &mut Vec<Action>, entries: Vec<Entry>, cause: impl Fn(&Entry) -> Cause) {
-    for entry in entries {
-        fault(out, entry.client, entry.address(), &cause(&entry));
-    }
 }
 
 fn tell(out: &mut Vec<Action>, worker: WorkerId, kind: Kind, flags: u16, sequence: u64, payload: &[u8]) {

@@ -269,6 +269,14 @@ impl Life {
         is_up && self.linked && !self.own_loop
     }
 
+    /// Whether a message may be sent to it now as the only thing in its hand: it defers none, and a loop of its own is no
+    /// hindrance.
+    #[must_use]
+    pub fn is_free_for_message(&self) -> bool {
+        let has_room = self.state == State::Busy && self.in_hand.is_none() && !self.paused;
+        (self.state == State::Idle || has_room) && self.has_sessions()
+    }
+
     /// Whether it may be sent requests ahead of those that it has in hand.
     #[must_use]
     pub fn prefetches(&self) -> bool {

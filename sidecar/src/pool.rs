@@ -44,6 +44,7 @@ use crate::reason::{self, Exit, Why};
 /// Whoever has closed its link has so long to end.
 const DEAF_GRACE: Duration = Duration::from_secs(5);
 
+mod hearing;
 mod lives;
 mod reload;
 mod scale;

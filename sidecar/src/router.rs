@@ -14,6 +14,9 @@
 //! that has been answered ([`Router::pop_released`]). So their order survives whatever happens to workers, and a long chain
 //! costs nobody a look. What is `pinned` to a worker moves only with its end.
 //!
+//! A message is a request to the worker in one slot, whichever that is when it is given ([`To`]). All messages to a slot are
+//! one chain, whoever sends them: each is given when the one before it has been answered.
+//!
 //! A worker that answers a request later defers it: the request leaves its hand and its claim, and stays the worker's until
 //! it replies or ends ([`Router::deferred`]).
 //!
@@ -25,14 +28,14 @@
 //! meanwhile.
 //! Sources: DESIGN §2 (claim words), §4.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use rustc_hash::{FxHashMap, FxHashSet};
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
-use crate::dialect::{Address, Request};
+use crate::dialect::{Address, Cause, Request};
 use crate::ids::{ClientId, Credentials, WorkerId};
 use crate::sorted::Sorted;
 
@@ -40,7 +43,7 @@ use crate::sorted::Sorted;
 const AHEAD_BYTES: usize = 64 * 1024;
 
 /// Arguments of all accepted requests together, beyond which none is accepted that would wait: sixteen of the largest.
-const MAX_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// Why a request was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,24 @@ pub enum Full {
     Requests(usize),
     /// Those that have no answer have so many bytes together.
     Bytes(usize),
+}
+
+impl From<Full> for Cause {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Requests(waiting) => Self::Busy(waiting),
+            Full::Bytes(bytes) => Self::Full(bytes),
+        }
+    }
+}
+
+/// Whom a message is for: the worker in a slot of the pool that it is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct To {
+    /// Which slot.
+    pub slot: usize,
+    /// What its answer is a part of; the caller's own number.
+    pub sending: u64,
 }
 
 /// An accepted request.
@@ -62,6 +83,8 @@ pub struct Entry {
     pub peer: Credentials,
     /// When, in Unix time.
     pub unix_time: f64,
+    /// `None`: whoever offers its method may have it.
+    pub to: Option<To>,
     /// Who has it; `None`: it waits.
     pub worker: Option<WorkerId>,
     /// The number of the pool that it is counted for.
@@ -81,6 +104,11 @@ impl Entry {
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.request.address
+    }
+
+    /// The pool and the slot that a message is for.
+    fn place(&self) -> Option<(usize, usize)> {
+        self.to.map(|to| (self.pool, to.slot))
     }
 }
 
@@ -141,6 +169,8 @@ pub struct Router {
     bytes: usize,
     /// Requests of a client with the same session, in order. The client chooses the session: keyed by it.
     chains: HashMap<(ClientId, CompactString), VecDeque<u64>>,
+    /// Messages to a slot of a pool, in order.
+    messages: BTreeMap<(usize, usize), VecDeque<u64>>,
     /// First ones of chains, since those before them have gone.
     released: Vec<u64>,
     counts: Vec<Counts>,
@@ -187,6 +217,8 @@ pub struct Asked {
     pub peer: Credentials,
     /// When, in Unix time.
     pub unix_time: f64,
+    /// Whom, where it is a message.
+    pub to: Option<To>,
 }
 
 /// What a reply was.
@@ -253,6 +285,7 @@ impl Router {
             next: 1,
             bytes: 0,
             chains: HashMap::new(),
+            messages: BTreeMap::new(),
             released: Vec::new(),
             counts: vec![Counts::default(); pools],
         }
@@ -270,7 +303,7 @@ impl Router {
         straight: bool,
     ) -> Result<u64, Full> {
         let Limits { pool, queue, timeout } = limits;
-        let Asked { client, request, peer, unix_time } = asked;
+        let Asked { client, request, peer, unix_time, to } = asked;
         let waiting = self.counts(pool).all_waiting();
         if !straight && waiting >= queue {
             return Err(Full::Requests(waiting));
@@ -284,8 +317,12 @@ impl Router {
         self.next += 1;
         let deadline = now + timeout;
         self.deadlines.insert((deadline, sequence));
-        let is_first = request.session.as_ref().is_none_or(|session| {
-            let chain = self.chains.entry((client, session.clone())).or_default();
+        let chain = match (to, &request.session) {
+            (Some(to), _) => Some(self.messages.entry((pool, to.slot)).or_default()),
+            (None, Some(session)) => Some(self.chains.entry((client, session.clone())).or_default()),
+            (None, None) => None,
+        };
+        let is_first = chain.is_none_or(|chain| {
             chain.push_back(sequence);
             chain.len() == 1
         });
@@ -295,7 +332,7 @@ impl Router {
         let (worker, retried, expired) = (None, false, false);
         let limit = timeout;
         let entry =
-            Entry { client, request, peer, unix_time, worker, pool, deadline, limit, retried, expired };
+            Entry { client, request, peer, unix_time, to, worker, pool, deadline, limit, retried, expired };
         self.entries.insert(sequence, entry);
         self.count(pool, |counts| {
             counts.accepted += 1;
@@ -338,10 +375,10 @@ impl Router {
 
     /// The first waiting request that `fits`.
     #[must_use]
-    pub fn first_waiting(&self, fits: impl Fn(&Entry) -> bool) -> Option<(u64, &Request)> {
-        let waiting = self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
-        let mut fitting = waiting.filter(|(_, entry)| fits(entry));
-        fitting.next().map(|(sequence, entry)| (sequence, &entry.request))
+    pub fn first_waiting(&self, fits: impl Fn(&Entry) -> bool) -> Option<(u64, &Entry)> {
+        let mut waiting =
+            self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
+        waiting.find(|(_, entry)| fits(entry))
     }
 
     /// Waiting requests that name this session and that nothing precedes.
@@ -370,6 +407,28 @@ impl Router {
     #[must_use]
     pub fn uses(&self, session: &str) -> bool {
         self.chains.keys().any(|(_, used)| used == session)
+    }
+
+    /// Whether a message to this slot is without an answer.
+    #[must_use]
+    pub fn has_message(&self, pool: usize, slot: usize) -> bool {
+        self.messages.contains_key(&(pool, slot))
+    }
+
+    /// Messages that wait and that nothing precedes, one for each slot.
+    #[must_use]
+    pub fn waiting_messages(&self) -> Vec<u64> {
+        let first = self.messages.values().filter_map(|chain| chain.front());
+        first
+            .filter(|sequence| self.entry(**sequence).is_some_and(|entry| entry.worker.is_none()))
+            .copied()
+            .collect()
+    }
+
+    /// Takes a waiting request out.
+    pub fn withdraw(&mut self, sequence: u64) -> Option<Entry> {
+        self.entry(sequence).filter(|entry| entry.worker.is_none())?;
+        self.take(sequence)
     }
 
     /// A request that nothing precedes any more, where that has become so.
@@ -606,20 +665,38 @@ impl Router {
     }
 
     fn leave_chain(&mut self, sequence: u64, entry: &Entry) {
-        let Some(session) = &entry.request.session else { return };
-        let key = (entry.client, session.clone());
-        let Some(chain) = self.chains.get_mut(&key) else { return };
-        let was_first = chain.front() == Some(&sequence);
-        chain.retain(|other| *other != sequence);
-        match chain.front().copied() {
-            None => drop(self.chains.remove(&key)),
-            Some(next) if was_first => {
-                self.queue.insert(next);
-                self.released.push(next);
+        let next = match (entry.place(), &entry.request.session) {
+            (Some(place), _) => {
+                let Some(chain) = self.messages.get_mut(&place) else { return };
+                let next = leave(chain, sequence);
+                if chain.is_empty() {
+                    self.messages.remove(&place);
+                }
+                next
             }
-            Some(_) => {}
+            (None, Some(session)) => {
+                let key = (entry.client, session.clone());
+                let Some(chain) = self.chains.get_mut(&key) else { return };
+                let next = leave(chain, sequence);
+                if chain.is_empty() {
+                    self.chains.remove(&key);
+                }
+                self.released.extend(next);
+                next
+            }
+            (None, None) => None,
+        };
+        if let Some(next) = next {
+            self.queue.insert(next);
         }
     }
+}
+
+/// Takes a request out of its chain: the one that is its first from now on, where that is another one than before.
+fn leave(chain: &mut VecDeque<u64>, sequence: u64) -> Option<u64> {
+    let was_first = chain.front() == Some(&sequence);
+    chain.retain(|other| *other != sequence);
+    chain.front().copied().filter(|_| was_first)
 }
 
 impl Counts {
@@ -700,7 +777,8 @@ mod tests {
 
     /// With so many requests waiting, from 1 on.
     fn asked(request: Request) -> Asked {
-        Asked { client: ClientId(1), request, peer: Credentials { pid: 1, uid: 0 }, unix_time: 0.0 }
+        let peer = Credentials { pid: 1, uid: 0 };
+        Asked { client: ClientId(1), request, peer, unix_time: 0.0, to: None }
     }
 
     fn router(waiting: &[&str]) -> (Router, Instant) {
@@ -826,6 +904,36 @@ mod tests {
         router.refuse_waiting(|_| false);
         assert!(!router.has_chain(ClientId(1), &"x".into()) && router.pop_released().is_none());
         assert_eq!((router.counts(0).waiting, router.counts(0).in_flight, router.bytes()), (0, 0, 0));
+    }
+
+    #[test]
+    fn messages_to_a_slot_are_one_chain_whoever_sends_them() {
+        let (mut router, now) = router(&[]);
+        let limits = Limits { pool: 0, queue: 9, timeout: TIMEOUT };
+        let mut send = |client: u64, slot: usize| {
+            let to = Some(To { slot, sending: 1 });
+            let request = Request { session: Some("x".into()), ..request("worker.send") };
+            let asked = Asked { client: ClientId(client), to, ..asked(request) };
+            router.accept(now, asked, limits, false).unwrap()
+        };
+        let [a, b, c, other] = [send(1, 0), send(2, 0), send(1, 0), send(1, 1)];
+        assert_eq!(router.waiting_messages(), [a, other]);
+        assert!(router.has_message(0, 0) && router.has_message(0, 1) && !router.has_message(0, 2));
+        assert!(!router.uses("x"), "a message has no session");
+        let hold = Hold { claims: true, jobs: false, pinned: true };
+        router.give(WORKER, a, hold).unwrap();
+        assert_eq!((router.waiting_messages(), first(&router, |_| true)), (vec![other], Some(other)));
+        router.worker_ended(WORKER, &[], |_| false);
+        assert_eq!(router.waiting_messages(), [a, other], "not begun: the successor's");
+        router.give(OTHER, a, hold).unwrap();
+        assert_eq!(router.withdraw(a), None, "somebody has it");
+        assert_eq!(router.worker_ended(OTHER, &[a], |_| false).begun.len(), 1);
+        assert_eq!(router.waiting_messages(), [b, other]);
+        assert!(router.withdraw(b).is_some() && router.withdraw(c).is_some());
+        assert_eq!(router.pop_released(), None, "the caller looks at all that wait");
+        router.refuse_waiting(|_| false);
+        assert!(!router.has_message(0, 0) && !router.has_message(0, 1));
+        assert_eq!((figures(&router), router.bytes()), ((0, 0), 0));
     }
 
     #[test]

@@ -131,6 +131,19 @@ fn no_more_are_open_than_may_be_and_the_rest_waits() {
 }
 
 #[test]
+fn a_message_reaches_a_worker_that_has_as_much_open_as_it_may() {
+    let sidecar = worker(json!({}), "");
+    let mut client = sidecar.client();
+    let ids = ["a", "b"].map(|key| open(&sidecar, &mut client, key));
+    let waits = client.send("open", json!([]));
+    sidecar.wait_pool("waiting", 1);
+    let taken = sidecar.call("worker.send", json!(["main#0", "answer", "by a message"]));
+    assert_eq!(taken, Ok(json!({"acknowledged": 1, "workers": ["main#0"]})));
+    let said = "by a message";
+    assert_eq!(client.receive_all(&[ids[0], ids[1], waits]), [json!(said), json!(said), json!([])]);
+}
+
+#[test]
 fn a_pause_waits_for_what_is_open() {
     let sidecar = worker(json!({}), "");
     let mut client = sidecar.client();

@@ -20,6 +20,8 @@ mod gate;
 mod golden;
 // Handlers: arguments in, results and exceptions out.
 mod handlers;
+// Messages that PHP hears.
+mod messages;
 // Requests that are sent ahead.
 mod prefetch;
 // Requests that are answered later.

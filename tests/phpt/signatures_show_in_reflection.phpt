@@ -86,6 +86,9 @@ public onResume
 public onExpire
     callable $callback
     : RustDaemon\Worker
+public onMessage
+    callable $callback
+    : RustDaemon\Worker
 public supervised
     : bool
 private __construct

@@ -47,7 +47,8 @@
 //! 2: Signalled Taken.
 //! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
 //! 4: Leaving; in a request's flags the number of its claim (see `slot`), and JSON-RPC among the dialects.
-//! 5: Bind Bound Unbind Expired Deferred; in a request its [`Caller`], of which the flags tell; in Ready `concurrency`.
+//! 5: Bind Bound Unbind Expired Deferred; in a request its [`Caller`], of which the flags tell; in Ready `concurrency`;
+//! requests of the method [`MESSAGE`].
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -73,8 +74,11 @@ pub const SIGNALS_VERSION: u16 = 2;
 pub const PAUSE_VERSION: u16 = 3;
 /// The first version with claims and [`Kind::Leaving`].
 pub const CLAIMS_VERSION: u16 = 4;
-/// The first version with [`Kind::Bind`], its like, [`Kind::Deferred`], and [`Caller`].
+/// The first version with [`Kind::Bind`], its like, [`Kind::Deferred`], [`Caller`] and [`MESSAGE`].
 pub const SESSIONS_VERSION: u16 = 5;
+/// The method of a request that is a message to its worker: no worker offers it. The arguments are a list of the
+/// message's name and its payload. Only for a link of [`SESSIONS_VERSION`] or later.
+pub const MESSAGE: &str = "worker.send";
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -591,6 +595,16 @@ pub fn parse_request(flags: u16, payload: &[u8]) -> Result<(Head<'_>, &[u8]), Li
     head(payload).ok_or(LinkError::Malformed("a request without its head"))
 }
 
+/// The name of a message, of which these are the raw arguments.
+///
+/// # Errors
+/// [`LinkError::Malformed`].
+pub fn message_name(args: &[u8]) -> Result<String, LinkError> {
+    let inside = args.trim_ascii_start().strip_prefix(b"[");
+    let mut values = serde_json::Deserializer::from_slice(inside.unwrap_or_default()).into_iter::<String>();
+    values.next().and_then(Result::ok).ok_or(LinkError::Malformed("a message without a name"))
+}
+
 /// A text behind its length (4), and what follows.
 fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
@@ -692,6 +706,21 @@ mod tests {
     use std::os::fd::IntoRawFd;
 
     use super::*;
+
+    #[test]
+    fn a_message_has_a_name_before_its_payload() {
+        for (args, name) in [
+            (r#"["tags.changed",{"n":1}]"#, Ok("tags.changed")),
+            (r#" [ "\u00e9\"" , null ]"#, Ok("é\"")),
+            (r#"["a"]"#, Ok("a")),
+            ("[7,null]", Err(())),
+            (r#"{"name":"a"}"#, Err(())),
+            ("[]", Err(())),
+            ("", Err(())),
+        ] {
+            assert_eq!(message_name(args.as_bytes()).map_err(drop), name.map(str::to_owned), "{args}");
+        }
+    }
 
     #[test]
     fn frames_survive_any_cut() {

@@ -150,6 +150,15 @@ pub fn is_session(text: &[u8]) -> bool {
     (1..=SESSION_BYTES).contains(&text.len()) && std::str::from_utf8(text).is_ok()
 }
 
+/// Longest name of a message in bytes.
+pub const MESSAGE_BYTES: usize = 128;
+
+/// Whether a text can be the name of a message: it is shown to people.
+#[must_use]
+pub fn is_message(name: &str) -> bool {
+    (1..=MESSAGE_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
 /// Checks the name under which `expose()` is to offer a method.
 ///
 /// # Errors

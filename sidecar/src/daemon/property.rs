@@ -138,6 +138,7 @@ impl World {
                 }
                 let sequence = frame.sequence;
                 self.check_session(worker, sequence);
+                self.check_message(worker, sequence);
                 let process = self.alive.get_mut(&worker).expect("a request for the dead");
                 assert!(process.is_in && process.ready, "a request for who is not ready: {worker:?}");
                 process.requests.push(sequence);
@@ -184,6 +185,18 @@ impl World {
             overtaken.is_none(),
             "request {sequence} may overtake an earlier one of {session}: {overtaken:?}"
         );
+    }
+
+    /// A message goes to the worker of its slot alone, if that understands it, and only when nothing can overtake it.
+    fn check_message(&self, worker: WorkerId, sequence: u64) {
+        let entry = |sequence| self.daemon.router.entry(sequence);
+        let place = |entry: &Entry| Some((entry.pool, entry.to?.slot));
+        let Some(meant) = entry(sequence).and_then(place) else { return };
+        let life = self.daemon.pools[worker.pool()].life(worker).unwrap();
+        assert_eq!(meant, (worker.pool(), life.slot), "message {sequence} to {worker:?}");
+        assert!(life.version >= link::SESSIONS_VERSION, "{worker:?} does not know what a message is");
+        let overtaken = (1..sequence).find(|other| entry(*other).and_then(place) == Some(meant));
+        assert_eq!(overtaken, None, "message {sequence} may overtake an earlier one");
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {
@@ -361,9 +374,13 @@ impl World {
                     self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
                 }
             }
-            13..19 => {
+            13..18 => {
                 let method = ["m", "m0", "m1", "nobody", "ping", "daemon.status"][self.pick(6)];
                 self.ask(method, "[]");
+            }
+            18 => {
+                let name = ["p0", "p0#0", "p0#1", "p1", "p1#0", "nobody"][self.pick(6)];
+                (0..=self.pick(3)).for_each(|_| self.ask("worker.send", &format!(r#"["{name}","x"]"#)));
             }
             19..23 => {
                 let ms = [1, 100, 1000, 6000, 31_000, 400_000][self.pick(6)];

@@ -8,6 +8,8 @@ use rustdaemon_core::sys::ExitStatus;
 use super::*;
 use crate::config::{HangAction, PoolConfig};
 
+mod messages;
+
 const CLIENT: ClientId = ClientId(1);
 
 struct Scene {

@@ -110,6 +110,12 @@ $worker->expose('open', function () use (&$open): array {
 });
 $worker->expose('exit', fn () => exit(3));
 
+$worker->onMessage(function (string $name, string $text) use (&$open): void {
+    foreach ($open as $request) {
+        $request->reply($text);
+    }
+    $open = [];
+});
 Signal::on('USR1', $answerAll);
 if ($settings['loop'] === 'run') {
     $worker->every(0.05, function () use ($settings, $answerAll): void {

@@ -29,6 +29,7 @@
 //! | `caller` | answers with who calls, as the frame has it |
 //! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
+//! A message does what the method of its name does, with its payload for the arguments.
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
 //! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything. It
 //! acknowledges every Pause and Resume.
@@ -392,6 +393,11 @@ impl Worker {
         }
         // Null where they are nested more deeply than serde_json reads.
         let args: Value = serde_json::from_slice(raw).unwrap_or_default();
+        let name = args.get(0).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (method, args) = match method {
+            link::MESSAGE => (name.as_str(), args.get(1).cloned().unwrap_or_default()),
+            method => (method, args),
+        };
         let first = match &args {
             Value::Object(members) => members.values().next(),
             args => args.get(0),
