@@ -9,6 +9,7 @@ use RustDaemon\Client\Internal\Endpoint;
 use RustDaemon\Client\Internal\Exchange;
 use RustDaemon\Client\Internal\Verbs;
 use SensitiveParameter;
+use SensitiveParameterValue;
 
 /**
  * Asks a rustdaemon over its socket. Needs no extension.
@@ -43,14 +44,12 @@ final class Client implements ClientInterface
     public function __construct(string $endpoint, #[SensitiveParameter] ?string $token = null, ?float $timeout = 30.0)
     {
         $this->timeout = Deadline::check($timeout);
-        $this->exchange = new Exchange(Endpoint::parse($endpoint), $token);
+        $hidden = $token === null ? null : new SensitiveParameterValue($token);
+        $this->exchange = new Exchange(Endpoint::parse($endpoint), $hidden);
     }
 
     public function begin(string $method, array $arguments = []): Call
     {
-        if ($method === '') {
-            throw new InvalidArgument('method: is empty; methods() lists what can be called');
-        }
         return $this->exchange->begin($method, $arguments, $this->timeout, $this->session);
     }
 
@@ -66,14 +65,6 @@ final class Client implements ClientInterface
         $client = clone $this;
         $client->session = $session;
         return $client;
-    }
-
-    /**
-     * @return array<string, mixed> without the token
-     */
-    public function __debugInfo(): array
-    {
-        return ['timeout' => $this->timeout, 'session' => $this->session];
     }
 
     /**

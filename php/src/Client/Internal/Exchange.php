@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace RustDaemon\Client\Internal;
 
 use Closure;
-use JsonException;
 use RustDaemon\Client\Call;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\ConnectFailed;
@@ -14,7 +13,7 @@ use RustDaemon\Client\InvalidArgument;
 use RustDaemon\Client\ProtocolError;
 use RustDaemon\Client\RemoteException;
 use RustDaemon\Client\TimedOut;
-use SensitiveParameter;
+use SensitiveParameterValue;
 use WeakReference;
 
 /**
@@ -41,13 +40,6 @@ use WeakReference;
 final class Exchange
 {
     /**
-     * TYPED: bytes of a frame without its newline, and containers in each other, the envelope included.
-     */
-    private const MAX_FRAME_BYTES = 16_777_216;
-    private const MAX_DEPTH = 31;
-    private const ENCODE = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE
-        | JSON_PRESERVE_ZERO_FRACTION;
-    /**
      * Deeper than what a worker's json_encode() writes.
      */
     private const MAX_ANSWER_DEPTH = 1024;
@@ -71,9 +63,12 @@ final class Exchange
     /** @var array<string, bool> what is known of methods: whether running them twice does no harm */
     private array $idempotent = self::LOOKS;
 
+    /**
+     * @param null|SensitiveParameterValue $token a string, which no dump shows
+     */
     public function __construct(
         private readonly Endpoint $endpoint,
-        #[SensitiveParameter] private readonly ?string $token,
+        private readonly ?SensitiveParameterValue $token,
     ) {
     }
 
@@ -354,30 +349,9 @@ final class Exchange
 
     /**
      * @param array<mixed> $arguments
-     * @throws InvalidArgument
      */
     private function frame(int $id, string $method, array $arguments, ?float $timeout, ?string $session): string
     {
-        $request = ['id' => $id, 't' => 'req', 'method' => $method, 'args' => $arguments];
-        $request += array_filter(
-            ['timeout' => $timeout, 'session' => $session, 'authToken' => $this->token],
-            static fn (mixed $value): bool => $value !== null,
-        );
-        try {
-            $frame = json_encode($request, self::ENCODE, self::MAX_DEPTH);
-        } catch (JsonException $why) {
-            $reason = match ($why->getCode()) {
-                JSON_ERROR_DEPTH => 'they are nested more than ' . self::MAX_DEPTH - 1 . ' levels deep',
-                JSON_ERROR_UTF8 => 'a text is not UTF-8; encode bytes, for example with base64_encode()',
-                default => $why->getMessage(),
-            };
-            throw new InvalidArgument("$method: the arguments cannot be sent: $reason", 0, $why);
-        }
-        $bytes = strlen($frame);
-        if ($bytes > self::MAX_FRAME_BYTES) {
-            $most = self::MAX_FRAME_BYTES;
-            throw new InvalidArgument("$method: the request has $bytes bytes; $most are allowed");
-        }
-        return "$frame\n";
+        return Frame::encode($id, $method, $arguments, $timeout, $session, $this->token?->getValue());
     }
 }
