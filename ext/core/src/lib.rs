@@ -10,6 +10,7 @@
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
 //! F1 `spawn`   a program started without copying this process
+//! F0 `message` messages between PHP processes: values as bytes
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
@@ -19,6 +20,7 @@
 pub mod fault;
 pub mod fork;
 pub mod link;
+pub mod message;
 pub mod pulse;
 pub mod record;
 pub mod rung;
