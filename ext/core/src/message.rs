@@ -102,6 +102,11 @@ pub trait Sink {
         true
     }
 
+    /// Whether what is still to come makes no difference.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// Begins an array, after its tag: that many values follow, each after its key if it is a [`MAP`].
     fn count(&mut self, count: u32) {
         self.put(&count.to_le_bytes());
@@ -109,12 +114,21 @@ pub trait Sink {
 }
 
 /// Counts bytes and keeps none.
-#[derive(Debug, Default)]
-pub struct Measure(pub u64);
+#[derive(Debug)]
+pub struct Measure {
+    /// How many there were.
+    pub bytes: u64,
+    /// Beyond this number counting on makes no sense.
+    pub stop: u64,
+}
 
 impl Sink for Measure {
     fn put(&mut self, bytes: &[u8]) {
-        self.0 = self.0.saturating_add(bytes.len() as u64);
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+    }
+
+    fn is_over(&self) -> bool {
+        self.bytes > self.stop
     }
 }
 
@@ -338,9 +352,9 @@ mod tests {
         }
 
         fn bytes(&self) -> Vec<u8> {
-            let mut size = Measure::default();
+            let mut size = Measure { bytes: 0, stop: u64::MAX };
             self.write(&mut size);
-            let mut memory = vec![MaybeUninit::uninit(); size.0.try_into().unwrap()];
+            let mut memory = vec![MaybeUninit::uninit(); size.bytes.try_into().unwrap()];
             let mut fill = Fill::new(&mut memory);
             self.write(&mut fill);
             assert!(fill.is_full());
