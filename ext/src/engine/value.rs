@@ -230,8 +230,9 @@ impl Build for Builder {
     }
 
     fn string(&mut self, place: *mut Zval, text: &[u8]) {
-        let text = ZendStr::new(text, false).into_raw();
-        Self::set(place, ffi::IS_STRING_EX, |to| to.str_ = text);
+        // SAFETY: a place of `Build`: a null. Not by `set`: strings of no byte and of one are the engine's own, and count
+        // no references.
+        unsafe { (*place).set_zend_string(ZendStr::new(text, false)) };
     }
 
     fn list(&mut self, place: *mut Zval, count: u32) -> *mut ZendHashTable {
