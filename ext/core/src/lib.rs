@@ -10,6 +10,8 @@
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
 //! F1 `spawn`   a program started without copying this process
+//! F1 `robust`  a lock between processes that survives who holds it
+//! F1 `segment` memory that several processes see, and what it is
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
@@ -21,7 +23,9 @@ pub mod fork;
 pub mod link;
 pub mod pulse;
 pub mod record;
+pub mod robust;
 pub mod rung;
+pub mod segment;
 pub mod self_start;
 pub mod settings;
 pub mod signal;
