@@ -14,6 +14,7 @@
 //! F1 `spawn`   a program started without copying this process
 //! F1 `robust`  a lock between processes that survives who holds it
 //! F1 `segment` memory that several processes see, and what it is
+//! F0 `futex`   sleeping on a word of several processes
 //! F0 `message` messages between PHP processes: values as bytes
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
@@ -24,6 +25,7 @@
 pub mod counter;
 pub mod fault;
 pub mod fork;
+pub mod futex;
 pub mod link;
 pub mod lock;
 pub mod message;
