@@ -6,12 +6,14 @@
 //! F3 `fork`    what a forked child gives up
 //! F2 `rung`    what install() was given, and where the script stands
 //! F2 `pulse`   the thread that says that a worker lives
+//! F2 `ring`    a bounded ring of messages in a segment
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
 //! F1 `spawn`   a program started without copying this process
 //! F1 `robust`  a lock between processes that survives who holds it
 //! F1 `segment` memory that several processes see, and what it is
+//! F0 `futex`   sleeping on a word of several processes
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
@@ -20,9 +22,11 @@
 //! F0 `sys`     every other unsafe system call
 pub mod fault;
 pub mod fork;
+pub mod futex;
 pub mod link;
 pub mod pulse;
 pub mod record;
+pub mod ring;
 pub mod robust;
 pub mod rung;
 pub mod segment;
