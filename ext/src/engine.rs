@@ -12,7 +12,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::panic::AssertUnwindSafe;
 
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::run_handler;
 
 mod argument;
@@ -22,7 +22,9 @@ mod exception;
 pub mod failure;
 pub mod interrupt;
 mod json;
+pub mod serial;
 pub mod stream;
+pub mod value;
 
 pub use argument::{
     ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call, callback_call, expose_call,
@@ -49,6 +51,13 @@ unsafe extern "C" {
     fn zend_get_constant_str(name: *const c_char, name_length: usize) -> *mut Zval;
     fn php_output_get_status() -> c_int;
     fn php_output_flush_all();
+}
+
+/// `smart_str`.
+#[repr(C)]
+struct SmartStr {
+    s: *mut ZendStr,
+    a: usize,
 }
 
 /// `EG_FLAGS_IN_SHUTDOWN`: shutdown functions are running or have run.

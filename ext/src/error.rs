@@ -53,11 +53,25 @@ pub enum Cause {
     /// There is no such session: for handlers to throw. A client reads session_not_found, as opcua-session-manager says it.
     // stub: RustDaemon\Exception\SessionNotFound
     SessionNotFound,
+    /// Time was up before there was a message.
+    // stub: RustDaemon\Exception\Timeout
+    Timeout,
+    /// The channel is closed: nothing can be sent, and all that was sent has been received.
+    // stub: RustDaemon\Exception\Closed
+    Closed,
+    /// The shared memory of that name cannot be used: it is another user's, of another kind, of a version of rustdaemon
+    /// that does not fit, or damaged. The message says what to do.
+    // stub: RustDaemon\Exception\SegmentUnusable
+    SegmentUnusable,
+    /// A message was received whose value cannot be made here: it is damaged, or its objects may not be or cannot be made.
+    /// It is gone; the next one can be received.
+    // stub: RustDaemon\Exception\MessageUnreadable
+    MessageUnreadable,
 }
 
 type Parent = fn() -> &'static ClassEntry;
 
-const CLASSES: [(Cause, &str, Parent, &str); 11] = [
+const CLASSES: [(Cause, &str, Parent, &str); 15] = [
     (
         Cause::InvalidArgument,
         "InvalidArgument",
@@ -74,6 +88,10 @@ const CLASSES: [(Cause, &str, Parent, &str); 11] = [
     (Cause::MaxSessionsReached, "MaxSessionsReached", engine::runtime_exception, "\\RuntimeException"),
     (Cause::SessionTaken, "SessionTaken", engine::runtime_exception, "\\RuntimeException"),
     (Cause::SessionNotFound, "SessionNotFound", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::Timeout, "Timeout", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::Closed, "Closed", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::SegmentUnusable, "SegmentUnusable", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::MessageUnreadable, "MessageUnreadable", engine::runtime_exception, "\\RuntimeException"),
 ];
 
 static DAEMON_EXCEPTION: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());

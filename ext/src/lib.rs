@@ -14,6 +14,7 @@
 //! F2 `signal_info`  `RustDaemon\SignalInfo`
 //! F2 `exit_reason`  `RustDaemon\ExitReason`
 //! F2 `codec`        PHP values from and to JSON, arguments to parameters
+//! F3 `message`      PHP values to and from messages in shared memory
 //! F2 `error`        the exception tree
 //! F1 `engine`       the Zend engine, as far as ext-php-rs does not wrap it
 //!
@@ -30,6 +31,7 @@ mod engine;
 mod error;
 mod exit_reason;
 mod gate;
+mod message;
 mod request;
 mod request_object;
 mod signal;

@@ -4,6 +4,8 @@
 //!
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
+//! F2 `lock`    a lock with a name, for whole processes
+//! F2 `counter` a number that processes share
 //! F2 `rung`    what install() was given, and where the script stands
 //! F2 `pulse`   the thread that says that a worker lives
 //! F2 `ring`    a bounded ring of messages in a segment
@@ -14,16 +16,20 @@
 //! F1 `robust`  a lock between processes that survives who holds it
 //! F1 `segment` memory that several processes see, and what it is
 //! F0 `futex`   sleeping on a word of several processes
+//! F0 `message` messages between PHP processes: values as bytes
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
+pub mod counter;
 pub mod fault;
 pub mod fork;
 pub mod futex;
 pub mod link;
+pub mod lock;
+pub mod message;
 pub mod pulse;
 pub mod record;
 pub mod ring;

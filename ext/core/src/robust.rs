@@ -24,7 +24,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::sys;
+use crate::{futex, sys};
 
 /// How often a taken lock is looked at before the thread sleeps: longer than copying a small message takes.
 const SPINS: u32 = 60;
@@ -37,6 +37,7 @@ const FUTEX_AT: usize = 0;
 #[cfg(target_env = "gnu")]
 const KIND_AT: usize = 16;
 const TID_MASK: u32 = 0x3fff_ffff; // FUTEX_TID_MASK of linux/futex.h
+const WAITERS: u32 = 0x8000_0000; // FUTEX_WAITERS of linux/futex.h
 
 /// A robust lock in shared memory. Address and size are the same for all its users; never moved once it is initialised.
 #[repr(C, align(8))]
@@ -158,6 +159,40 @@ impl Robust {
         }
     }
 
+    /// Sleeps as long as somebody else has the lock, and does not take it: for who must hear signals meanwhile. Who takes it
+    /// afterwards calls [`Robust::others_may_sleep`].
+    ///
+    /// # Blocking
+    /// As [`futex::wait`]. Where the C library does not tell its futex, [`LOOK`] at most, and signals end it no earlier.
+    pub fn sleep(&self, interrupt: Option<(&AtomicU32, u32)>, until: Option<Duration>) -> futex::Woken {
+        let Some(word) = self.word(FUTEX_AT) else {
+            let look = sys::monotonic() + LOOK;
+            let over = until.filter(|until| *until <= look);
+            return match (self.lock(Some(over.unwrap_or(look))), over) {
+                (Err(Trouble::Taken), Some(_)) => futex::Woken::Deadline,
+                (Err(Trouble::Taken), None) => futex::Woken::Interrupted,
+                _ => futex::Woken::Changed,
+            };
+        };
+        // As glibc does: who gives the lock back, and the kernel for who dies with it, wake one when this bit is set.
+        let seen = word.load(Ordering::Relaxed);
+        let marked = seen | WAITERS;
+        let is_marked = seen == marked
+            || word.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if seen & TID_MASK == 0 || !is_marked {
+            return futex::Woken::Changed;
+        }
+        futex::wait(word, marked, interrupt, until)
+    }
+
+    /// Keeps the wake-up for those who went on sleeping when this thread woke and took the lock: what woke it has taken
+    /// their mark away. A thread that dies before this leaves them asleep until they look by themselves.
+    pub fn others_may_sleep(&self) {
+        if let Some(word) = self.word(FUTEX_AT) {
+            word.fetch_or(WAITERS, Ordering::Relaxed);
+        }
+    }
+
     /// The thread number of who holds it; `None`: nobody, or the C library does not tell. It may have changed already.
     #[must_use]
     pub fn owner(&self) -> Option<i32> {
@@ -238,7 +273,8 @@ impl Robust {
     }
 
     /// The kernel marks a lock whose owner ends: one that names a thread that is not there was written over.
-    fn owner_is_no_thread(&self) -> bool {
+    #[must_use]
+    pub fn owner_is_no_thread(&self) -> bool {
         let Some(owner) = self.owner() else { return false };
         // SAFETY: signal 0 only asks; a thread's number is looked up as a process's.
         let gone = unsafe { libc::kill(owner, 0) } == -1

@@ -336,6 +336,8 @@ pub struct Segment {
     shape: Shape,
     front: usize,
     listed: Option<Listed>,
+    /// Device and number of the file.
+    file: (u64, u64),
     made: bool,
 }
 
@@ -488,6 +490,7 @@ impl Segment {
     /// The file, and behind it its ring once more.
     fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>) -> io::Result<Self> {
         let front = shape.front();
+        let status = nix::sys::stat::fstat(fd)?;
         let (file, all) = (shape.file_bytes(), shape.file_bytes() + shape.ring_bytes);
         // SAFETY: reserves addresses of the kernel's choice.
         let address = unsafe {
@@ -505,7 +508,8 @@ impl Segment {
         }
         let address = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // From here on dropping it unmaps all.
-        let segment = Self { address, shape, front, listed, made: false };
+        let segment =
+            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), made: false };
         let put = |at: usize, bytes: usize, from: usize| {
             let from = libc::off_t::try_from(from).map_err(|_| io::ErrorKind::InvalidInput)?;
             let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
@@ -546,6 +550,12 @@ impl Segment {
     #[must_use]
     pub fn listed(&self) -> Option<&Listed> {
         self.listed.as_ref()
+    }
+
+    /// Whether it is the same memory as another, mapped once more.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.file == other.file
     }
 
     /// Whether this process has made it just now.

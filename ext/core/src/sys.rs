@@ -263,6 +263,13 @@ pub fn command_name(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
 
+/// The process that a thread belongs to. `None`: there is no such thread.
+#[must_use]
+pub fn process_of(thread: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
+}
+
 /// The processes that /proc shows, in no order; none where it is not mounted.
 #[must_use]
 pub fn process_ids() -> Vec<i32> {

@@ -316,8 +316,8 @@ impl Properties {
 
     /// string
     pub fn string(self, text: &str) -> Self {
-        let text = ZendStr::new(text, false).into_raw();
-        self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
+        // Not just a string that counts references: those of no byte and of one are the engine's own.
+        self.value(self::text(text.as_bytes()))
     }
 
     /// ?float
