@@ -193,10 +193,8 @@ mod tests {
         assert_eq!(lock.holder(), Some(std::process::id().cast_signed()));
         assert_eq!(lock.try_acquire(false), Err(Trouble::Own));
         assert_eq!(named.open().try_acquire(false), Err(Trouble::Own), "by another handle, too");
-        let child = named.in_child(
-            |lock| lock.try_acquire(false) == Err(Trouble::Taken) && !lock.release(),
-            || {},
-        );
+        let child =
+            named.in_child(|lock| lock.try_acquire(false) == Err(Trouble::Taken) && !lock.release(), || {});
         assert!(succeeded(child), "a forked child does not hold it");
         assert!(lock.release() && lock.holder().is_none());
         assert!(succeeded(named.in_child(|lock| lock.try_acquire(false).is_ok() && lock.release(), || {})));
@@ -238,9 +236,8 @@ mod tests {
             lock.try_acquire(false).unwrap();
             let children: Vec<Pid> = (0..4)
                 .map(|number| {
-                    let held = move |lock: Arc<Lock>| {
-                        wait(&lock) == Ok(()) && (number % 2 == 0 || lock.release())
-                    };
+                    let held =
+                        move |lock: Arc<Lock>| wait(&lock) == Ok(()) && (number % 2 == 0 || lock.release());
                     named.in_child(held, || {}) // every other one ends holding it
                 })
                 .collect();

@@ -38,6 +38,7 @@
 //! ([`Trouble::Damaged`]). Nothing of PHP runs while a lock is held. Both locks are never held at once.
 //! Sources: futex(2); Linux kernel/futex; L. Lamport, "Concurrent reading and writing" (the two places).
 
+use std::io;
 use std::mem::{MaybeUninit, offset_of, size_of};
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
@@ -45,9 +46,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag};
+
 use crate::futex::{self, Change, Woken};
 use crate::robust::{self, Guard, Robust};
-use crate::segment::{Kind, Name, Refusal, Segment, Shape, page_bytes};
+use crate::segment::{Kind, Listed, Name, Refusal, Segment, Shape, page_bytes};
 use crate::sys;
 
 /// What a message takes up besides its bytes; all begin at a multiple of it.
@@ -218,7 +223,7 @@ fn ring_bytes(bytes: usize) -> usize {
     taken(bytes).next_multiple_of(page_bytes())
 }
 
-fn fill(content: NonNull<u8>) -> std::io::Result<()> {
+fn fill(content: NonNull<u8>) -> io::Result<()> {
     let content = content.cast::<Content>().as_ptr();
     // SAFETY: fresh memory of this size and alignment; zeros are an empty ring with two locks that are not yet made.
     unsafe {
@@ -235,7 +240,11 @@ impl Ring {
     pub fn anonymous(bytes: usize) -> Result<Self, Refusal> {
         let shape =
             Shape { kind: Kind::Channel, content_bytes: size_of::<Content>(), ring_bytes: ring_bytes(bytes) };
-        Ok(Self::over(Segment::anonymous(shape, fill)?))
+        let ring = Self::over(Segment::anonymous(shape, fill)?);
+        let bell = sys::event_fd()
+            .map_err(|error| Refusal::System(format!("cannot make a channel: {error}"), error))?;
+        let _ = ring.bell.set(bell); // of a ring that nobody has seen yet
+        Ok(ring)
     }
 
     /// The effective user's ring of this name; made if there is none. `bytes`: `None` takes one of any size, and makes one
@@ -549,23 +558,31 @@ impl Ring {
 
     // ---- polling ---------------------------------------------------------------------------------------------
 
-    /// The descriptor that producers write to when somebody polls: an eventfd, or a FIFO, open for both. Given once, before
-    /// the first [`Ring::poll`].
-    pub fn set_bell(&self, bell: OwnedFd) {
-        let _ = self.bell.set(bell);
-    }
-
-    /// See there.
-    #[must_use]
-    pub fn bell(&self) -> Option<&OwnedFd> {
-        self.bell.get()
+    /// The bell: a descriptor that is readable when there may be a message, once [`Ring::poll`] has been called. Not to be
+    /// read from. An eventfd, or beside a named ring a FIFO, which this makes.
+    ///
+    /// # Errors
+    /// `EMFILE`; or what lies there is no FIFO of this user's.
+    pub fn bell(&self) -> io::Result<&OwnedFd> {
+        match (self.bell.get(), self.segment.listed()) {
+            (Some(bell), _) => Ok(bell),
+            (None, Some(listed)) => {
+                match nix::unistd::mkfifo(&listed.fifo(), Mode::S_IRUSR | Mode::S_IWUSR) {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                let fifo = open_fifo(listed)?;
+                Ok(self.bell.get_or_init(|| fifo))
+            }
+            (None, None) => Err(io::ErrorKind::NotFound.into()), // an anonymous ring is made with one
+        }
     }
 
     /// Makes the bell silent as long as there is nothing to receive: the next message rings it, or closing. Of what
     /// is there already it stays readable.
     ///
     /// # Errors
-    /// See [`Trouble`].
+    /// See [`Trouble`]. It is readable then.
     pub fn poll(&self) -> Result<(), Trouble> {
         let Some(bell) = self.bell.get() else { return Ok(()) };
         let mut bytes = [0; 4096];
@@ -579,19 +596,13 @@ impl Ring {
 
     #[cold]
     fn ring_bell(&self) {
-        let bell = match (self.bell.get(), self.segment.listed()) {
-            (None, Some(listed)) => {
-                // Not made here: who polls has made it.
-                let flags = nix::fcntl::OFlag::O_RDWR
-                    | nix::fcntl::OFlag::O_NONBLOCK
-                    | nix::fcntl::OFlag::O_CLOEXEC
-                    | nix::fcntl::OFlag::O_NOFOLLOW;
-                let fifo = nix::fcntl::open(&listed.fifo(), flags, nix::sys::stat::Mode::empty());
-                fifo.ok().map(|fifo| self.bell.get_or_init(|| fifo))
-            }
-            (bell, _) => bell,
-        };
-        if let Some(bell) = bell {
+        if self.bell.get().is_none() {
+            // Not made here: who polls has made it.
+            let fifo = self.segment.listed().map(open_fifo);
+            let Some(Ok(fifo)) = fifo else { return };
+            let _ = self.bell.set(fifo);
+        }
+        if let Some(bell) = self.bell.get() {
             // Full is as good as written: it is readable.
             let _ = nix::unistd::write(bell.as_fd(), &1_u64.to_ne_bytes());
         }
@@ -678,6 +689,19 @@ fn header(tag: u32, length: usize) -> u64 {
     let ([a, b, c, d], [e, f, g, h]) =
         (u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes(), tag.to_ne_bytes());
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// For reading and writing, so that it is no error when nobody has the other end.
+fn open_fifo(listed: &Listed) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let fifo = nix::fcntl::open(&listed.fifo(), flags, Mode::empty())?;
+    let status = nix::sys::stat::fstat(&fifo)?;
+    let is_fifo = status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits();
+    if is_fifo && status.st_uid == listed.uid {
+        return Ok(fifo);
+    }
+    let path = listed.fifo();
+    Err(io::Error::other(format!("{} is no FIFO of this user's: remove it", path.display())))
 }
 
 /// Messages from one count to another.

@@ -1,18 +1,31 @@
 use super::*;
 
 fn send(ring: &Ring, message: &[u8]) -> Sent {
-    ring.try_send(7, &[message]).unwrap()
+    patiently(|| ring.try_send(7, &[message]))
+}
+
+/// A thread that holds a lock can be out of a CPU for long.
+fn patiently<T>(mut act: impl FnMut() -> Result<T, Trouble>) -> T {
+    loop {
+        match act() {
+            Err(Trouble::Busy) => {}
+            done => return done.unwrap(),
+        }
+    }
 }
 
 fn receive(ring: &Ring) -> Result<Vec<u8>, Received> {
-    let (_, length) = ring.next().unwrap_or_default();
-    let mut place = vec![MaybeUninit::uninit(); length];
-    match ring.try_receive(&mut place).unwrap() {
-        Received::Message(7, length) => {
-            // SAFETY: written by the call.
-            Ok(place[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect())
+    let (_, mut length) = ring.next().unwrap_or_default();
+    loop {
+        let mut place = vec![MaybeUninit::uninit(); length];
+        match patiently(|| ring.try_receive(&mut place)) {
+            Received::Message(7, length) => {
+                // SAFETY: written by the call.
+                return Ok(place[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect());
+            }
+            Received::Longer(_, longer) => length = longer, // another than the one that was next
+            other => return Err(other),
         }
-        other => Err(other),
     }
 }
 
@@ -141,7 +154,7 @@ fn sleepers_of_both_kinds_are_woken_by_messages_room_and_closing() {
     let next = |ring: &Ring| loop {
         match receive(ring) {
             Err(Received::Empty) => {
-                ring.wait_for_message(None, None).unwrap();
+                patiently(|| ring.wait_for_message(None, None));
             }
             other => return other,
         }
@@ -165,7 +178,7 @@ fn sleepers_of_both_kinds_are_woken_by_messages_room_and_closing() {
                         let mut message = vec![0; 8 + usize::try_from(number % 900).unwrap()];
                         message[..8].copy_from_slice(&number.to_ne_bytes());
                         while send(&ring, &message) == Sent::Full {
-                            ring.wait_for_room(message.len(), None, None).unwrap();
+                            patiently(|| ring.wait_for_room(message.len(), None, None));
                         }
                     }
                 })
@@ -194,7 +207,7 @@ fn a_producer_that_needs_little_room_does_not_wait_for_much() {
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             while send(&ring, &[0; 100]) == Sent::Full {
-                ring.wait_for_room(100, None, None).unwrap();
+                patiently(|| ring.wait_for_room(100, None, None));
             }
         });
         while ring.content().consumers.waiting.load(Ordering::SeqCst) == 0 {
@@ -208,24 +221,35 @@ fn a_producer_that_needs_little_room_does_not_wait_for_much() {
 #[test]
 fn a_bell_rings_when_there_is_something_and_is_silent_when_there_is_not() {
     let ring = Ring::anonymous(100).unwrap();
-    ring.set_bell(sys::event_fd().unwrap());
+    rings(&ring, &ring);
+}
+
+#[test]
+fn the_bell_of_a_named_ring_is_a_fifo() {
+    let named = Named::new();
+    rings(&named.open(), &named.open());
+}
+
+/// Sends by one and polls the other.
+fn rings(sender: &Ring, ring: &Ring) {
+    ring.bell().unwrap();
     let readable = || {
         let mut fds = [nix::poll::PollFd::new(ring.bell().unwrap().as_fd(), nix::poll::PollFlags::POLLIN)];
         nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO).unwrap() == 1
     };
-    send(&ring, b"before anybody polls");
+    send(sender, b"before anybody polls");
     assert!(!readable());
     ring.poll().unwrap();
     assert!(readable(), "there is one already");
-    receive(&ring).unwrap();
+    receive(ring).unwrap();
     ring.poll().unwrap();
     assert!(!readable());
-    send(&ring, b"a");
+    send(sender, b"a");
     assert!(readable());
-    receive(&ring).unwrap();
+    receive(ring).unwrap();
     ring.poll().unwrap();
     assert!(!readable());
-    ring.close().unwrap();
+    sender.close().unwrap();
     assert!(readable());
     ring.poll().unwrap();
     assert!(readable(), "it is closed for ever");
@@ -272,7 +296,9 @@ struct Named(Name);
 
 impl Named {
     fn new() -> Self {
-        Self(Name::parse(format!("test-ring-{}", std::process::id()).as_bytes()).unwrap())
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test-ring-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(Name::parse(name.as_bytes()).unwrap())
     }
 
     fn open(&self) -> Ring {
@@ -282,8 +308,9 @@ impl Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        let listed = crate::segment::Listed::own(Kind::Channel, self.0.clone());
+        let listed = Listed::own(Kind::Channel, self.0.clone());
         let _ = std::fs::remove_file(listed.path());
+        let _ = std::fs::remove_file(listed.fifo());
     }
 }
 
