@@ -17,6 +17,7 @@ use ext_php_rs::zend::run_handler;
 
 mod argument;
 mod call;
+mod carrier;
 mod class;
 mod exception;
 pub mod failure;
@@ -28,10 +29,12 @@ pub mod value;
 
 pub use argument::{
     ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call, callback_call, expose_call,
-    install_call, no_arguments, on_call, progress_call, seconds_argument, section_call, send_call,
-    signal_call, signals_call, task_call, text_call, timeout_argument, wait_call,
+    install_call, int_arguments, no_arguments, on_call, optional_timeout_argument, progress_call,
+    seconds_argument, section_call, send_call, signal_call, signals_call, task_call, text_call,
+    timeout_argument, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
+pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
     ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, keep_parameters, list,
     make_handle_class, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,

@@ -10,6 +10,7 @@ use ext_php_rs::builders::ClassBuilder;
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::zend::{ClassEntry, ce};
+use rustdaemon_core::segment;
 
 use crate::engine;
 
@@ -25,7 +26,7 @@ pub enum Cause {
     // stub: RustDaemon\Exception\UnsupportedSapi
     UnsupportedSapi,
     /// The method cannot be called from here: a fiber, an output callback, a destructor, a shutdown function, or
-    /// a handler of the worker itself.
+    /// a handler of the worker itself; or a lock by who holds it already, or does not hold it.
     // stub: RustDaemon\Exception\NotAllowedHere
     NotAllowedHere,
     /// The sidecar's binary is not where it was looked for. The message names the places.
@@ -149,6 +150,15 @@ impl Cause {
     /// This cause with its sentence and the system's number for it.
     pub fn with_errno(self, sentence: impl Into<String>, error: &std::io::Error) -> Refusal {
         Refusal { code: error.raw_os_error().unwrap_or_default(), ..self.because(sentence) }
+    }
+}
+
+impl From<segment::Refusal> for Refusal {
+    fn from(refusal: segment::Refusal) -> Self {
+        match refusal {
+            segment::Refusal::System(sentence, error) => Cause::SystemCallFailed.with_errno(sentence, &error),
+            segment::Refusal::Foreign(sentence) => Cause::SegmentUnusable.because(sentence),
+        }
     }
 }
 

@@ -8,8 +8,10 @@
 //! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `task`         tasks of `every()` and `after()`, between two requests
+//! F5 `lock`         `RustDaemon\Lock`
 //! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
 //! F4 `supervision`  the one state of the process: link, methods, waiting
+//! F3 `counter`      `RustDaemon\Counter`
 //! F3 `dispatch`     from records of signals to handlers
 //! F2 `signal_info`  `RustDaemon\SignalInfo`
 //! F2 `exit_reason`  `RustDaemon\ExitReason`
@@ -26,11 +28,13 @@
 #![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
 
 mod codec;
+mod counter;
 mod dispatch;
 mod engine;
 mod error;
 mod exit_reason;
 mod gate;
+mod lock;
 mod message;
 mod request;
 mod request_object;
@@ -67,6 +71,8 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
             .and_then(|()| request_object::register())
             .and_then(|()| signal::register())
             .and_then(|()| worker::register())
+            .and_then(|()| lock::register())
+            .and_then(|()| counter::register())
     });
     if !matches!(started, Ok(Ok(()))) {
         engine::warn(c"rustdaemon could not register its classes");

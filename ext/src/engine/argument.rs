@@ -322,6 +322,38 @@ pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
     (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
 }
 
+/// Parses `?float $timeout = null`; `None`: an exception is pending.
+pub fn optional_timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
+    let (mut seconds, mut is_null) = (0.0_f64, true);
+    // SAFETY: d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"|d!".as_ptr(), seconds, is_null)
+    };
+    (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
+}
+
+/// Parses one or two `int`, of which the first `required` must be given and the others are as in `defaults`; `None`: an
+/// exception is pending.
+pub fn int_arguments<const N: usize>(
+    frame: &ExecuteData,
+    defaults: [i64; N],
+    required: usize,
+) -> Option<[i64; N]> {
+    let mut values = defaults;
+    let targets = values.each_mut().map(std::ptr::from_mut);
+    let target = |index: usize| targets.get(index).copied().unwrap_or_default();
+    let types = match (N, required) {
+        (1, 0) => c"|l",
+        (1, _) => c"l",
+        _ => c"ll",
+    };
+    // SAFETY: as many zend_long as there are letters; what is given beyond them is not looked at.
+    let parsed =
+        unsafe { zend_parse_parameters(argument_count(frame), types.as_ptr(), target(0), target(1)) };
+    (parsed == SUCCESS).then_some(values)
+}
+
 /// Parses `string $what, ?float $deadline`; `None`: an exception is pending.
 pub fn busy_call(frame: &ExecuteData) -> Option<(&[u8], Option<f64>)> {
     let mut what = std::ptr::null();

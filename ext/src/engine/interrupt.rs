@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use ext_php_rs::ffi;
 use ext_php_rs::types::ZendStr;
@@ -79,6 +79,16 @@ pub fn flag() -> &'static AtomicBool {
 /// Whether a signal handler or a timer waits for the virtual machine to look.
 pub fn pending() -> bool {
     flag().load(Ordering::SeqCst)
+}
+
+/// The word in memory that the flag lies in, and what it holds now: the kernel compares it before a sleep, so that a signal
+/// which comes after this is not slept over.
+pub fn word() -> (&'static AtomicU32, u32) {
+    let address = flag().as_ptr().map_addr(|address| address & !3).cast();
+    // SYNC: set by signal handlers.
+    // SAFETY: the flag is a field of a struct that is aligned to 8, with other fields around it.
+    let word = unsafe { AtomicU32::from_ptr(address) };
+    (word, word.load(Ordering::SeqCst))
 }
 
 /// Asks the virtual machine to look at its next safe point.
