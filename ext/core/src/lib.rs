@@ -8,6 +8,7 @@
 //! F2 `counter` a number that processes share
 //! F2 `rung`    what install() was given, and where the script stands
 //! F2 `pulse`   the thread that says that a worker lives
+//! F2 `ring`    a bounded ring of messages in a segment
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
@@ -31,6 +32,7 @@ pub mod lock;
 pub mod message;
 pub mod pulse;
 pub mod record;
+pub mod ring;
 pub mod robust;
 pub mod rung;
 pub mod segment;
