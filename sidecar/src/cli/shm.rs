@@ -217,7 +217,7 @@ fn found() -> Result<Vec<Found>, Failure> {
             all.push(Found { listed, file });
         }
     }
-    all.sort_by(|one, other| one.listed.path().cmp(&other.listed.path()));
+    all.sort_by_key(|found: &Found| found.listed.path());
     Ok(all)
 }
 
