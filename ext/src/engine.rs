@@ -22,16 +22,17 @@ mod class;
 mod exception;
 pub mod failure;
 pub mod interrupt;
+mod iterator;
 mod json;
 pub mod serial;
 pub mod stream;
 pub mod value;
 
 pub use argument::{
-    ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call, callback_call, expose_call,
-    install_call, int_arguments, no_arguments, on_call, optional_timeout_argument, progress_call,
-    seconds_argument, section_call, send_call, signal_call, signals_call, task_call, text_call,
-    timeout_argument, wait_call,
+    ChannelCall, DEFAULT_CHANNEL_BYTES, ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call,
+    callback_call, channel_call, expose_call, install_call, int_arguments, no_arguments, on_call,
+    optional_timeout_argument, progress_call, seconds_argument, section_call, send_call, signal_call,
+    signals_call, task_call, text_call, timeout_argument, value_and_timeout, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
@@ -44,6 +45,7 @@ pub use exception::{
     Pending, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending, put_aside,
     runtime_exception, throw, thrown,
 };
+pub use iterator::{assign, elements, iterator_object};
 pub use json::{PhpText, json_decode, json_encode, json_error};
 
 unsafe extern "C" {

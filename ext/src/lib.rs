@@ -8,6 +8,7 @@
 //! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `task`         tasks of `every()` and `after()`, between two requests
+//! F5 `channel`      `RustDaemon\Channel`
 //! F5 `lock`         `RustDaemon\Lock`
 //! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
 //! F4 `supervision`  the one state of the process: link, methods, waiting
@@ -27,6 +28,7 @@
 
 #![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
 
+mod channel;
 mod codec;
 mod counter;
 mod dispatch;
@@ -71,6 +73,7 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
             .and_then(|()| request_object::register())
             .and_then(|()| signal::register())
             .and_then(|()| worker::register())
+            .and_then(|()| channel::register())
             .and_then(|()| lock::register())
             .and_then(|()| counter::register())
     });

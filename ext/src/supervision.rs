@@ -22,7 +22,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -474,7 +474,7 @@ impl State {
             if sys::monotonic() >= deadline {
                 return None;
             }
-            self.poll(Some(deadline), None);
+            self.poll(None, Some(deadline), None);
         }
     }
 
@@ -495,12 +495,22 @@ impl State {
     /// # Blocking
     /// Until the deadline on `CLOCK_MONOTONIC`; a signal ends it.
     pub fn wait(&mut self, deadline: Option<Duration>, call: Call) -> Woken {
+        self.wait_also(None, deadline, call)
+    }
+
+    /// The same, also until `other` is readable.
+    pub fn wait_also(
+        &mut self,
+        other: Option<BorrowedFd<'_>>,
+        deadline: Option<Duration>,
+        call: Call,
+    ) -> Woken {
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         let page = self.page();
         if let Some(page) = page {
             page.waits(call);
         }
-        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(deadline, mask) };
+        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(other, deadline, mask) };
         if let Some(page) = page {
             page.woke();
         }
@@ -512,16 +522,20 @@ impl State {
 
     /// Reads what has arrived, without waiting.
     pub fn look(&mut self) {
-        self.poll(Some(Duration::ZERO), None);
+        self.poll(None, Some(Duration::ZERO), None);
     }
 
-    fn poll(&mut self, deadline: Option<Duration>, mask: Option<SigSet>) -> Woken {
+    fn poll(
+        &mut self,
+        other: Option<BorrowedFd<'_>>,
+        deadline: Option<Duration>,
+        mask: Option<SigSet>,
+    ) -> Woken {
         let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
         let link = self.link.as_ref().map(|link| link.input.as_fd());
         let wake = signal::wake_fd();
-        let fds = link.into_iter().chain(wake).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let fds = [link, wake, other].into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let mut fds: Vec<_> = fds.collect();
-        let linked = link.is_some();
         match ppoll(&mut fds, timeout, mask) {
             Err(Errno::EINTR) => return Woken::Interrupted,
             Err(error) => {
@@ -531,11 +545,11 @@ impl State {
             Ok(0) => return Woken::Deadline,
             Ok(_) => {}
         }
-        let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
-        let (arrived, woken) = match (linked, fds.as_slice()) {
-            (true, [link, rest @ ..]) => (readable(link), rest.iter().any(readable)),
-            (_, all) => (false, all.iter().any(readable)),
+        let readable = |fd: Option<BorrowedFd<'_>>| {
+            let number = fd.as_ref().map(AsRawFd::as_raw_fd);
+            fds.iter().any(|fd| fd.any() == Some(true) && Some(fd.as_fd().as_raw_fd()) == number)
         };
+        let (arrived, woken) = (readable(link), readable(wake));
         if arrived {
             self.read();
         }

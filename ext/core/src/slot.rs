@@ -259,6 +259,10 @@ pub enum Call {
     Wait = 3,
     /// `Lock::acquire()`.
     Lock = 4,
+    /// `Channel::receive()`, and a loop over a channel.
+    Receive = 5,
+    /// `Channel::send()`.
+    Send = 6,
 }
 
 impl Call {
@@ -268,6 +272,8 @@ impl Call {
             2 => Some(Self::Sleep),
             3 => Some(Self::Wait),
             4 => Some(Self::Lock),
+            5 => Some(Self::Receive),
+            6 => Some(Self::Send),
             _ => None,
         }
     }
@@ -280,6 +286,8 @@ impl Call {
             Self::Sleep => "Worker::sleep()",
             Self::Wait => "Signal::wait()",
             Self::Lock => "Lock::acquire()",
+            Self::Receive => "Channel::receive()",
+            Self::Send => "Channel::send()",
         }
     }
 }

@@ -60,6 +60,7 @@ const ATTRIBUTE_PERSISTENT: u32 = 1;
 /// `ZEND_ACC_READONLY`.
 const READONLY: c_int = 1 << 7;
 const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
+const MAY_BE_BOOL: u32 = 1 << ffi::IS_FALSE | 1 << ffi::IS_TRUE;
 const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
 const MAY_BE_DOUBLE: u32 = 1 << ffi::IS_DOUBLE;
 const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
@@ -134,6 +135,8 @@ pub enum ParameterType {
     IntOrString,
     /// int|string|array
     IntOrStringOrArray,
+    /// bool|array
+    BoolOrArray,
 }
 
 /// Gives the parameter at `index` of a method such a type. MINIT only.
@@ -141,6 +144,7 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
     let types = match of_type {
         ParameterType::IntOrString => MAY_BE_LONG | MAY_BE_STRING,
         ParameterType::IntOrStringOrArray => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_ARRAY,
+        ParameterType::BoolOrArray => MAY_BE_BOOL | MAY_BE_ARRAY,
     };
     let method = method.to_ascii_lowercase();
     // SAFETY: the method's arg_info is memory of ours or of the engine that lives as long as the class, and no PHP
