@@ -20,6 +20,8 @@ mod gate;
 mod golden;
 // Handlers: arguments in, results and exceptions out.
 mod handlers;
+// Locks with a name.
+mod lock;
 // Requests that are sent ahead.
 mod prefetch;
 // Sessions that PHP binds.

@@ -163,7 +163,7 @@ impl Robust {
     /// afterwards calls [`Robust::others_may_sleep`].
     ///
     /// # Blocking
-    /// As [`futex::wait`]. Where the C library does not tell its futex, [`LOOK`] at most, and signals end it no earlier.
+    /// As [`futex::wait`]. Where the C library does not tell its futex, 50 ms at most, and signals end it no earlier.
     pub fn sleep(&self, interrupt: Option<(&AtomicU32, u32)>, until: Option<Duration>) -> futex::Woken {
         let Some(word) = self.word(FUTEX_AT) else {
             let look = sys::monotonic() + LOOK;

@@ -298,11 +298,14 @@ impl Header {
         if self.version != VERSION {
             let (theirs, ours) = (self.version, VERSION);
             return Some(format!(
-                "was made by another version of rustdaemon (format {theirs}, this one knows {ours}): end the processes that use it, then remove it"
+                "was made by another version of rustdaemon (format {theirs}, this one knows {ours}): end the processes that use it, then remove it with rustdaemon shm rm"
             ));
         }
         if self.header_bytes < HEADER_BYTES || self.checksum != self.sum() || self.zero != 0 {
-            return Some("has a damaged header: end the processes that use it, then remove it".into());
+            return Some(
+                "has a damaged header: end the processes that use it, then remove it with rustdaemon shm rm"
+                    .into(),
+            );
         }
         if self.c_library != wanted.c_library || self.mutex_bytes != wanted.mutex_bytes {
             return Some(format!(
@@ -316,12 +319,15 @@ impl Header {
         if self.pid_namespace != wanted.pid_namespace {
             return Some("was made in another PID namespace (another container): locks in it could not tell who has died; run both in one, or give each its own /dev/shm".into());
         }
-        if self.kind != wanted.kind
-            || self.content_bytes != wanted.content_bytes
-            || self.page_bytes != wanted.page_bytes
-        {
+        if self.kind != wanted.kind {
+            let word = |kind: u32| Kind::ALL.into_iter().find(|known| *known as u32 == kind).map(Kind::word);
+            let (theirs, ours) =
+                (word(self.kind).unwrap_or("something else"), word(wanted.kind).unwrap_or_default());
+            return Some(format!("is a {theirs} and no {ours}: remove it with rustdaemon shm rm"));
+        }
+        if self.content_bytes != wanted.content_bytes || self.page_bytes != wanted.page_bytes {
             return Some(
-                "has another layout than this process's: end the processes that use it, then remove it"
+                "has another layout than this process's: end the processes that use it, then remove it with rustdaemon shm rm"
                     .into(),
             );
         }
@@ -388,7 +394,15 @@ impl Segment {
             .mode(0o600)
             .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
             .open(DIRECTORY)
-            .map_err(|error| system(what(), error))?;
+            .map_err(|error| {
+                let missing = error.kind() == io::ErrorKind::NotFound;
+                let why = if missing {
+                    format!(": {DIRECTORY} is missing, mount a tmpfs there")
+                } else {
+                    String::new()
+                };
+                system(what() + &why, error)
+            })?;
         reserve(&file, shape.file_bytes()).map_err(|error| {
             let free = nix::sys::statvfs::statvfs(DIRECTORY)
                 .map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
@@ -459,7 +473,7 @@ impl Segment {
             && found.checked_add(whole.front()).is_some_and(|bytes| u64::try_from(bytes) == Ok(status.len()));
         if !fits {
             return Err(foreign(&format!(
-                "has {} bytes, which its header does not say: end the processes that use it, then remove it",
+                "has {} bytes, which its header does not say: end the processes that use it, then remove it with rustdaemon shm rm",
                 status.len()
             )));
         }
@@ -765,7 +779,7 @@ mod tests {
             ),
             (|header| header.mutex_bytes += 8, "another C library"),
             (|header| header.pid_namespace += 1, "another PID namespace"),
-            (|header| header.kind = 2, "another layout"),
+            (|header| header.kind = 2, "is a lock and no channel"),
             (|header| header.content_bytes += 8, "another layout"),
             (|header| header.ring_bytes *= 2, "which its header does not say"),
         ];
