@@ -211,6 +211,12 @@ pub fn in_fiber() -> bool {
     unsafe { !(*globals()).active_fiber.is_null() }
 }
 
+/// Which fiber is running; 0: none.
+pub fn fiber() -> usize {
+    // SAFETY: a plain field; the address is only compared.
+    unsafe { (*globals()).active_fiber.addr() }
+}
+
 /// Whether an output callback is running.
 pub fn in_output_callback() -> bool {
     // SAFETY: reads the output layer's flags.

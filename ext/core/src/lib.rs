@@ -19,6 +19,7 @@
 //! F1 `spawn`   a program started without copying this process
 //! F1 `segment` memory that several processes see, and what it is
 //! F1 `futex`   sleeping on a word of several processes
+//! F0 `open`    requests that are answered later
 //! F0 `message` messages between PHP processes: values as bytes
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
@@ -34,6 +35,7 @@ pub mod futex;
 pub mod link;
 pub mod lock;
 pub mod message;
+pub mod open;
 pub mod pulse;
 pub mod readiness;
 pub mod reaper;
