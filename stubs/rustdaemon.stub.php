@@ -90,6 +90,210 @@ namespace RustDaemon
     }
 
     /**
+     * How a child has ended: by a code, or by a signal, never both.
+     *
+     * ```php
+     * $end = Process::fork($work)->wait();
+     * if ($end->code !== 0) {
+     *     $log->error($end->signal === null ? "it failed with $end->code" : "it was ended by $end->signalName");
+     * }
+     * ```
+     */
+    final class ExitStatus
+    {
+        /**
+         * Its exit code, 0 to 255; null: a signal ended it, or nobody knows.
+         */
+        public readonly ?int $code;
+
+        /**
+         * The number of the signal that ended it: 9; null: none, or nobody knows.
+         */
+        public readonly ?int $signal;
+
+        /**
+         * That signal's name: "SIGKILL"; null: none, or nobody knows.
+         */
+        public readonly ?string $signalName;
+
+        /**
+         * Whether it left a core file.
+         */
+        public readonly bool $core;
+
+        /**
+         * Whether this process has learnt how it ended. false: somebody else took the status, by pcntl_wait() for instance, or
+         * SIGCHLD is ignored; the child has ended all the same.
+         */
+        public readonly bool $known;
+
+        /**
+         * Time on a CPU in its own code, in seconds, with that of the children it has waited for; 0.0 where it is not known.
+         */
+        public readonly float $userTime;
+
+        /**
+         * Time on a CPU in the kernel, in seconds, as userTime.
+         */
+        public readonly float $systemTime;
+
+        /**
+         * The most memory that was resident at one moment, in bytes; what it shared with its parent counts. 0 where it is not
+         * known.
+         */
+        public readonly int $peakMemory;
+
+        /**
+         * They come from Process::wait() and Process::terminate(): nobody makes one of these.
+         */
+        private function __construct()
+        {
+        }
+    }
+
+    /**
+     * A child process that runs one PHP function: a copy of this process, at this moment, with all its values.
+     *
+     * The child ends when the function returns, and takes nothing of its parent's with it: the parent's shutdown functions,
+     * destructors, buffered output, open streams, TLS, database and redis connections are left alone. Its own run and end
+     * as at the end of a script. It dies when its parent dies.
+     *
+     * ```php
+     * use RustDaemon\Process;
+     *
+     * $process = Process::fork(function () use ($file): int {
+     *     return import($file) ? 0 : 1;                // the exit code
+     * });
+     * $end = $process->wait(60.0) ?? $process->terminate();
+     * echo $end->code === 0 ? 'imported' : 'failed', "\n";
+     * ```
+     *
+     * A connection that was opened before the fork is shared, and two processes that speak on it get each other's replies:
+     * open the child's own in Process::onFork(), or in the function.
+     *
+     * In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
+     * Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null. Handlers of
+     * Signal::on() are gone: SIGTERM ends it until it asks for something else. There is no time limit until set_time_limit(). It is no Worker,
+     * also where its parent is one.
+     */
+    final class Process
+    {
+        /**
+         * The child's process id.
+         */
+        public readonly int $pid;
+
+        /**
+         * Processes come from Process::fork().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * Makes a child process that runs this function, and ends with it.
+         *
+         * What the function returns is the exit code: an int from 0 to 255; false is 1, anything else 0. exit($code) works too.
+         * After an uncaught exception, which set_exception_handler() sees, a fatal error or exhausted memory it is 255.
+         *
+         * @param callable $main function (): mixed, called without arguments in the child
+         * @return Process the child, as its parent sees it
+         * @throws Exception\SystemCallFailed the system refuses another process, or no descriptor is left
+         * @throws Exception\NotAllowedHere inside an output callback or a destructor, or a foreign native thread runs in this process
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function fork(callable $main): Process
+        {
+        }
+
+        /**
+         * Has this function called in every child of Process::fork(), before its own: reconnect your database here.
+         *
+         * In the order of registration. When one throws or exits, the child ends with that. In the child the parent's objects
+         * stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses.
+         *
+         * ```php
+         * Process::onFork(fn () => DB::purge());           // Laravel: the next query connects anew
+         * ```
+         *
+         * @param callable $reset function (): void
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function onFork(callable $reset): void
+        {
+        }
+
+        /**
+         * Waits until the child has ended. Handlers of signals are called meanwhile.
+         *
+         * The status is kept: once it is there every call returns it at once. A stop of this process does not end the wait.
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: only look
+         * @return ExitStatus|null null: time is up, and it runs
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
+         * @throws \Throwable what the handler of a signal throws
+         */
+        public function wait(?float $timeout = null): ?ExitStatus
+        {
+        }
+
+        /**
+         * Sends the child a signal; one that has ended gets none.
+         *
+         * @param int|string $signal any signal: Signal::USR1, 'USR1'
+         * @throws Exception\InvalidArgument not a signal
+         * @throws Exception\SystemCallFailed it has changed its user, and this one may not
+         */
+        public function signal(int|string $signal): void
+        {
+        }
+
+        /**
+         * Ends the child: SIGTERM, and SIGKILL when it still runs after the grace. Returns how it has ended.
+         *
+         * Handlers of signals are called meanwhile. A stopped child (SIGSTOP) is woken for its SIGTERM.
+         *
+         * @param float $grace how long it has to end by itself, in seconds; 0.0: SIGKILL at once
+         * @return ExitStatus how it has ended, also when it had ended before
+         * @throws Exception\InvalidArgument the grace is negative or not a number
+         * @throws Exception\SystemCallFailed it has changed its user, and this one may not signal it
+         * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
+         * @throws \Throwable what the handler of a signal throws; the child may run still
+         */
+        public function terminate(float $grace = 10.0): ExitStatus
+        {
+        }
+
+        /**
+         * Whether the child runs. Its status is taken when it does not.
+         *
+         * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
+         */
+        public function isRunning(): bool
+        {
+        }
+
+        /**
+         * A stream that becomes readable when the child has ended, for stream_select() and for event loops. Never read from it.
+         * It is the same resource each time.
+         *
+         * ```php
+         * $loop->addReadStream($process->stream(), function () use ($loop, $process): void {
+         *     $loop->removeReadStream($process->stream());
+         *     echo 'ended with ', $process->wait()->code, "\n";
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left
+         */
+        public function stream()
+        {
+        }
+    }
+
+    /**
      * The request that a handler is serving: what was asked, by whom, and whose sessions it may open.
      *
      * ```php

@@ -256,6 +256,17 @@ pub fn is_armed() -> bool {
     with(|dispatcher| dispatcher.armed)
 }
 
+/// In a forked child that is no continuation of its parent: no handler is called any more, and what was there before the
+/// first one is there again. A call of a handler that had begun in the parent is over. The handlers stay its parent's:
+/// they are kept, not freed.
+pub fn leave_to_parent() {
+    let parents = with(|dispatcher| std::mem::replace(dispatcher, Dispatcher::new()));
+    let Dispatcher { capture, known, stream, spare, .. } = parents;
+    drop(capture);
+    std::mem::forget((known, stream, spare));
+    interrupt::request(); // what was asked for in between
+}
+
 /// Undoes a fall-back of a stop signal to its default.
 pub fn keep() {
     with(Dispatcher::keep);

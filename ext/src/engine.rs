@@ -20,14 +20,17 @@ mod call;
 mod class;
 mod exception;
 pub mod failure;
+pub mod fork;
 pub mod interrupt;
 mod json;
+mod payload;
 pub mod stream;
 
 pub use argument::{
     ExposeCall, InstallCall, IntOrString, TaskCall, Why, any_call, bind_call, busy_call, callback_call,
-    expose_call, fail_call, install_call, int_call, no_arguments, on_call, progress_call, seconds_argument,
-    section_call, send_call, signal_call, signals_call, task_call, text_call, timeout_argument, wait_call,
+    expose_call, fail_call, install_call, int_call, no_arguments, on_call, optional_seconds,
+    optional_timeout, progress_call, seconds_argument, section_call, send_call, signal_call, signals_call,
+    task_call, text_call, timeout_argument, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use class::{
@@ -40,6 +43,7 @@ pub use exception::{
     put_aside, runtime_exception, throw, thrown,
 };
 pub use json::{PhpText, json_decode, json_encode, json_error};
+pub use payload::{Handlers, Payload, make_payload_class, new_payload, payload};
 
 unsafe extern "C" {
     static module_registry: ZendHashTable;

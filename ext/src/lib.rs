@@ -11,10 +11,12 @@
 //! F5 `request`      one request, from its frame to its reply
 //! F5 `task`         tasks of `every()` and `after()`, between two requests
 //! F5 `callback`     callbacks of `onStart()` and its like, between two requests
+//! F5 `process`      `RustDaemon\Process`: children that run one callable
 //! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
 //! F4 `supervision`  the one state of the process: link, methods, waiting
 //! F3 `dispatch`     from records of signals to handlers
 //! F2 `signal_info`  `RustDaemon\SignalInfo`
+//! F2 `exit_status` `RustDaemon\ExitStatus`
 //! F2 `exit_reason`  `RustDaemon\ExitReason`
 //! F2 `codec`        PHP values from and to JSON, arguments to parameters
 //! F2 `error`        the exception tree
@@ -34,7 +36,9 @@ mod dispatch;
 mod engine;
 mod error;
 mod exit_reason;
+mod exit_status;
 mod gate;
+mod process;
 mod request;
 mod request_object;
 mod signal;
@@ -70,6 +74,8 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
             .and_then(|()| exit_reason::register())
             .and_then(|()| request_object::register())
             .and_then(|()| signal::register())
+            .and_then(|()| exit_status::register())
+            .and_then(|()| process::register())
             .and_then(|()| worker::register())
     });
     if !matches!(started, Ok(Ok(()))) {
@@ -102,6 +108,7 @@ extern "C" fn request_shutdown(_kind: i32, _module_number: i32) -> i32 {
     let end = || {
         supervision::end();
         task::end();
+        process::end();
         dispatch::end();
     };
     if supervision::origin().is_some() && std::panic::catch_unwind(end).is_err() {

@@ -528,7 +528,7 @@ impl State {
             if sys::monotonic() >= deadline {
                 return None;
             }
-            self.poll(Some(deadline), None);
+            self.poll(None, Some(deadline), None);
         }
     }
 
@@ -550,12 +550,20 @@ impl State {
     /// # Blocking
     /// Until the deadline on `CLOCK_MONOTONIC`; a signal ends it.
     pub fn wait(&mut self, deadline: Option<Duration>, call: Call) -> Woken {
+        self.wait_for(None, deadline, call)
+    }
+
+    /// As [`Self::wait`], also until `fd` is readable.
+    ///
+    /// # Blocking
+    /// As there.
+    pub fn wait_for(&mut self, fd: Option<BorrowedFd<'_>>, deadline: Option<Duration>, call: Call) -> Woken {
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         let page = self.page();
         if let Some(page) = page {
             page.waits(call);
         }
-        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(deadline, mask) };
+        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(fd, deadline, mask) };
         if let Some(page) = page {
             page.woke();
         }
@@ -567,16 +575,21 @@ impl State {
 
     /// Reads what has arrived, without waiting.
     pub fn look(&mut self) {
-        self.poll(Some(Duration::ZERO), None);
+        self.poll(None, Some(Duration::ZERO), None);
     }
 
-    fn poll(&mut self, deadline: Option<Duration>, mask: Option<SigSet>) -> Woken {
+    fn poll(
+        &mut self,
+        also: Option<BorrowedFd<'_>>,
+        deadline: Option<Duration>,
+        mask: Option<SigSet>,
+    ) -> Woken {
         let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
         let link = self.link.as_ref().map(|link| link.input.as_fd());
         let wake = signal::wake_fd();
-        let fds = link.into_iter().chain(wake).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let fds = link.into_iter().chain(wake).chain(also).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let mut fds: Vec<_> = fds.collect();
-        let linked = link.is_some();
+        let (linked, wakes) = (link.is_some(), wake.is_some());
         match ppoll(&mut fds, timeout, mask) {
             Err(Errno::EINTR) => return Woken::Interrupted,
             Err(error) => {
@@ -587,10 +600,8 @@ impl State {
             Ok(_) => {}
         }
         let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
-        let (arrived, woken) = match (linked, fds.as_slice()) {
-            (true, [link, rest @ ..]) => (readable(link), rest.iter().any(readable)),
-            (_, all) => (false, all.iter().any(readable)),
-        };
+        let arrived = linked && fds.first().is_some_and(readable);
+        let woken = wakes && fds.get(usize::from(linked)).is_some_and(readable);
         if arrived {
             self.read();
         }

@@ -443,7 +443,10 @@ impl Daemon {
             Event::StopNow => self.every_pool(out, now, |pool| pool.stop_now(now)),
             Event::Deadline => {
                 let pools = &self.pools;
-                let trouble = |entry: &Entry| pools.get(entry.pool).and_then(Pool::trouble);
+                let trouble = |entry: &Entry| {
+                    let pool = pools.get(entry.pool)?;
+                    entry.to.map_or_else(|| pool.trouble(), |to| pool.trouble_in(to.slot))
+                };
                 let expired = self.router.expired(now);
                 self.sendings.refuse(out, expired.over, |entry| match entry.worker {
                     Some(_) => Cause::NoAnswer(entry.limit),

@@ -307,14 +307,23 @@ impl Pool {
         if self.views().any(|view| matches!(view.state, State::Idle | State::Busy)) {
             return None;
         }
-        let view = self.views().next()?;
+        self.trouble_in(0)
+    }
+
+    /// Why the worker in a slot serves nothing; `None`: it does, or there is no such slot.
+    #[must_use]
+    pub fn trouble_in(&self, number: usize) -> Option<String> {
+        let view = self.view(number)?;
+        if matches!(view.state, State::Idle | State::Busy) {
+            return None;
+        }
         let last = view.slot.last_exit.as_ref();
         let last = last.map(|how| format!(", its last worker: {}", how.message)).unwrap_or_default();
         let state = match view.state {
             State::Backoff => "in backoff",
             other => other.word(),
         };
-        Some(format!("{} is {state}{last}", self.slot_name(0)))
+        Some(format!("{} is {state}{last}", self.slot_name(number)))
     }
 
     /// Whether every slot that is wanted is parked.

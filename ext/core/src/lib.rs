@@ -2,9 +2,11 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
+//! F4 `child`   a child that was forked: its end, and what it has used
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
 //! F2 `rung`    what install() was given, and where the script stands
+//! F2 `reaper`  the thread that takes the status of children nobody waits for
 //! F2 `pulse`   the thread that says that a worker lives
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
@@ -17,11 +19,13 @@
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
+pub mod child;
 pub mod fault;
 pub mod fork;
 pub mod link;
 pub mod pulse;
 pub mod readiness;
+pub mod reaper;
 pub mod record;
 pub mod rung;
 pub mod self_start;

@@ -257,6 +257,8 @@ pub enum Call {
     Sleep = 2,
     /// `Signal::wait()`.
     Wait = 3,
+    /// `Process::wait()` and `terminate()`.
+    Process = 4,
 }
 
 impl Call {
@@ -265,6 +267,7 @@ impl Call {
             1 => Some(Self::Loop),
             2 => Some(Self::Sleep),
             3 => Some(Self::Wait),
+            4 => Some(Self::Process),
             _ => None,
         }
     }
@@ -276,6 +279,7 @@ impl Call {
             Self::Loop => "Worker::run()",
             Self::Sleep => "Worker::sleep()",
             Self::Wait => "Signal::wait()",
+            Self::Process => "Process::wait()",
         }
     }
 }

@@ -323,6 +323,25 @@ pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
     (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
 }
 
+/// Parses `?float $timeout = null`; `None`: an exception is pending.
+pub fn optional_timeout(frame: &ExecuteData) -> Option<Option<f64>> {
+    let (mut seconds, mut is_null) = (0.0_f64, true);
+    // SAFETY: d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"|d!".as_ptr(), seconds, is_null)
+    };
+    (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
+}
+
+/// Parses a `float` that may be missing; `None`: an exception is pending.
+pub fn optional_seconds(frame: &ExecuteData, otherwise: f64) -> Option<f64> {
+    let mut seconds = otherwise;
+    // SAFETY: d double.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"|d".as_ptr(), &raw mut seconds) };
+    (parsed == SUCCESS).then_some(seconds)
+}
+
 /// Parses `string $what, ?float $deadline`; `None`: an exception is pending.
 pub fn busy_call(frame: &ExecuteData) -> Option<(&[u8], Option<f64>)> {
     let mut what = std::ptr::null();

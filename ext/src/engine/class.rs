@@ -64,6 +64,7 @@ const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
 const MAY_BE_DOUBLE: u32 = 1 << ffi::IS_DOUBLE;
 const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
 const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
+const MAY_BE_BOOL: u32 = 1 << ffi::IS_FALSE | 1 << ffi::IS_TRUE;
 
 /// Keeps the parameter tables of a class for the life of the process: the engine goes on pointing into them.
 pub fn keep_parameters(tables: ArgInfoTables) {
@@ -81,6 +82,8 @@ pub fn keep_parameters(tables: ArgInfoTables) {
 pub enum PropertyType {
     /// int
     Int,
+    /// bool
+    Bool,
     /// string
     String,
     /// ?int
@@ -105,6 +108,7 @@ pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyTyp
     let mut ptr = std::ptr::null_mut();
     let type_mask = match of_type {
         PropertyType::Int => MAY_BE_LONG,
+        PropertyType::Bool => MAY_BE_BOOL,
         PropertyType::String => MAY_BE_STRING,
         PropertyType::IntOrNull => MAY_BE_LONG | MAY_BE_NULL,
         PropertyType::StringOrNull => MAY_BE_STRING | MAY_BE_NULL,
@@ -188,7 +192,7 @@ unsafe impl Send for HandleTable {}
 // SAFETY: as above.
 unsafe impl Sync for HandleTable {}
 
-fn handle_handlers() -> *const ZendObjectHandlers {
+pub(super) fn handle_handlers() -> *const ZendObjectHandlers {
     static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
     let handlers = HANDLERS.get_or_init(|| {
         // SAFETY: plain data of function pointers, copied.
@@ -341,6 +345,11 @@ impl Properties {
     /// int
     pub fn int(self, number: i64) -> Self {
         self.write(ffi::IS_LONG, |value| value.lval = number)
+    }
+
+    /// bool
+    pub fn bool(self, yes: bool) -> Self {
+        self.write(if yes { ffi::IS_TRUE } else { ffi::IS_FALSE }, |_| {})
     }
 
     /// ?int

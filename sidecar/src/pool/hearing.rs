@@ -18,11 +18,7 @@ impl Pool {
         }
         let Some(view) = self.view(number) else { return Some(format!("{name} is not there any more")) };
         match view.state {
-            State::Parked => {
-                let last = view.slot.last_exit.as_ref();
-                let last = last.map(|how| format!(", its last worker: {}", how.message)).unwrap_or_default();
-                Some(format!("{name} is parked{last}"))
-            }
+            State::Parked => self.trouble_in(number),
             State::Unkillable => {
                 Some(format!("{name} could not be ended, and no other one is started in its place"))
             }

@@ -81,6 +81,34 @@ fn requests_and_messages_are_served_in_the_order_of_acceptance() {
 }
 
 #[test]
+fn a_message_that_waits_ahead_is_not_taken_over_by_an_idle_worker() {
+    let mut scene = Scene::claiming(2, |_| {});
+    assert_eq!([scene.call("m"), scene.call("m")], ["send 1", "send 2"]);
+    assert_eq!(scene.message("opcua#0"), "send 1");
+    assert_eq!(
+        scene.reply(2, 2),
+        r#"{"ok":true,"data":42}; recall 1 [1]"#,
+        "the request, if it is not begun"
+    );
+}
+
+#[test]
+fn a_worker_that_has_deferred_all_that_it_may_still_takes_messages() {
+    let mut scene = Scene::claiming(1, |_| {});
+    let method = Method { name: "m".into(), description: None, idempotent: false };
+    let ready = Ready { methods: vec![method], concurrency: 2, ..Ready::default() };
+    scene.on(Event::Ready { worker: WorkerId(1), ready });
+    for sequence in 1..=2 {
+        assert_eq!(scene.call("m"), "send 1");
+        assert_eq!(scene.on(Event::Deferred { worker: WorkerId(1), sequence }), "");
+    }
+    assert_eq!(scene.call("m"), "", "it has no room");
+    assert_eq!(scene.message("opcua#0"), "send 1");
+    assert_eq!(scene.reply(1, 4), TAKEN);
+    assert_eq!(scene.reply(1, 1), r#"{"ok":true,"data":42}; send 1"#);
+}
+
+#[test]
 fn a_pool_means_each_of_its_workers_and_is_answered_when_all_have_taken_it() {
     let mut scene = Scene::claiming(3, |_| {});
     assert_eq!(scene.message("opcua"), "send 1; send 2; send 3");
@@ -150,17 +178,16 @@ fn a_message_waits_for_a_worker_that_is_not_ready_yet_and_not_for_ever() {
     scene.exit(1);
     scene.message("opcua");
     let late = scene.pass(Duration::from_secs(31));
+    assert!(late.contains("No worker was up within 30 s (opcua#0 is starting"), "{late}");
     assert!(late.contains("deadline_exceeded") && late.contains("was not started"), "{late}");
 }
 
 #[test]
 fn a_paused_worker_takes_it_when_it_is_resumed() {
     let mut scene = Scene::claiming(1, |_| {});
-    let mut paused = |paused| {
-        scene.call(if paused { "worker.pause" } else { "worker.resume" });
-        scene.on(Event::Paused { worker: WorkerId(1), paused })
-    };
-    paused(true);
+    scene.call("worker.pause");
+    assert_eq!(scene.message("opcua#0"), "", "it is about to be paused");
+    assert!(scene.on(Event::Paused { worker: WorkerId(1), paused: true }).contains("paused"));
     assert_eq!(scene.message("opcua#0"), "");
     scene.call("worker.resume");
     assert!(scene.on(Event::Paused { worker: WorkerId(1), paused: false }).contains("send 1"));
