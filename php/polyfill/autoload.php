@@ -3,11 +3,11 @@
 declare(strict_types=1);
 
 // The classes of ext-rustdaemon where it is not loaded: what the unsupervised rung can do in PHP. Where it is loaded,
-// only what throws ExtensionMissing is found here, for classes that the extension is too old to have.
+// only what is beside them is found here, and what throws ExtensionMissing for classes that it is too old to have.
 
 (static function (): void {
     $loaded = extension_loaded('rustdaemon');
-    $beside = ['Channel', 'Counter', 'Process', 'Exception\ExtensionMissing', 'Internal\Missing'];
+    $beside = ['Channel', 'Counter', 'Process', 'Exception\ExtensionMissing', 'Internal\Missing', 'Internal\Settings'];
     spl_autoload_register(static function (string $class) use ($loaded, $beside): void {
         if (!str_starts_with($class, 'RustDaemon\\')) {
             return;

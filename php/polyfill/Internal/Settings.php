@@ -49,6 +49,17 @@ final class Settings
     }
 
     /**
+     * @param bool $again of a task that is called again and again
+     * @throws InvalidArgument
+     */
+    public static function checkSeconds(float $seconds, bool $again): void
+    {
+        if (!is_finite($seconds) || $seconds < 0.0 || ($again && $seconds == 0.0)) {
+            throw new InvalidArgument('seconds: must be a finite number ' . ($again ? 'greater than 0.0' : 'from 0.0'));
+        }
+    }
+
+    /**
      * Whether RUSTDAEMON=off.
      *
      * @throws InvalidArgument it has another value

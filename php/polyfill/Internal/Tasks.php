@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace RustDaemon\Internal;
 
-use RustDaemon\Exception\InvalidArgument;
-
 /**
  * What is to be called between two requests, and when: nanoseconds of hrtime(true).
  *
@@ -21,14 +19,11 @@ final class Tasks
     private bool $begun = false;
 
     /**
-     * @throws InvalidArgument
+     * @throws \RustDaemon\Exception\InvalidArgument
      */
     public function add(float $seconds, bool $again, callable $task): void
     {
-        if (!is_finite($seconds) || $seconds < 0.0 || ($again && $seconds == 0.0)) {
-            throw new InvalidArgument('seconds: must be a finite number '
-                . ($again ? 'greater than 0.0' : 'from 0.0'));
-        }
+        Settings::checkSeconds($seconds, $again);
         $this->tasks[] = [null, $seconds, $again, $task];
         $this->begun && $this->begin();
     }

@@ -239,6 +239,22 @@ final class ConnectionTest extends TestCase
         self::assertSame('ok', (new Client($daemon->socket()))->ping()['status'], 'it needs none');
     }
 
+    /**
+     * stream_select() cannot wait for descriptors from 1024 on.
+     */
+    public function testAProcessWithManyOpenFilesIsServedToo(): void
+    {
+        $daemon = new Daemon();
+        $open = [];
+        while (count($open) < 1100 && ($file = @fopen('/dev/null', 'r')) !== false) {
+            $open[] = $file;
+        }
+        if (count($open) < 1100) {
+            self::markTestSkipped('a process may not have 1100 files open here: ulimit -n');
+        }
+        self::assertSame('x#13', $daemon->client()->call('read', 'x'));
+    }
+
     public function testTcp(): void
     {
         $probe = stream_socket_server('tcp://127.0.0.1:0');

@@ -129,9 +129,12 @@ final class Connection
                 return $lines;
             }
             $parts = explode("\n", $bytes);
-            $parts[0] = $this->input . $parts[0];
-            $this->input = array_pop($parts);
-            array_push($lines, ...$parts);
+            $this->input .= $parts[0]; // in place: a line of 16 MiB comes in hundreds of pieces
+            if (count($parts) > 1) {
+                $parts[0] = $this->input;
+                $this->input = array_pop($parts);
+                array_push($lines, ...$parts);
+            }
             if (strlen($this->input) > self::MAX_LINE_BYTES) {
                 throw new ProtocolError("what listens at $this->shown is not rustdaemon: a line of more than "
                     . self::MAX_LINE_BYTES . ' bytes came');

@@ -171,7 +171,7 @@ final class Exchange
     private function put(Pending $pending): void
     {
         $this->open[$pending->id] = WeakReference::create($pending);
-        $pending->mark = $this->connection->put($pending->frame);
+        $pending->mark = $this->connection->put($pending->frame->getValue());
     }
 
     private function connect(Deadline $deadline): Connection
@@ -350,8 +350,14 @@ final class Exchange
     /**
      * @param array<mixed> $arguments
      */
-    private function frame(int $id, string $method, array $arguments, ?float $timeout, ?string $session): string
-    {
-        return Frame::encode($id, $method, $arguments, $timeout, $session, $this->token?->getValue());
+    private function frame(
+        int $id,
+        string $method,
+        array $arguments,
+        ?float $timeout,
+        ?string $session,
+    ): SensitiveParameterValue {
+        $frame = Frame::encode($id, $method, $arguments, $timeout, $session, $this->token?->getValue());
+        return new SensitiveParameterValue($frame);
     }
 }
