@@ -193,6 +193,11 @@ final class BadInputTest extends TestCase
         yield 'JSON of another kind' => [$say('{"jsonrpc":"2.0"}'), 'it answered "{\\"jsonrpc'];
         yield 'half an answer' => [$say('{"t":"res","id":1}'), 'it answered'];
         yield 'an error without a class' => [$say('{"t":"res","id":1,"ok":false}'), 'it answered'];
+        yield 'an id of another kind' => [$say('{"t":"res","id":[1],"ok":true,"data":1}'), 'it answered'];
+        yield 'an error of another kind' => [
+            $say('{"t":"res","id":1,"ok":false,"error":{"class":"X","message":[1]}}'),
+            'it answered',
+        ];
         yield 'an opcua-session-manager' => [
             $say('{"success":false,"error":{"type":"unknown_command","message":"Unknown command: "}}'),
             'it answered',
