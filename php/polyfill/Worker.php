@@ -266,6 +266,7 @@ final class Worker
      */
     private function stops(): bool
     {
+        Signals::get()->arm(); // in a child by fork
         if (!Signals::get()->stopRequested()) {
             return false;
         }

@@ -18,6 +18,9 @@ use Throwable;
  * captured signals, looks at what has arrived, and lets the kernel hand over the next one (sigtimedwait(2)), so that
  * none is slept over.
  *
+ * # Forks
+ * See adopt().
+ *
  * # What may be lost
  * What ext-pcntl loses. Without it nothing arrives at all; that is said once.
  *
@@ -47,6 +50,7 @@ final class Signals
     private array $last = [];
     /** @var list<null|list<int>> of critical sections; null: all signals */
     private array $delays = [];
+    private int $pid;
     private bool $handling = false;
     private bool $armed = false;
     private int $stops = 0;
@@ -57,6 +61,7 @@ final class Signals
 
     private function __construct()
     {
+        $this->pid = getmypid();
         if (function_exists('pcntl_async_signals')) {
             pcntl_async_signals(true);
         } else {
@@ -72,7 +77,27 @@ final class Signals
         if (PHP_SAPI !== 'cli') {
             throw new UnsupportedSapi('signals and workers are for php-cli; this is ' . PHP_SAPI);
         }
-        return self::$instance ??= new self();
+        self::$instance ??= new self();
+        self::$instance->adopt();
+        return self::$instance;
+    }
+
+    /**
+     * In a child by fork: handlers stay, what has arrived was for the parent, and stop signals end it until it asks.
+     */
+    private function adopt(): void
+    {
+        if ($this->pid === getmypid()) {
+            return;
+        }
+        $this->pid = getmypid();
+        [$this->inbox, $this->last, $this->stops, $this->armed, $this->pair] = [[], [], 0, false, null];
+        foreach (self::STOP as $signal) {
+            if (isset($this->before[$signal]) && !isset($this->handlers[$signal]) && !isset($this->kept[$signal])) {
+                pcntl_signal($signal, $this->before[$signal]);
+                unset($this->before[$signal]);
+            }
+        }
     }
 
     /**
@@ -302,13 +327,14 @@ final class Signals
 
     private function note(int $signal, mixed $info): void
     {
+        $this->adopt();
         $this->arrived++;
         $count = ($this->last[$signal]->count ?? 0) + 1;
         $arrived = SignalInfo::of($signal, Numbers::name($signal), $count, $info);
         $this->last[$signal] = $arrived;
         if (isset($this->handlers[$signal]) || isset($this->kept[$signal])) {
             $this->inbox[] = $arrived;
-        } elseif ($this->armed && in_array($signal, self::STOP, true) && ++$this->stops >= self::FORCE_STOP) {
+        } elseif (in_array($signal, self::STOP, true) && (!$this->armed || ++$this->stops >= self::FORCE_STOP)) {
             pcntl_signal($signal, SIG_DFL);
             posix_kill(getmypid(), $signal);
         }

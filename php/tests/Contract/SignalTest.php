@@ -125,6 +125,39 @@ final class SignalTest extends TestCase
             PHP));
     }
 
+    public function testAChildByForkHasTheHandlersAndNothingThatWasForItsParent(): void
+    {
+        self::assertSame("none 1\nparent\nmine\nkilled by 15\nfalse true\nfalse", Script::run(<<<'PHP'
+            $child = function (callable $main): void {
+                if (($pid = pcntl_fork()) === 0) {
+                    $main();
+                    posix_kill(getmypid(), SIGKILL);
+                }
+                pcntl_waitpid($pid, $status);
+                pcntl_wtermsig($status) === SIGKILL || print 'killed by ' . pcntl_wtermsig($status) . "\n";
+            };
+            $worker = Worker::install();
+            $parent = getmypid();
+            Signal::on('USR1', fn () => print getmypid() === $parent ? "parent\n" : "mine\n");
+            Signal::critical(function () use ($child): void {
+                Signal::send(getmypid(), 'USR1');
+                $child(function (): void {
+                    echo Signal::pending() === [] ? 'none ' : 'some ';
+                    Signal::send(getmypid(), 'USR1');
+                    echo count(Signal::pending()), "\n";
+                });
+            });
+            $child(fn () => Signal::send(getmypid(), 'USR1'));
+            $child(fn () => Signal::send(getmypid(), 'TERM'));
+            $child(function () use ($worker): void {
+                echo json_encode($worker->shouldStop()), ' ';
+                Signal::send(getmypid(), 'TERM');
+                echo json_encode($worker->shouldStop()), "\n";
+            });
+            echo json_encode($worker->shouldStop());
+            PHP));
+    }
+
     public function testOffGivesBackTheHandlerOfPcntl(): void
     {
         self::assertSame('ours pcntl', Script::run(<<<'PHP'
