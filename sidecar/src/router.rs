@@ -538,17 +538,24 @@ impl Router {
         self.loads.get(pool).into_iter().flat_map(Sorted::iter).map(|(_, worker)| *worker)
     }
 
-    /// What an idle worker of a pool may take from another one: the later half of what that may not have begun. Of those
-    /// with something to give, the one with the most in hand. Two workers that may be busy without a request (`jobs`) do not
-    /// take a single one from each other.
+    /// What an idle worker of a pool may take from another one: the later half of what `fits` it and may not have begun. Of
+    /// those with something to give, the one with the most in hand. What only this one would get again is not taken: the only
+    /// one in hand, unless a job may keep the worker from it that cannot keep the other one (`jobs`: it can).
     #[must_use]
-    pub fn to_share(&self, pool: usize, jobs: bool) -> Option<(WorkerId, Vec<Claim>)> {
+    pub fn to_share(
+        &self,
+        pool: usize,
+        jobs: bool,
+        fits: impl Fn(&Entry) -> bool,
+    ) -> Option<(WorkerId, Vec<Claim>)> {
         let mut loaded = self.loads.get(pool)?.iter().rev().take_while(|(load, _)| *load > 1);
+        let fits = |claim: &Claim| self.entry(claim.sequence).is_some_and(&fits);
         loaded.find_map(|(_, worker)| {
             let worker = *worker;
-            let hand = self.hands.get(&worker).filter(|hand| !jobs || hand.sent.len() > 1)?;
+            let hand = self.hands.get(&worker).filter(|hand| hand.sent.len() > 1 || hand.jobs && !jobs)?;
             let mut claims = hand.movable();
             claims.drain(..claims.len() / 2);
+            claims.retain(fits);
             (!claims.is_empty()).then_some((worker, claims))
         })
     }
@@ -886,7 +893,7 @@ mod tests {
         assert_eq!(router.waiting_with("x"), [numbers[0], other]);
         router.give(WORKER, numbers[0], hold(true)).unwrap();
         router.give(WORKER, numbers[2], hold(true)).unwrap();
-        assert_eq!(router.to_share(0, false), None, "pinned");
+        assert_eq!(router.to_share(0, false, |_| true), None, "pinned");
         assert_eq!(first(&router), Some(other), "another client");
         router.give(OTHER, other, hold(false)).unwrap();
         assert_eq!((first(&router), router.counts(0).waiting), (None, 2));
@@ -1005,14 +1012,14 @@ mod tests {
         let few = accept(&mut router, now, "a", TIMEOUT).unwrap();
         give(&mut router, OTHER, few);
         assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [OTHER, WORKER]);
-        let (worker, claims) = router.to_share(0, false).unwrap();
+        let (worker, claims) = router.to_share(0, false, |_| true).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![3, 4]));
         assert_eq!(router.recalled(WORKER, 3), None);
         assert_eq!(router.kept(WORKER, 4), None, "begun meanwhile: nothing changes");
         assert_eq!((figures(&router), router.counts(0).recalled), ((1, 4), 1));
         assert_eq!(router.recalled(WORKER, 3), None, "not twice");
         (1..=4).for_each(|sequence| drop(router.replied(WORKER, sequence)));
-        assert_eq!((router.to_share(0, false), router.counts(0).ahead), (None, 0), "one is being done");
+        assert_eq!((router.to_share(0, false, |_| true), router.counts(0).ahead), (None, 0), "one is being done");
     }
 
     #[test]
@@ -1021,13 +1028,13 @@ mod tests {
         for (worker, sequence) in [(WORKER, 1), (OTHER, 2), (WORKER, 3), (OTHER, 4)] {
             give(&mut router, worker, sequence);
         }
-        assert_eq!(router.to_share(0, false).unwrap().0, OTHER);
+        assert_eq!(router.to_share(0, false, |_| true).unwrap().0, OTHER);
         assert_eq!([router.kept(OTHER, 2), router.kept(OTHER, 4)], [None, None]);
-        let (worker, claims) = router.to_share(0, false).unwrap();
+        let (worker, claims) = router.to_share(0, false, |_| true).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![3]));
         assert_eq!(sequences(&router.claims(OTHER)), [2, 4], "a pause asks all the same");
         router.recalled(WORKER, 3);
-        assert_eq!(router.to_share(0, false), None);
+        assert_eq!(router.to_share(0, false, |_| true), None);
         assert_eq!(router.expired(now + TIMEOUT).asked.len(), 3);
     }
 
@@ -1035,9 +1042,9 @@ mod tests {
     fn even_one_request_is_shared_by_who_may_be_at_something_else() {
         let (mut router, _) = router(&["a"]);
         router.give(WORKER, 1, Hold { claims: true, jobs: true, pinned: false }).unwrap();
-        let (worker, claims) = router.to_share(0, false).unwrap();
+        let (worker, claims) = router.to_share(0, false, |_| true).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![1]));
-        assert_eq!(router.to_share(0, true), None, "not by another one of that kind");
+        assert_eq!(router.to_share(0, true, |_| true), None, "not by another one of that kind");
     }
 
     #[test]
@@ -1089,7 +1096,7 @@ mod tests {
         assert_eq!(give(&mut router, WORKER, 3), Some(0), "its word is free again");
         assert_eq!(router.deferred(WORKER, 2).unwrap().next, Some(now + TIMEOUT));
         router.replied(WORKER, 3);
-        assert_eq!((router.in_hand(WORKER), router.to_share(0, false)), (0, None));
+        assert_eq!((router.in_hand(WORKER), router.to_share(0, false, |_| true)), (0, None));
         let replied = router.replied(WORKER, 1);
         assert!(replied.entry.is_some() && replied.was_deferred && !replied.was_in_hand);
         assert_eq!(methods(&router.expired(now + TIMEOUT).over), ["b"], "answered otherwise, without asking");

@@ -22,6 +22,8 @@ mod golden;
 mod handlers;
 // Messages that PHP hears.
 mod messages;
+// Locks with a name.
+mod lock;
 // Requests that are sent ahead.
 mod prefetch;
 // Requests that are answered later.

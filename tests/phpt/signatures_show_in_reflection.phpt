@@ -4,7 +4,8 @@ Reflection shows the signatures as they are, the unions included
 rustdaemon
 --FILE--
 <?php
-foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class, RustDaemon\Process::class] as $class) {
+foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class, RustDaemon\Process::class,
+    RustDaemon\Lock::class, RustDaemon\Counter::class] as $class) {
     foreach ((new ReflectionClass($class))->getMethods() as $method) {
         echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
         foreach ($method->getParameters() as $parameter) {
@@ -170,6 +171,40 @@ public isRunning
     : bool
 public stream
     : -
+private __construct
+    : -
+public static open
+    string $name
+    : RustDaemon\Lock
+public acquire
+    ?float $timeout = NULL
+    : bool
+public release
+    : void
+public recovered
+    : bool
+public holder
+    : ?int
+private __construct
+    : -
+public static create
+    int $value = 0
+    : RustDaemon\Counter
+public static open
+    string $name
+    : RustDaemon\Counter
+public add
+    int $number = 1
+    : int
+public get
+    : int
+public set
+    int $value
+    : void
+public compareAndSet
+    int $old
+    int $new
+    : bool
 public readonly int signal
 public readonly string name
 public readonly int code

@@ -59,6 +59,8 @@ mod sessions;
 mod silence;
 // The socket's file: mode, owner, stale and live ones.
 mod socket;
+// `rustdaemon shm`.
+mod shm;
 // TERM, INT and what becomes of everybody.
 mod stop;
 // The built-in methods, asked rightly and wrongly, in each dialect; who subscribes.

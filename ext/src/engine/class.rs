@@ -60,11 +60,11 @@ const ATTRIBUTE_PERSISTENT: u32 = 1;
 /// `ZEND_ACC_READONLY`.
 const READONLY: c_int = 1 << 7;
 const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
+const MAY_BE_BOOL: u32 = 1 << ffi::IS_FALSE | 1 << ffi::IS_TRUE;
 const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
 const MAY_BE_DOUBLE: u32 = 1 << ffi::IS_DOUBLE;
 const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
 const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
-const MAY_BE_BOOL: u32 = 1 << ffi::IS_FALSE | 1 << ffi::IS_TRUE;
 
 /// Keeps the parameter tables of a class for the life of the process: the engine goes on pointing into them.
 pub fn keep_parameters(tables: ArgInfoTables) {
@@ -140,6 +140,8 @@ pub enum ParameterType {
     IntOrStringOrArray,
     /// \Throwable|string
     ThrowableOrString,
+    /// bool|array
+    BoolOrArray,
 }
 
 /// Gives the parameter at `index` of a method such a type. MINIT only.
@@ -148,6 +150,7 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
         ParameterType::IntOrString => MAY_BE_LONG | MAY_BE_STRING,
         ParameterType::IntOrStringOrArray => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_ARRAY,
         ParameterType::ThrowableOrString => MAY_BE_STRING | ffi::_ZEND_TYPE_NAME_BIT,
+        ParameterType::BoolOrArray => MAY_BE_BOOL | MAY_BE_ARRAY,
     };
     let of_class = matches!(of_type, ParameterType::ThrowableOrString).then(|| permanent_name("Throwable"));
     let method = method.to_ascii_lowercase();
@@ -372,8 +375,8 @@ impl Properties {
 
     /// string
     pub fn string(self, text: &str) -> Self {
-        let text = ZendStr::new(text, false).into_raw();
-        self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
+        // Not just a string that counts references: those of no byte and of one are the engine's own.
+        self.value(self::text(text.as_bytes()))
     }
 
     /// ?float

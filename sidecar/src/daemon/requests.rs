@@ -209,9 +209,9 @@ impl Daemon {
     /// Has an idle worker take over what another one of its pool has not begun.
     pub(super) fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
         let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
-        if let Some(reach) = idle.filter(|reach| reach.is_free)
-            && let Some((from, claims)) = self.router.to_share(worker.pool(), reach.life.jobs)
-        {
+        let Some(Reach { life, .. }) = idle.filter(|reach| reach.is_free) else { return };
+        let fits = |entry: &Entry| life.offers(&entry.request.method);
+        if let Some((from, claims)) = self.router.to_share(worker.pool(), life.jobs, fits) {
             out.push(Action::Recall { worker: from, claims });
         }
     }
