@@ -5,6 +5,271 @@
 namespace RustDaemon
 {
     /**
+     * Messages between processes, through shared memory: any number of senders and receivers, each message received once,
+     * in the order of sending.
+     *
+     * ```php
+     * $jobs = Channel::create();                       // before the fork: the child has it, too
+     * if (pcntl_fork() === 0) {
+     *     foreach ($jobs as $job) { work($job); }      // waits for the next; ends when it is closed and empty
+     *     exit;
+     * }
+     * $jobs->send(['node' => 'ns=2;s=Line1', 'value' => 4.2]);
+     * $jobs->close();
+     * ```
+     *
+     * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
+     * message like any other. A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+     * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
+     *
+     * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
+     * process that is told to stop waits no longer: see Signal::stopRequested().
+     */
+    final class Channel implements \Countable, \IteratorAggregate
+    {
+        /**
+         * Channels are made by Channel::create() and Channel::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * A new channel without a name, for this process and those that it forks from now on. It leaves nothing behind.
+         *
+         * @param int $bytes the longest message, and how much fits at a time: 1 to 1073741824, rounded up to whole pages
+         * @param bool|array $allowedClasses false: no objects; a list of classes: objects of these are sent and received; true: of
+         * any class, as with unserialize()
+         * @throws Exception\InvalidArgument a size that is not possible, or not a list of names of classes
+         * @throws Exception\SystemCallFailed no descriptor or no memory is left; the code is the errno
+         */
+        public static function create(int $bytes = 1048576, array|bool $allowedClasses = false): Channel
+        {
+        }
+
+        /**
+         * This user's channel of that name, made if there is none.
+         *
+         * It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
+         * nobody has it open. Only this user can open it.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
+         * @param bool|array $allowedClasses what this process sends and receives, whatever others do
+         * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
+         * @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
+         * another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name, ?int $bytes = null, array|bool $allowedClasses = false): Channel
+        {
+        }
+
+        /**
+         * Sends a value, waiting for room if need be.
+         *
+         * @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool true: it is in the channel; false: time is up, or the process was told to stop
+         * @throws Exception\Closed the channel is closed
+         * @throws Exception\InvalidArgument the value cannot be sent, or is longer than the channel; or the timeout is negative or
+         * not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function send(mixed $value, ?float $timeout = null): bool
+        {
+        }
+
+        /**
+         * Takes the next message out of the channel, waiting for it if need be.
+         *
+         * ```php
+         * try {
+         *     $job = $jobs->receive(5.0);
+         * } catch (Exception\Timeout) {
+         *     // nothing came; null would have been a message
+         * }
+         * ```
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @throws Exception\Timeout there was none in time, or none before the process was told to stop
+         * @throws Exception\Closed the channel is closed, and all that was sent has been received
+         * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function receive(?float $timeout = null): mixed
+        {
+        }
+
+        /**
+         * Takes the next message out of the channel, if there is one in time.
+         *
+         * ```php
+         * while ($jobs->tryReceive($job)) { work($job); }      // all that is there now
+         * ```
+         *
+         * @param mixed &$value becomes the message; stays as it is where there is none
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool whether there was one; false also when the process was told to stop
+         * @throws Exception\Closed the channel is closed, and all that was sent has been received
+         * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function tryReceive(mixed &$value, ?float $timeout = 0.0): bool
+        {
+        }
+
+        /**
+         * Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
+         *
+         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+         *
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function close(): void
+        {
+        }
+
+        /**
+         * A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
+         * loops.
+         *
+         * It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
+         * time.
+         *
+         * ```php
+         * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
+         *     while ($jobs->tryReceive($job)) { work($job); }
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function stream()
+        {
+        }
+
+        /**
+         * What is in the channel now.
+         *
+         * @return array capacity (the longest message in bytes), used (bytes in it, 8 and padding for each message included),
+         * messages (in it), sent and received (since it was made, by anybody), closed
+         */
+        public function stats(): array
+        {
+        }
+
+        /**
+         * How many messages are in the channel now.
+         */
+        public function count(): int
+        {
+        }
+
+        /**
+         * The messages, one after the other: waits for each, ends when the channel is closed and empty, or when the process is
+         * told to stop.
+         */
+        public function getIterator(): \Iterator
+        {
+        }
+    }
+
+    /**
+     * A number that several processes count with: each method is one step that no other process sees half done.
+     *
+     * ```php
+     * $served = Counter::create();                 // before the fork: parent and children share it
+     * Process::fork(fn () => $served->add());
+     *
+     * $next = Counter::open('invoices')->add();    // by name: every process of this user, until the machine starts again
+     * ```
+     *
+     * A counter by name lies in /dev/shm: see rustdaemon shm list. One by create() ends with the processes that have it.
+     */
+    final class Counter
+    {
+        /**
+         * See Counter::create() and Counter::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * A new counter, shared by this process and the children that it forks afterwards. Nothing of it is in /dev/shm.
+         *
+         * @param int $value what it begins with
+         * @throws Exception\SystemCallFailed no memory or no descriptor is left; the code is the errno
+         */
+        public static function create(int $value = 0): Counter
+        {
+        }
+
+        /**
+         * This user's counter of that name, made as 0 if there is none.
+         *
+         * It keeps its number when nobody has it open, until rustdaemon shm rm or the machine's next start.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @throws Exception\InvalidArgument the name is not possible
+         * @throws Exception\SegmentUnusable what is there under the name is not this user's, not a counter, or of another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name): Counter
+        {
+        }
+
+        /**
+         * Adds to the number, or takes away.
+         *
+         * @param int $number what to add; may be negative
+         * @return int the sum
+         * @throws Exception\InvalidArgument the sum would not fit in 64 bits; the number is as it was
+         */
+        public function add(int $number = 1): int
+        {
+        }
+
+        /**
+         * The number.
+         */
+        public function get(): int
+        {
+        }
+
+        /**
+         * Sets the number, whatever it was.
+         *
+         * @param int $value what it is from now on
+         */
+        public function set(int $value): void
+        {
+        }
+
+        /**
+         * Sets the number if nobody else has changed it.
+         *
+         * ```php
+         * do {
+         *     $seen = $counter->get();
+         * } while (!$counter->compareAndSet($seen, max($seen, $mine)));
+         * ```
+         *
+         * @param int $old what it must be
+         * @param int $new what it is from then on
+         * @return bool false: it was another number, and stays so
+         */
+        public function compareAndSet(int $old, int $new): bool
+        {
+        }
+    }
+
+    /**
      * Why a worker ended: what the sidecar knows of the one that stood here before.
      *
      * ```php
@@ -147,6 +412,91 @@ namespace RustDaemon
          * They come from Process::wait() and Process::terminate(): nobody makes one of these.
          */
         private function __construct()
+        {
+        }
+    }
+
+    /**
+     * A lock with a name: one process of this user has it at a time.
+     *
+     * It is held until release() or the end of the process, never released by a destructor. However its holder ends, by
+     * SIGKILL or by a power of its own, the next one gets the lock at once and is told: see recovered(). A child by fork does
+     * not hold it; a program started by exec does not either.
+     *
+     * ```php
+     * Lock::open('opcua')->acquire(0.0) or exit(1);      // one instance of this script at a time
+     * ```
+     *
+     * Under a sidecar the line stands after Worker::install(): at a reload the next worker boots while this one still holds
+     * it, and without a sidecar install() may start the script again, which gives the lock back.
+     *
+     * The lock is the process's, not a handle's: two objects of one name are the same lock. It lies in /dev/shm, for this user
+     * only: see rustdaemon shm list. Use another name for something else: the names of locks, counters and channels do not
+     * meet.
+     */
+    final class Lock
+    {
+        /**
+         * Locks have names: see Lock::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * This user's lock of that name, made if there is none. It is not taken yet.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @throws Exception\InvalidArgument the name is not possible
+         * @throws Exception\SegmentUnusable what is there under the name is not this user's, not a lock, or of another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name): Lock
+        {
+        }
+
+        /**
+         * Takes the lock, waiting for it if need be.
+         *
+         * Signal handlers run meanwhile, the timeout holds all the same, and what a handler throws leaves acquire() without the
+         * lock. The whole process waits, all of its fibers. A process that has the lock already is told so by an exception: it
+         * would wait for itself.
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool true: this process holds it now; false: time is up, or the process was told to stop: see
+         * Signal::stopRequested()
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\NotAllowedHere this process holds it already
+         * @throws Exception\SegmentUnusable the lock's memory was written over
+         */
+        public function acquire(?float $timeout = null): bool
+        {
+        }
+
+        /**
+         * Gives the lock back.
+         *
+         * @throws Exception\NotAllowedHere this process does not hold it; a child by fork does not hold what its parent holds
+         */
+        public function release(): void
+        {
+        }
+
+        /**
+         * Whether the one who held it before ended without release(), when this process acquired it last.
+         *
+         * What the lock protects may then be half done.
+         */
+        public function recovered(): bool
+        {
+        }
+
+        /**
+         * The pid of the process that holds it. It may have ended or released it by the time you read this.
+         *
+         * @return int|null null: nobody holds it
+         */
+        public function holder(): ?int
         {
         }
     }
@@ -1136,6 +1486,13 @@ namespace RustDaemon
 namespace RustDaemon\Exception
 {
     /**
+     * The channel is closed: nothing can be sent, and all that was sent has been received.
+     */
+    class Closed extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
      * Implemented by every exception that rustdaemon throws.
      */
     interface DaemonException extends \Throwable
@@ -1171,10 +1528,26 @@ namespace RustDaemon\Exception
     }
 
     /**
+     * A message was received whose value cannot be made here: it is damaged, or its objects may not be or cannot be made.
+     * It is gone; the next one can be received.
+     */
+    class MessageUnreadable extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
      * The method cannot be called from here: a fiber, an output callback, a destructor, a shutdown function, or
-     * a handler of the worker itself.
+     * a handler of the worker itself; or a lock by who holds it already, or does not hold it.
      */
     class NotAllowedHere extends \LogicException implements DaemonException
+    {
+    }
+
+    /**
+     * The shared memory of that name cannot be used: it is another user's, of another kind, of a version of rustdaemon
+     * that does not fit, or damaged. The message says what to do.
+     */
+    class SegmentUnusable extends \RuntimeException implements DaemonException
     {
     }
 
@@ -1211,6 +1584,13 @@ namespace RustDaemon\Exception
      * getCode() is the errno.
      */
     class SystemCallFailed extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
+     * Time was up before there was a message.
+     */
+    class Timeout extends \RuntimeException implements DaemonException
     {
     }
 

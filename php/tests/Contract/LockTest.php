@@ -17,9 +17,6 @@ final class LockTest extends TestCase
 
     protected function setUp(): void
     {
-        if (!class_exists(Lock::class)) {
-            self::markTestSkipped('this extension has no Lock');
-        }
         $this->head = '$name = "test-' . bin2hex(random_bytes(6)) . '";
             function other(callable $do): void {
                 $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
