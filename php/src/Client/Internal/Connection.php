@@ -122,7 +122,8 @@ final class Connection
     private function read(): array
     {
         $lines = [];
-        for ($turn = 0; $turn < self::TURN_CHUNKS; $turn++) {
+        $isAll = false;
+        for ($turn = 0; $turn < self::TURN_CHUNKS && !$isAll; $turn++) {
             $bytes = @fread($this->stream, self::CHUNK_BYTES);
             if ($bytes === '' || $bytes === false) {
                 $this->open = !stream_get_meta_data($this->stream)['eof'];
@@ -135,6 +136,7 @@ final class Connection
                 $this->input = array_pop($parts);
                 array_push($lines, ...$parts);
             }
+            $isAll = strlen($bytes) < self::CHUNK_BYTES; // of what is there; the end is seen in the next turn
             if (strlen($this->input) > self::MAX_LINE_BYTES) {
                 throw new ProtocolError("what listens at $this->shown is not rustdaemon: a line of more than "
                     . self::MAX_LINE_BYTES . ' bytes came');
