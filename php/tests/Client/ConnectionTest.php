@@ -95,7 +95,7 @@ final class ConnectionTest extends TestCase
             $outcome === (string) $name && self::assertArrayHasKey($name, $ran, 'answered, and so executed');
             $outcome === false && self::assertArrayNotHasKey($name, $ran, 'said not to have been executed');
         }
-        self::assertGreaterThanOrEqual(8, count(array_filter($outcomes, is_bool(...))), 'at least those that were held');
+        self::assertGreaterThanOrEqual(8, count(array_filter($outcomes, is_bool(...))), 'those that were held');
         self::assertSame(['x'], $client->call('echo', 'x'));
     }
 
