@@ -23,6 +23,7 @@ pub mod failure;
 pub mod fork;
 pub mod interrupt;
 mod json;
+mod kept;
 mod payload;
 pub mod stream;
 

@@ -178,7 +178,7 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         if checked(may_fork()).is_none() {
             return;
         }
-        fork::child_hook();
+        fork::prepare();
         // SAFETY: no foreign thread runs, as `may_fork` has looked.
         match unsafe { child::fork() } {
             Ok(Forked::Parent(child)) => *result = object(child),
