@@ -16,6 +16,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::run_handler;
 
 mod argument;
+pub mod audit;
 mod call;
 mod class;
 mod exception;
@@ -34,8 +35,8 @@ pub use argument::{
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, keep_parameters, list,
-    make_handle_class, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,
+    ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, int, keep_parameters, list,
+    make_handle_class, map, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,
     set_string, set_value, text,
 };
 pub use exception::{
