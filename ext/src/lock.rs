@@ -19,16 +19,14 @@ use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
-use rustdaemon_core::futex::Woken;
 use rustdaemon_core::lock::Lock;
 use rustdaemon_core::robust::Trouble;
 use rustdaemon_core::segment::Name;
 use rustdaemon_core::slot::Call;
-use rustdaemon_core::sys;
 
-use crate::engine::{self, Pending, interrupt};
+use crate::engine::{self, interrupt};
 use crate::error::{self, Cause, Refusal};
-use crate::supervision;
+use crate::supervision::{self, Pause};
 
 const CLASS: &str = "RustDaemon\\Lock";
 
@@ -160,33 +158,15 @@ fn wait((lock, name): &Open, deadline: Option<Duration>) -> std::result::Result<
             Err(Trouble::Taken) => {}
             Err(trouble) => return Err(refused(name, trouble)),
         }
-        if deadline.is_some_and(|deadline| deadline <= sys::monotonic()) {
-            return Ok(false);
+        let sleep = |_| {
+            slept = true;
+            lock.sleep(interrupt::word(), deadline)
+        };
+        match supervision::pause(deadline, Call::Lock, sleep) {
+            Ok(Pause::Look) => {}
+            Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => return Ok(false),
+            Err(trouble) => return Err(refused(name, trouble)),
         }
-        // Before a look at what it tells: a signal that comes in between ends the sleep at once.
-        let word = interrupt::word();
-        if interrupt::pending() {
-            interrupt::run();
-            if engine::pending() != Pending::Nothing {
-                return Ok(false);
-            }
-            continue;
-        }
-        let (page, stopping) = supervision::with(|state| {
-            state.look();
-            (state.page(), state.stopping())
-        });
-        if stopping {
-            return Ok(false);
-        }
-        if let Some(page) = page {
-            page.waits(Call::Lock);
-        }
-        let woken = lock.sleep(word, deadline);
-        if let Some(page) = page {
-            page.woke();
-        }
-        slept |= woken.map_err(|trouble| refused(name, trouble))? != Woken::Deadline;
     }
 }
 

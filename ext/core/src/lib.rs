@@ -4,18 +4,18 @@
 //!
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
-//! F2 `lock`    a lock with a name, for whole processes
+//! F3 `lock`    a lock with a name, for whole processes
+//! F3 `ring`    a bounded ring of messages in a segment
 //! F2 `counter` a number that processes share
 //! F2 `rung`    what install() was given, and where the script stands
 //! F2 `pulse`   the thread that says that a worker lives
-//! F2 `ring`    a bounded ring of messages in a segment
+//! F2 `robust`  a lock between processes that survives who holds it
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
 //! F1 `spawn`   a program started without copying this process
-//! F1 `robust`  a lock between processes that survives who holds it
 //! F1 `segment` memory that several processes see, and what it is
-//! F0 `futex`   sleeping on a word of several processes
+//! F1 `futex`   sleeping on a word of several processes
 //! F0 `message` messages between PHP processes: values as bytes
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names

@@ -89,14 +89,12 @@ impl Lock {
     ///
     /// # Errors
     /// [`Trouble::Damaged`]: who holds it does not exist.
-    pub fn sleep(&self, interrupt: (&AtomicU32, u32), until: Option<Duration>) -> Result<Woken, Trouble> {
+    pub fn sleep(&self, interrupt: (&AtomicU32, u32), until: Option<Duration>) -> Result<(), Trouble> {
         let look = sys::monotonic() + LOOK;
-        let over = until.filter(|until| *until <= look);
-        let woken = self.robust().sleep(Some(interrupt), Some(over.unwrap_or(look)));
-        if woken != Woken::Deadline || over.is_some() {
-            return Ok(woken);
-        }
-        if self.robust().owner_is_no_thread() { Err(Trouble::Damaged) } else { Ok(Woken::Changed) }
+        let until = until.map_or(look, |until| until.min(look));
+        let woken = self.robust().sleep(Some(interrupt), Some(until));
+        let is_damaged = woken == Woken::Deadline && self.robust().owner_is_no_thread();
+        if is_damaged { Err(Trouble::Damaged) } else { Ok(()) }
     }
 
     /// Gives the lock back. False: this thread does not hold it.

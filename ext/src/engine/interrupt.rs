@@ -81,14 +81,18 @@ pub fn pending() -> bool {
     flag().load(Ordering::SeqCst)
 }
 
-/// The word in memory that the flag lies in, and what it holds now: the kernel compares it before a sleep, so that a signal
-/// which comes after this is not slept over.
+/// The word in memory that the flag lies in, and what it holds while the flag is not set. The kernel compares it before a
+/// sleep: a signal that has come by then, however shortly before, is not slept over.
 pub fn word() -> (&'static AtomicU32, u32) {
-    let address = flag().as_ptr().map_addr(|address| address & !3).cast();
+    let flag = flag().as_ptr();
     // SYNC: set by signal handlers.
     // SAFETY: the flag is a field of a struct that is aligned to 8, with other fields around it.
-    let word = unsafe { AtomicU32::from_ptr(address) };
-    (word, word.load(Ordering::SeqCst))
+    let word = unsafe { AtomicU32::from_ptr(flag.map_addr(|address| address & !3).cast()) };
+    let mut bytes = word.load(Ordering::SeqCst).to_ne_bytes();
+    if let Some(byte) = bytes.get_mut(flag.addr() & 3) {
+        *byte = 0;
+    }
+    (word, u32::from_ne_bytes(bytes))
 }
 
 /// Asks the virtual machine to look at its next safe point.
