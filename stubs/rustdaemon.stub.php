@@ -5,6 +5,185 @@
 namespace RustDaemon
 {
     /**
+     * Messages between processes, through shared memory: any number of senders and receivers, each message received once,
+     * in the order of sending.
+     *
+     * ```php
+     * $jobs = Channel::create();                       // before the fork: the child has it, too
+     * if (pcntl_fork() === 0) {
+     *     foreach ($jobs as $job) { work($job); }      // waits for the next; ends when it is closed and empty
+     *     exit;
+     * }
+     * $jobs->send(['node' => 'ns=2;s=Line1', 'value' => 4.2]);
+     * $jobs->close();
+     * ```
+     *
+     * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
+     * message like any other, references in arrays arrive as plain values, and what cannot be sent is named by its place in the
+     * value. Objects go by serialize(): of classes that the receiver does not allow they arrive as __PHP_Incomplete_Class. A
+     * channel by create() with allowedClasses: true takes igbinary instead, where it is loaded.
+     *
+     * A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+     * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
+     *
+     * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
+     * process that is told to stop waits no longer: see Signal::stopRequested().
+     */
+    final class Channel implements \Countable, \IteratorAggregate
+    {
+        /**
+         * Channels are made by Channel::create() and Channel::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * A new channel without a name, for this process and those that it forks from now on. It leaves nothing behind.
+         *
+         * @param int $bytes the longest message, and how much fits at a time: 1 to 1073741824, rounded up to whole pages
+         * @param bool|array $allowedClasses false: no objects; a list of classes: objects of these are sent and received; true: of
+         * any class, as with unserialize()
+         * @throws Exception\InvalidArgument a size that is not possible, or not a list of names of classes
+         * @throws Exception\SystemCallFailed no descriptor or no memory is left; the code is the errno
+         */
+        public static function create(int $bytes = 1048576, array|bool $allowedClasses = false): Channel
+        {
+        }
+
+        /**
+         * This user's channel of that name, made if there is none.
+         *
+         * It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
+         * nobody has it open. Only this user can open it.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
+         * @param bool|array $allowedClasses what this process sends and receives, whatever others do
+         * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
+         * @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
+         * another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name, ?int $bytes = null, array|bool $allowedClasses = false): Channel
+        {
+        }
+
+        /**
+         * Sends a value, waiting for room if need be.
+         *
+         * @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool true: it is in the channel; false: time is up, or the process was told to stop
+         * @throws Exception\Closed the channel is closed
+         * @throws Exception\InvalidArgument the value cannot be sent, or is longer than the channel; or the timeout is negative or
+         * not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function send(mixed $value, ?float $timeout = null): bool
+        {
+        }
+
+        /**
+         * Takes the next message out of the channel, waiting for it if need be.
+         *
+         * ```php
+         * try {
+         *     $job = $jobs->receive(5.0);
+         * } catch (Exception\Timeout) {
+         *     // nothing came; null would have been a message
+         * }
+         * ```
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @throws Exception\Timeout there was none in time, or none before the process was told to stop
+         * @throws Exception\Closed the channel is closed, and all that was sent has been received
+         * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function receive(?float $timeout = null): mixed
+        {
+        }
+
+        /**
+         * Takes the next message out of the channel, if there is one in time.
+         *
+         * ```php
+         * while ($jobs->tryReceive($job)) { work($job); }      // all that is there now
+         * ```
+         *
+         * @param mixed &$value becomes the message; stays as it is where there is none
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool whether there was one; false also when the process was told to stop
+         * @throws Exception\Closed the channel is closed, and all that was sent has been received
+         * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function tryReceive(mixed &$value, ?float $timeout = 0.0): bool
+        {
+        }
+
+        /**
+         * Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
+         *
+         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+         *
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function close(): void
+        {
+        }
+
+        /**
+         * A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
+         * loops.
+         *
+         * It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
+         * time.
+         *
+         * ```php
+         * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
+         *     while ($jobs->tryReceive($job)) { work($job); }
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function stream()
+        {
+        }
+
+        /**
+         * What is in the channel now.
+         *
+         * @return array capacity (the longest message in bytes), used (bytes in it, 8 and padding for each message included),
+         * messages (in it), sent and received (since it was made, by anybody), closed
+         */
+        public function stats(): array
+        {
+        }
+
+        /**
+         * How many messages are in the channel now.
+         */
+        public function count(): int
+        {
+        }
+
+        /**
+         * The messages, one after the other: waits for each, ends when the channel is closed and empty, or when the process is
+         * told to stop.
+         */
+        public function getIterator(): \Iterator
+        {
+        }
+    }
+
+    /**
      * A number that several processes count with: each method is one step that no other process sees half done.
      *
      * ```php
