@@ -224,6 +224,28 @@ namespace RustDaemon
         }
 
         /**
+         * What a fork at this moment would share or write twice: look at it once, before you fork for the first time.
+         *
+         * "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
+         * not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
+         * or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+         * child's own in onFork().
+         *
+         * ```php
+         * foreach (Process::audit()['connections'] as ['class' => $class]) {
+         *     $log->warning("a $class is open: its child must not use it");
+         * }
+         * ```
+         *
+         * @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
+         * list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function audit(): array
+        {
+        }
+
+        /**
          * Waits until the child has ended. Handlers of signals are called meanwhile.
          *
          * The status is kept: once it is there every call returns it at once. A stop of this process does not end the wait.

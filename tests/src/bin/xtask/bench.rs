@@ -11,6 +11,7 @@
 mod callgrind;
 mod cost;
 mod footprint;
+mod fork;
 mod growth;
 mod idle;
 mod latency;
@@ -73,6 +74,8 @@ pub enum Figure {
     Request,
     /// Pipelined requests to 1 and 2 workers, beside a minimal relay
     Relay,
+    /// A child and its end, beside the least that pcntl needs for one; what 10 000 leave
+    Fork,
     /// What a request costs with 2 and 100 workers, a ping on 10 and 1 000 connections
     Growth,
 }
@@ -96,6 +99,7 @@ impl Figure {
             Figure::Ping => ping::measure(bench, report),
             Figure::Request => request::measure(bench, report),
             Figure::Relay => relay::measure(bench, report),
+            Figure::Fork => fork::measure(bench, report),
             Figure::Growth => growth::measure(bench, report),
         }
     }
