@@ -5,6 +5,271 @@
 namespace RustDaemon
 {
     /**
+     * Messages between processes, through shared memory: any number of senders and receivers, each message received once,
+     * in the order of sending.
+     *
+     * ```php
+     * $jobs = Channel::create();                       // before the fork: the child has it, too
+     * if (pcntl_fork() === 0) {
+     *     foreach ($jobs as $job) { work($job); }      // waits for the next; ends when it is closed and empty
+     *     exit;
+     * }
+     * $jobs->send(['node' => 'ns=2;s=Line1', 'value' => 4.2]);
+     * $jobs->close();
+     * ```
+     *
+     * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
+     * message like any other. A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+     * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
+     *
+     * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
+     * process that is told to stop waits no longer: see Signal::stopRequested().
+     */
+    final class Channel implements \Countable, \IteratorAggregate
+    {
+        /**
+         * Channels are made by Channel::create() and Channel::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * A new channel without a name, for this process and those that it forks from now on. It leaves nothing behind.
+         *
+         * @param int $bytes the longest message, and how much fits at a time: 1 to 1073741824, rounded up to whole pages
+         * @param bool|array $allowedClasses false: no objects; a list of classes: objects of these are sent and received; true: of
+         * any class, as with unserialize()
+         * @throws Exception\InvalidArgument a size that is not possible, or not a list of names of classes
+         * @throws Exception\SystemCallFailed no descriptor or no memory is left; the code is the errno
+         */
+        public static function create(int $bytes = 1048576, array|bool $allowedClasses = false): Channel
+        {
+        }
+
+        /**
+         * This user's channel of that name, made if there is none.
+         *
+         * It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
+         * nobody has it open. Only this user can open it.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
+         * @param bool|array $allowedClasses what this process sends and receives, whatever others do
+         * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
+         * @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
+         * another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name, ?int $bytes = null, array|bool $allowedClasses = false): Channel
+        {
+        }
+
+        /**
+         * Sends a value, waiting for room if need be.
+         *
+         * @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool true: it is in the channel; false: time is up, or the process was told to stop
+         * @throws Exception\Closed the channel is closed
+         * @throws Exception\InvalidArgument the value cannot be sent, or is longer than the channel; or the timeout is negative or
+         * not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function send(mixed $value, ?float $timeout = null): bool
+        {
+        }
+
+        /**
+         * Takes the next message out of the channel, waiting for it if need be.
+         *
+         * ```php
+         * try {
+         *     $job = $jobs->receive(5.0);
+         * } catch (Exception\Timeout) {
+         *     // nothing came; null would have been a message
+         * }
+         * ```
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @throws Exception\Timeout there was none in time, or none before the process was told to stop
+         * @throws Exception\Closed the channel is closed, and all that was sent has been received
+         * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function receive(?float $timeout = null): mixed
+        {
+        }
+
+        /**
+         * Takes the next message out of the channel, if there is one in time.
+         *
+         * ```php
+         * while ($jobs->tryReceive($job)) { work($job); }      // all that is there now
+         * ```
+         *
+         * @param mixed &$value becomes the message; stays as it is where there is none
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool whether there was one; false also when the process was told to stop
+         * @throws Exception\Closed the channel is closed, and all that was sent has been received
+         * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function tryReceive(mixed &$value, ?float $timeout = 0.0): bool
+        {
+        }
+
+        /**
+         * Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
+         *
+         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+         *
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function close(): void
+        {
+        }
+
+        /**
+         * A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
+         * loops.
+         *
+         * It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
+         * time.
+         *
+         * ```php
+         * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
+         *     while ($jobs->tryReceive($job)) { work($job); }
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+         * @throws Exception\SegmentUnusable the channel's memory was written over
+         */
+        public function stream()
+        {
+        }
+
+        /**
+         * What is in the channel now.
+         *
+         * @return array capacity (the longest message in bytes), used (bytes in it, 8 and padding for each message included),
+         * messages (in it), sent and received (since it was made, by anybody), closed
+         */
+        public function stats(): array
+        {
+        }
+
+        /**
+         * How many messages are in the channel now.
+         */
+        public function count(): int
+        {
+        }
+
+        /**
+         * The messages, one after the other: waits for each, ends when the channel is closed and empty, or when the process is
+         * told to stop.
+         */
+        public function getIterator(): \Iterator
+        {
+        }
+    }
+
+    /**
+     * A number that several processes count with: each method is one step that no other process sees half done.
+     *
+     * ```php
+     * $served = Counter::create();                 // before the fork: parent and children share it
+     * Process::fork(fn () => $served->add());
+     *
+     * $next = Counter::open('invoices')->add();    // by name: every process of this user, until the machine starts again
+     * ```
+     *
+     * A counter by name lies in /dev/shm: see rustdaemon shm list. One by create() ends with the processes that have it.
+     */
+    final class Counter
+    {
+        /**
+         * See Counter::create() and Counter::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * A new counter, shared by this process and the children that it forks afterwards. Nothing of it is in /dev/shm.
+         *
+         * @param int $value what it begins with
+         * @throws Exception\SystemCallFailed no memory or no descriptor is left; the code is the errno
+         */
+        public static function create(int $value = 0): Counter
+        {
+        }
+
+        /**
+         * This user's counter of that name, made as 0 if there is none.
+         *
+         * It keeps its number when nobody has it open, until rustdaemon shm rm or the machine's next start.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @throws Exception\InvalidArgument the name is not possible
+         * @throws Exception\SegmentUnusable what is there under the name is not this user's, not a counter, or of another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name): Counter
+        {
+        }
+
+        /**
+         * Adds to the number, or takes away.
+         *
+         * @param int $number what to add; may be negative
+         * @return int the sum
+         * @throws Exception\InvalidArgument the sum would not fit in 64 bits; the number is as it was
+         */
+        public function add(int $number = 1): int
+        {
+        }
+
+        /**
+         * The number.
+         */
+        public function get(): int
+        {
+        }
+
+        /**
+         * Sets the number, whatever it was.
+         *
+         * @param int $value what it is from now on
+         */
+        public function set(int $value): void
+        {
+        }
+
+        /**
+         * Sets the number if nobody else has changed it.
+         *
+         * ```php
+         * do {
+         *     $seen = $counter->get();
+         * } while (!$counter->compareAndSet($seen, max($seen, $mine)));
+         * ```
+         *
+         * @param int $old what it must be
+         * @param int $new what it is from then on
+         * @return bool false: it was another number, and stays so
+         */
+        public function compareAndSet(int $old, int $new): bool
+        {
+        }
+    }
+
+    /**
      * Why a worker ended: what the sidecar knows of the one that stood here before.
      *
      * ```php
@@ -147,6 +412,91 @@ namespace RustDaemon
          * They come from Process::wait() and Process::terminate(): nobody makes one of these.
          */
         private function __construct()
+        {
+        }
+    }
+
+    /**
+     * A lock with a name: one process of this user has it at a time.
+     *
+     * It is held until release() or the end of the process, never released by a destructor. However its holder ends, by
+     * SIGKILL or by a power of its own, the next one gets the lock at once and is told: see recovered(). A child by fork does
+     * not hold it; a program started by exec does not either.
+     *
+     * ```php
+     * Lock::open('opcua')->acquire(0.0) or exit(1);      // one instance of this script at a time
+     * ```
+     *
+     * Under a sidecar the line stands after Worker::install(): at a reload the next worker boots while this one still holds
+     * it, and without a sidecar install() may start the script again, which gives the lock back.
+     *
+     * The lock is the process's, not a handle's: two objects of one name are the same lock. It lies in /dev/shm, for this user
+     * only: see rustdaemon shm list. Use another name for something else: the names of locks, counters and channels do not
+     * meet.
+     */
+    final class Lock
+    {
+        /**
+         * Locks have names: see Lock::open().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * This user's lock of that name, made if there is none. It is not taken yet.
+         *
+         * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
+         * @throws Exception\InvalidArgument the name is not possible
+         * @throws Exception\SegmentUnusable what is there under the name is not this user's, not a lock, or of another version
+         * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
+         */
+        public static function open(string $name): Lock
+        {
+        }
+
+        /**
+         * Takes the lock, waiting for it if need be.
+         *
+         * Signal handlers run meanwhile, the timeout holds all the same, and what a handler throws leaves acquire() without the
+         * lock. The whole process waits, all of its fibers. A process that has the lock already is told so by an exception: it
+         * would wait for itself.
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
+         * @return bool true: this process holds it now; false: time is up, or the process was told to stop: see
+         * Signal::stopRequested()
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\NotAllowedHere this process holds it already
+         * @throws Exception\SegmentUnusable the lock's memory was written over
+         */
+        public function acquire(?float $timeout = null): bool
+        {
+        }
+
+        /**
+         * Gives the lock back.
+         *
+         * @throws Exception\NotAllowedHere this process does not hold it; a child by fork does not hold what its parent holds
+         */
+        public function release(): void
+        {
+        }
+
+        /**
+         * Whether the one who held it before ended without release(), when this process acquired it last.
+         *
+         * What the lock protects may then be half done.
+         */
+        public function recovered(): bool
+        {
+        }
+
+        /**
+         * The pid of the process that holds it. It may have ended or released it by the time you read this.
+         *
+         * @return int|null null: nobody holds it
+         */
+        public function holder(): ?int
         {
         }
     }
@@ -326,6 +676,15 @@ namespace RustDaemon
      *     return ['sessionId' => $id];
      * });
      * ```
+     *
+     * A worker with an event loop of its own answers later, and serves others meanwhile: see Worker::concurrency().
+     *
+     * ```php
+     * $worker->concurrency(50)->expose('read', function (string $node) use ($plc): void {
+     *     $request = RustDaemon\Request::current()->defer();
+     *     $plc->readAsync($node)->then($request->reply(...), $request->fail(...));
+     * });
+     * ```
      */
     final class Request
     {
@@ -372,7 +731,7 @@ namespace RustDaemon
         }
 
         /**
-         * The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+         * The request in hand; null: none is, as in a callback of onStart() or onMessage(), or outside of a handler.
          *
          * @return Request|null always the same object for one request
          */
@@ -410,6 +769,54 @@ namespace RustDaemon
          * @throws Exception\NotAllowedHere this request has been answered
          */
         public function unbind(string $value): void
+        {
+        }
+
+        /**
+         * Answers this request later, by reply() or fail(): what the handler returns is dropped, and the worker serves others as
+         * soon as it has returned.
+         *
+         * Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
+         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded: the request
+         * is open no more, and a reply that comes later is dropped. A worker that is paused, stopped or replaced waits until nothing
+         * is open; tick() is true so long. A stop leaves it no more than stop_timeout. Deferring twice is deferring once.
+         *
+         * The handler itself must return: one that suspends its fiber keeps the worker from serving others until it is resumed.
+         * Begin a fiber of your own, and defer.
+         *
+         * @return Request this request
+         * @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
+         * has been answered
+         * @throws Exception\LinkBroken the sidecar is too old
+         */
+        public function defer(): Request
+        {
+        }
+
+        /**
+         * Answers a deferred request with a value, encoded as JSON as a handler's result is.
+         *
+         * It may be called from anywhere: a callback of an event loop, a task, a fiber, the handler itself, which goes on then.
+         * A value that is no JSON is answered with encoding_failed, as it is for a handler.
+         *
+         * @param mixed $value what the client gets
+         * @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+         * @throws \Throwable what the value's jsonSerialize() throws: the request is still open then
+         */
+        public function reply(mixed $value): void
+        {
+        }
+
+        /**
+         * Answers a deferred request with an error.
+         *
+         * An exception is answered as if the handler had thrown it: with its short class name and message, and logged. A text is
+         * answered as the message of the error "failed".
+         *
+         * @param \Throwable|string $why what went wrong
+         * @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+         */
+        public function fail(\Throwable|string $why): void
         {
         }
     }
@@ -805,6 +1212,41 @@ namespace RustDaemon
         }
 
         /**
+         * How many requests this worker may have open at one time, for handlers that answer later: see Request::defer().
+         *
+         * With 1, which is the default, defer() is refused. With more, a handler that has deferred its request returns, and the
+         * worker is sent others until so many are open. Handlers themselves still run one after the other.
+         *
+         * @param int $requests 1 to 10000
+         * @return Worker this worker
+         * @throws Exception\InvalidArgument the number is not possible
+         */
+        public function concurrency(int $requests): Worker
+        {
+        }
+
+        /**
+         * A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
+         * signal, a pause, the stop.
+         *
+         * It stays readable until tick() has done it. A child by pcntl_fork() asks for one of its own: its parent's tells of its
+         * parent. tick() serves one request at a time: the loop calls it again as long as there
+         * are more. Never read from it. It is the same resource each time, until somebody closes it.
+         *
+         * ```php
+         * $loop->addReadStream($worker->stream(), function () use ($worker, $loop): void {
+         *     $worker->tick(0.0) || $loop->stop();
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left
+         */
+        public function stream()
+        {
+        }
+
+        /**
          * Calls this again and again, between two requests: every $seconds, whatever the task or the requests take.
          *
          * The first call is due $seconds from now, or from when the worker is ready, if it is not yet. The n-th one is due n times
@@ -871,6 +1313,7 @@ namespace RustDaemon
          * One turn for a loop of your own: calls the tasks that are due, or waits for one request and serves it.
          *
          * It returns early when a signal handler or a task has run, so that your loop sees what these have changed. See every().
+         * In a loop of fibers it returns at once while a handler is suspended: one request is served at a time.
          *
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool false: stop now
@@ -1029,6 +1472,34 @@ namespace RustDaemon
         }
 
         /**
+         * Calls this for each message that is sent to this worker, in the order in which they were accepted:
+         * `rustdaemon call worker.send '["opcua#0", "tags.changed", {"line": 3}]'`; "opcua" means all workers of that name.
+         *
+         * It is called between two requests, not while the worker is paused; in a loop of your own in shouldStop() and sleep(),
+         * not between busy() and idle(). The sender has its answer when all callbacks have returned, whatever they return.
+         *
+         * What a callback throws is answered to the sender with its short class name and message, and logged; no further callback
+         * is called for this message, and the worker lives on. Without any callback the sender hears `unhandled_message`.
+         *
+         * A message that had not been begun when a worker ended is for the next one in its place. Request::current() is null here.
+         *
+         * ```php
+         * $worker->onMessage(function (string $name, mixed $payload) use ($plc): void {
+         *     if ($name === 'tags.changed') {
+         *         $plc->reloadTags($payload['line']);
+         *     }
+         * });
+         * ```
+         *
+         * @param callable $callback function (string $name, mixed $payload): void; the payload as json_decode() reads it, objects as
+         * arrays; null where there is none
+         * @return Worker this worker
+         */
+        public function onMessage(callable $callback): Worker
+        {
+        }
+
+        /**
          * Whether a sidecar supervises this worker and is there.
          *
          * @return bool false: unsupervised, or the sidecar has gone
@@ -1041,6 +1512,13 @@ namespace RustDaemon
 
 namespace RustDaemon\Exception
 {
+    /**
+     * The channel is closed: nothing can be sent, and all that was sent has been received.
+     */
+    class Closed extends \RuntimeException implements DaemonException
+    {
+    }
+
     /**
      * Implemented by every exception that rustdaemon throws.
      */
@@ -1077,10 +1555,26 @@ namespace RustDaemon\Exception
     }
 
     /**
+     * A message was received whose value cannot be made here: it is damaged, or its objects may not be or cannot be made.
+     * It is gone; the next one can be received.
+     */
+    class MessageUnreadable extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
      * The method cannot be called from here: a fiber, an output callback, a destructor, a shutdown function, or
-     * a handler of the worker itself.
+     * a handler of the worker itself; or a lock by who holds it already, or does not hold it.
      */
     class NotAllowedHere extends \LogicException implements DaemonException
+    {
+    }
+
+    /**
+     * The shared memory of that name cannot be used: it is another user's, of another kind, of a version of rustdaemon
+     * that does not fit, or damaged. The message says what to do.
+     */
+    class SegmentUnusable extends \RuntimeException implements DaemonException
     {
     }
 
@@ -1117,6 +1611,13 @@ namespace RustDaemon\Exception
      * getCode() is the errno.
      */
     class SystemCallFailed extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
+     * Time was up before there was a message.
+     */
+    class Timeout extends \RuntimeException implements DaemonException
     {
     }
 

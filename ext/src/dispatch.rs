@@ -25,7 +25,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -418,6 +418,14 @@ pub fn stream() -> io::Result<Option<Zval>> {
     let closed = with(|dispatcher| dispatcher.stream.replace((stream, fd)));
     drop(closed);
     Ok(Some(result))
+}
+
+/// Hands over what is readable when a signal has arrived, until [`drain_stream`].
+///
+/// # Errors
+/// No descriptor is left.
+pub fn with_stream<R>(act: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+    with(|dispatcher| act(dispatcher.capture()?.stream_fd()?))
 }
 
 /// Before [`run`], by who then looks at everything that handlers have changed.

@@ -12,37 +12,45 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::panic::AssertUnwindSafe;
 
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendHashTable, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::run_handler;
 
 mod argument;
 pub mod audit;
 mod call;
+mod carrier;
 mod class;
 mod exception;
 pub mod failure;
 pub mod fork;
 pub mod interrupt;
+mod iterator;
 mod json;
 mod kept;
 mod payload;
+pub mod serial;
 pub mod stream;
+pub mod value;
 
 pub use argument::{
-    ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call, callback_call, expose_call,
-    install_call, no_arguments, on_call, optional_seconds, optional_timeout, progress_call, seconds_argument,
-    section_call, send_call, signal_call, signals_call, task_call, text_call, timeout_argument, wait_call,
+    ChannelCall, DEFAULT_CHANNEL_BYTES, ExposeCall, InstallCall, IntOrString, TaskCall, Why, any_call,
+    bind_call, busy_call, callback_call, channel_call, expose_call, fail_call, install_call, int_arguments,
+    int_call, no_arguments, on_call, optional_seconds, optional_timeout, progress_call, seconds_argument,
+    section_call, send_call, signal_call, signals_call, task_call, text_call, timeout_argument,
+    value_and_timeout, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
+pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, int, keep_parameters, list,
-    make_handle_class, map, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,
-    set_string, set_value, text,
+    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, int,
+    keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
+    renew_value, set_int, set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
-    Pending, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending, put_aside,
-    runtime_exception, throw, thrown,
+    Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
+    put_aside, runtime_exception, throw, thrown,
 };
+pub use iterator::{assign, elements, iterator_object};
 pub use json::{PhpText, json_decode, json_encode, json_error};
 pub use payload::{Handlers, Payload, make_payload_class, new_payload, payload};
 
@@ -54,6 +62,13 @@ unsafe extern "C" {
     fn zend_get_constant_str(name: *const c_char, name_length: usize) -> *mut Zval;
     fn php_output_get_status() -> c_int;
     fn php_output_flush_all();
+}
+
+/// `smart_str`.
+#[repr(C)]
+struct SmartStr {
+    s: *mut ZendStr,
+    a: usize,
 }
 
 /// `EG_FLAGS_IN_SHUTDOWN`: shutdown functions are running or have run.
@@ -196,6 +211,12 @@ pub fn method(body: impl FnOnce()) {
 pub fn in_fiber() -> bool {
     // SAFETY: a plain field.
     unsafe { !(*globals()).active_fiber.is_null() }
+}
+
+/// Which fiber is running; 0: none.
+pub fn fiber() -> usize {
+    // SAFETY: a plain field; the address is only compared.
+    unsafe { (*globals()).active_fiber.addr() }
 }
 
 /// Whether an output callback is running.

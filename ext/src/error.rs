@@ -10,6 +10,7 @@ use ext_php_rs::builders::ClassBuilder;
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::zend::{ClassEntry, ce};
+use rustdaemon_core::segment;
 
 use crate::engine;
 
@@ -25,7 +26,7 @@ pub enum Cause {
     // stub: RustDaemon\Exception\UnsupportedSapi
     UnsupportedSapi,
     /// The method cannot be called from here: a fiber, an output callback, a destructor, a shutdown function, or
-    /// a handler of the worker itself.
+    /// a handler of the worker itself; or a lock by who holds it already, or does not hold it.
     // stub: RustDaemon\Exception\NotAllowedHere
     NotAllowedHere,
     /// The sidecar's binary is not where it was looked for. The message names the places.
@@ -53,11 +54,25 @@ pub enum Cause {
     /// There is no such session: for handlers to throw. A client reads session_not_found, as opcua-session-manager says it.
     // stub: RustDaemon\Exception\SessionNotFound
     SessionNotFound,
+    /// Time was up before there was a message.
+    // stub: RustDaemon\Exception\Timeout
+    Timeout,
+    /// The channel is closed: nothing can be sent, and all that was sent has been received.
+    // stub: RustDaemon\Exception\Closed
+    Closed,
+    /// The shared memory of that name cannot be used: it is another user's, of another kind, of a version of rustdaemon
+    /// that does not fit, or damaged. The message says what to do.
+    // stub: RustDaemon\Exception\SegmentUnusable
+    SegmentUnusable,
+    /// A message was received whose value cannot be made here: it is damaged, or its objects may not be or cannot be made.
+    /// It is gone; the next one can be received.
+    // stub: RustDaemon\Exception\MessageUnreadable
+    MessageUnreadable,
 }
 
 type Parent = fn() -> &'static ClassEntry;
 
-const CLASSES: [(Cause, &str, Parent, &str); 11] = [
+const CLASSES: [(Cause, &str, Parent, &str); 15] = [
     (
         Cause::InvalidArgument,
         "InvalidArgument",
@@ -74,6 +89,10 @@ const CLASSES: [(Cause, &str, Parent, &str); 11] = [
     (Cause::MaxSessionsReached, "MaxSessionsReached", engine::runtime_exception, "\\RuntimeException"),
     (Cause::SessionTaken, "SessionTaken", engine::runtime_exception, "\\RuntimeException"),
     (Cause::SessionNotFound, "SessionNotFound", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::Timeout, "Timeout", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::Closed, "Closed", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::SegmentUnusable, "SegmentUnusable", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::MessageUnreadable, "MessageUnreadable", engine::runtime_exception, "\\RuntimeException"),
 ];
 
 static DAEMON_EXCEPTION: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
@@ -131,6 +150,15 @@ impl Cause {
     /// This cause with its sentence and the system's number for it.
     pub fn with_errno(self, sentence: impl Into<String>, error: &std::io::Error) -> Refusal {
         Refusal { code: error.raw_os_error().unwrap_or_default(), ..self.because(sentence) }
+    }
+}
+
+impl From<segment::Refusal> for Refusal {
+    fn from(refusal: segment::Refusal) -> Self {
+        match refusal {
+            segment::Refusal::System(sentence, error) => Cause::SystemCallFailed.with_errno(sentence, &error),
+            segment::Refusal::Foreign(sentence) => Cause::SegmentUnusable.because(sentence),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 //! land on foreign threads. All signals are blocked while it looks whether something happened, and poll unblocks them
 //! atomically: a signal handler, ours or pcntl's, that becomes due just before the wait is not slept over.
 //!
+//! What is deferred is answered before an order to pause is obeyed, and before the worker stops; meanwhile no request is begun.
+//!
 //! # What may be lost
 //! Nothing. A request that arrives after the stop was seen is not begun here: by its claim the sidecar takes it back, and
 //! gives it to another worker. While paused no request is begun; the sidecar sends none.
@@ -32,14 +34,16 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
 use rustdaemon_core::fork::{self, OwnDescriptor};
-use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::link::{self, Decoder, Dialect, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::open::Open;
+use rustdaemon_core::readiness::Readiness;
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
 use rustdaemon_core::slot::{Call, Claim, Phase, SlotPage};
 use rustdaemon_core::{pulse, signal, signo, sys};
 
 use crate::dispatch;
-use crate::engine::{self, Callable, interrupt};
+use crate::engine::{self, Callable, Pending, interrupt};
 use crate::error::{Cause, Refusal};
 
 /// The ini entry: the stop signal of that number ends the process by itself; 0: none does.
@@ -85,6 +89,8 @@ pub enum Moment {
     Resume,
     /// A session's time to live is over.
     Expire,
+    /// Somebody has sent a message.
+    Message,
 }
 
 impl Moment {
@@ -96,6 +102,7 @@ impl Moment {
             Self::Pause => "onPause",
             Self::Resume => "onResume",
             Self::Expire => "onExpire",
+            Self::Message => "onMessage",
         }
     }
 }
@@ -110,6 +117,16 @@ pub enum Progress {
     Running,
     /// It has been done.
     Done,
+}
+
+/// A request that is answered later.
+pub struct Deferred {
+    /// Its number.
+    pub sequence: u64,
+    /// How its client speaks.
+    pub dialect: Dialect,
+    /// For the log.
+    pub method: String,
 }
 
 /// The worker's end of the link.
@@ -144,9 +161,9 @@ pub struct State {
     pub link_taken: bool,
     /// In `expose()`'s order.
     pub methods: Vec<Exposed>,
-    /// How many of them the sidecar knows, whether this is a loop of the script's own, and whether there are jobs in a
-    /// loop of `tick()`s; `None`: not ready yet.
-    announced: Option<(usize, bool, bool)>,
+    /// How many of them the sidecar knows, whether this is a loop of the script's own, whether there are jobs in a loop of
+    /// `tick()`s, and how many requests may be deferred; `None`: not ready yet.
+    announced: Option<(usize, bool, bool, u32)>,
     /// `busy()` has been called outside of a request.
     jobs: bool,
     /// Between `busy()` and `idle()`, outside of a request.
@@ -154,7 +171,7 @@ pub struct State {
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
-    pub callbacks: [Vec<Callable>; 5],
+    pub callbacks: [Vec<Callable>; 6],
     /// How far the callbacks of [`Moment::Start`] are.
     pub start: Progress,
     /// Those of [`Moment::Stop`] have been called, or are being called.
@@ -175,6 +192,20 @@ pub struct State {
     pub request_object: Option<Zval>,
     /// Its id, where that is a text.
     pub request_id: Option<String>,
+    /// The object's handle, once it has been deferred.
+    pub promised: Option<u32>,
+    /// Requests that are answered later, by their objects' handles.
+    pub deferred: Open<Deferred>,
+    /// How many of them there may be; up to 1: none.
+    pub concurrency: u32,
+    /// In which fiber a handler or a task runs.
+    pub fiber: usize,
+    /// `run()` or `tick()` has said that the worker is to stop.
+    pub stop_said: bool,
+    /// What `Worker::stream()` has given out.
+    pub stream: Option<Zval>,
+    /// What lies behind it.
+    readiness: Option<Readiness>,
     /// The number of the last question to the sidecar.
     question: u64,
     generation: u64,
@@ -280,6 +311,8 @@ impl State {
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
             (self.paused, self.obeying, self.set_aside) = (false, false, None);
             self.stop_told |= self.start != Progress::NotYet; // the good-byes are the parent's
+            self.deferred.clear();
+            self.readiness = None; // of the parent's members
         }
     }
 
@@ -304,10 +337,14 @@ impl State {
     /// Tells the sidecar that nothing is begun here any more: what it has sent moves at once, and not when the script has
     /// ended.
     pub fn say_leaving(&mut self) {
-        let speaks = self.link.as_ref().is_some_and(|link| link.version >= link::CLAIMS_VERSION);
-        if speaks && !std::mem::replace(&mut self.leaving_said, true) {
+        if self.has_leaving_to_say() {
+            self.leaving_said = true;
             self.send(Kind::Leaving, 0, 0, &[]);
         }
+    }
+
+    fn has_leaving_to_say(&self) -> bool {
+        !self.leaving_said && self.link.as_ref().is_some_and(|link| link.version >= link::CLAIMS_VERSION)
     }
 
     /// Whether the script is ending: see [`Self::leave`].
@@ -325,21 +362,29 @@ impl State {
             // Again: a script that has changed its user since install() has lost it (prctl(2)).
             let _ = sys::die_with_parent();
         }
-        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop);
+        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop, self.concurrency);
         let Some(link) = self.link.as_ref().filter(|_| self.announced != Some(known)) else { return };
         self.announced = Some(known);
         if !link.page.phase().is_busy() {
             link.page.idle(self.idle_phase());
         }
         let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
-        let ready = link::Ready { methods, own_loop: known.1, jobs: known.2, blind: self.blind.clone() };
+        let (_, own_loop, jobs, concurrency) = known;
+        let ready = link::Ready { methods, own_loop, jobs, concurrency, blind: self.blind.clone() };
         self.send(Kind::Ready, 0, 0, &link::json(&ready));
+    }
+
+    /// Something has changed of which the sidecar hears at once, when it takes this worker for ready.
+    pub fn announce_again(&mut self) {
+        if self.announced.is_some() {
+            self.announce();
+        }
     }
 
     /// There are jobs: the sidecar, when it takes this worker for ready, hears of it before the first one begins.
     pub fn has_jobs(&mut self) {
-        if !std::mem::replace(&mut self.jobs, true) && self.announced.is_some() {
-            self.announce();
+        if !std::mem::replace(&mut self.jobs, true) {
+            self.announce_again();
         }
     }
 
@@ -356,8 +401,17 @@ impl State {
     /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`. A
     /// request is this worker's from here on.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        self.take_frame(|_| true)
+    }
+
+    /// The next message, for a loop that serves no requests: nothing else is sent there as one.
+    pub fn next_message(&mut self) -> Option<Frame> {
+        self.take_frame(|kind| kind == Kind::Request)
+    }
+
+    fn take_frame(&mut self, wanted: impl Fn(Kind) -> bool) -> Option<Frame> {
         loop {
-            let at = self.next_frame_at(|_| true)?;
+            let at = self.next_frame_at(&wanted)?;
             let link = self.link.as_mut()?;
             let frame = link.inbox.remove(at)?;
             if claim_of(&frame).is_none_or(|claim| link.page.claim(claim)) {
@@ -382,12 +436,12 @@ impl State {
     }
 
     /// Whether a task of `every()` or `after()` may be begun: a worker that is ready, with no request, task or callback in
-    /// hand and no order to obey first, neither paused nor stopping. `in_job`: also between `busy()` and `idle()`.
+    /// hand and no order to obey first, not paused, and not stopping unless something deferred is still to be answered. `in_job`: also between `busy()` and `idle()`.
     pub fn may_run_tasks(&self, in_job: bool) -> bool {
         let free = !self.busy && !self.paused && !self.obeying && (in_job || !self.in_job && !self.has_job());
-        let orders =
-            || self.link.as_ref().is_some_and(|link| link.inbox.iter().any(|frame| is_order(frame.kind)));
-        self.start == Progress::Done && free && !self.stopping() && !orders()
+        // What is deferred may be answered by a task.
+        let ends = self.leaving || self.stopping() && self.deferred.is_empty();
+        self.start == Progress::Done && free && !ends && self.next_frame_at(is_order).is_none()
     }
 
     /// The next `Pause` or `Resume`, for a loop that serves no requests.
@@ -399,9 +453,18 @@ impl State {
     fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
         let link = self.link.as_ref().filter(|_| !self.leaving)?;
         let is_work = |kind| matches!(kind, Kind::Request | Kind::Expired);
-        let waits = |kind| (self.paused && is_work(kind)) || (self.obeying && is_order(kind));
+        let first_order = || link.inbox.iter().map(|frame| frame.kind).find(|kind| is_order(*kind));
+        let defers = !self.deferred.is_empty();
+        let is_full = defers && self.deferred.len() >= self.concurrency as usize;
+        let holds_pause = defers && first_order() == Some(Kind::Pause);
+        let waits = |frame: &Frame| match frame.kind {
+            kind if is_order(kind) => self.obeying || holds_pause,
+            kind if self.paused && is_work(kind) => true,
+            Kind::Request => holds_pause || is_full && !is_message(frame),
+            _ => false,
+        };
         let mut frames = link.inbox.iter();
-        frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
+        frames.position(|frame| wanted(frame.kind) && !waits(frame) && !link.is_recalled(frame))
     }
 
     /// Whether a frame waits to be looked at.
@@ -480,6 +543,7 @@ impl State {
 
     fn lose_link(&mut self, why: &str) {
         if self.link.take().is_some() {
+            self.deferred.clear(); // whoever waits is told by the sidecar's end
             pulse::stop();
             self.gone = true;
             if self.worker.is_some() {
@@ -573,6 +637,48 @@ impl State {
         if let Some(why) = why {
             self.lose_link(&why);
         }
+        self.show_work();
+    }
+
+    /// The descriptor behind `Worker::stream()`.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn readiness(&mut self) -> io::Result<BorrowedFd<'_>> {
+        if self.readiness.is_none() {
+            let link = self.link.as_ref().map(|link| link.input.as_fd());
+            let made =
+                dispatch::with_stream(|signals| Readiness::new([Some(signals), link].into_iter().flatten()))?;
+            self.readiness = Some(made);
+            self.show_work();
+        }
+        self.readiness.as_ref().map(Readiness::fd).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether there is a stream to be told what there is to do.
+    pub fn is_shown(&self) -> bool {
+        self.readiness.is_some()
+    }
+
+    /// Makes the stream readable while `tick(0.0)` would find something to do that has been read, or is not to be read.
+    pub fn show_work(&mut self) {
+        if self.readiness.is_none() {
+            return;
+        }
+        let unsaid = self.has_leaving_to_say() || self.deferred.is_empty() && !self.stop_said;
+        let ends = self.stopping() && unsaid;
+        let idle = !self.leaving && !self.busy;
+        let has_work = idle && (ends || self.start == Progress::NotYet || self.has_frame());
+        if let Some(readiness) = &mut self.readiness {
+            readiness.set_work(has_work);
+        }
+    }
+
+    /// Makes the stream readable when a task is due, or a deferred request's deadline has come.
+    pub fn show_due(&mut self, due: Option<Duration>) {
+        if let Some(readiness) = &mut self.readiness {
+            readiness.set_due(due.into_iter().chain(self.deferred.next_deadline()).min());
+        }
     }
 }
 
@@ -601,6 +707,11 @@ fn claim_of(frame: &Frame) -> Option<Claim> {
     Some(Claim { word, sequence: frame.sequence })
 }
 
+/// Whether a request is a message, which opens nothing.
+fn is_message(frame: &Frame) -> bool {
+    link::parse_request(frame.flags, &frame.payload).is_ok_and(|(head, _)| head.method == link::MESSAGE)
+}
+
 fn is_order(kind: Kind) -> bool {
     matches!(kind, Kind::Pause | Kind::Resume)
 }
@@ -618,6 +729,59 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How a pause has ended.
+pub enum Pause {
+    /// Look again.
+    Look,
+    /// The deadline has passed.
+    TimeUp,
+    /// The process was told to stop.
+    Stop,
+    /// Something is pending: see [`engine::pending`].
+    Leave,
+}
+
+/// Calls PHP: one turn of a wait for what other processes do. Handlers of signals run, or `sleep` does: once, told whether
+/// there is a sidecar that may want something meanwhile. It sleeps on [`interrupt::word`] too, or a signal would be slept
+/// over.
+///
+/// # Blocking
+/// As long as `sleep` does.
+///
+/// # Errors
+/// What `sleep` says.
+pub fn pause<E>(
+    deadline: Option<Duration>,
+    call: Call,
+    sleep: impl FnOnce(bool) -> Result<(), E>,
+) -> Result<Pause, E> {
+    if deadline.is_some_and(|deadline| deadline <= sys::monotonic()) {
+        return Ok(Pause::TimeUp);
+    }
+    if interrupt::pending() {
+        interrupt::run();
+        let leave = engine::pending() != Pending::Nothing;
+        return Ok(if leave { Pause::Leave } else { Pause::Look });
+    }
+    let (page, stopping) = with(|state| {
+        if state.supervised() {
+            state.look();
+        }
+        (state.page(), state.stopping())
+    });
+    if stopping {
+        return Ok(Pause::Stop);
+    }
+    if let Some(page) = page {
+        page.waits(call);
+    }
+    let slept = sleep(page.is_some());
+    if let Some(page) = page {
+        page.woke();
+    }
+    slept.map(|()| Pause::Look)
 }
 
 /// When a timeout that PHP code gave in seconds is over, on `CLOCK_MONOTONIC`; `None`: never.

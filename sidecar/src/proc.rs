@@ -4,9 +4,12 @@
 //! Reads files, decides nothing. What cannot be read is `None`: the process has ended, or the kernel keeps it to itself.
 //! Sources: proc_pid_stat(5), proc_pid_status(5), cgroups(7), Linux Documentation/admin-guide/cgroup-v2.rst.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use rustdaemon_core::sys;
 
 /// What can be told of a process without asking it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +48,22 @@ impl Facts {
 #[must_use]
 pub fn own_memory(pid: i32) -> Option<u64> {
     parse(&status(pid)).own_memory
+}
+
+/// The files that a process has mapped, by device and number; none when it may not be looked at.
+#[must_use]
+pub fn mapped_files(pid: i32) -> HashSet<(u64, u64)> {
+    let maps = sys::look_at(pid, || std::fs::read(format!("/proc/{pid}/maps"))).unwrap_or_default();
+    String::from_utf8_lossy(&maps).lines().filter_map(mapped_file).collect()
+}
+
+/// `7f0c... rw-s 00000000 00:1a 42   /dev/shm/x`: device in hexadecimal, number in decimal.
+fn mapped_file(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split_ascii_whitespace().skip(3);
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let number = fields.next()?.parse().ok().filter(|number| *number != 0)?;
+    let part = |text| u32::from_str_radix(text, 16).ok();
+    Some((libc::makedev(part(major)?, part(minor)?), number))
 }
 
 fn status(pid: i32) -> String {
@@ -134,6 +153,8 @@ fn number(text: &str, key: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
@@ -154,6 +175,18 @@ mod tests {
         assert_eq!(number("low 0\noom 3\noom_kill 2\noom_group_kill 9\n", "oom_kill"), Some(2));
         assert_eq!(number("populated 1\nfrozen 1\n", "frozen"), Some(1));
         assert_eq!(number("", "frozen"), None);
+    }
+
+    #[test]
+    fn mapped_files_are_told_by_device_and_number() {
+        let line = "7f0c4e600000-7f0c4e601000 rw-s 00000000 00:1a 42    /dev/shm/x";
+        assert_eq!(mapped_file(line), Some((libc::makedev(0, 0x1a), 42)));
+        assert_eq!(mapped_file("7ffd0a1e8000-7ffd0a209000 rw-p 00000000 00:00 0    [stack]"), None);
+        assert_eq!(mapped_file(""), None);
+        let own = mapped_files(i32::try_from(std::process::id()).unwrap());
+        let program = std::env::current_exe().unwrap().metadata().unwrap();
+        assert!(own.contains(&(program.dev(), program.ino())));
+        assert_eq!(mapped_files(-1), HashSet::new());
     }
 
     #[test]

@@ -47,6 +47,10 @@ RustDaemon\Exception\SystemCallFailed extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\MaxSessionsReached extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\SessionTaken extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\SessionNotFound extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\Timeout extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\Closed extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\SegmentUnusable extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\MessageUnreadable extends RuntimeException ok text 7 ok ok
 Mine mine
 ok 24
 #0 FILE(24): RustDaemon\Worker::install('')

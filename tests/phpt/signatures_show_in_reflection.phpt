@@ -4,7 +4,8 @@ Reflection shows the signatures as they are, the unions included
 rustdaemon
 --FILE--
 <?php
-foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class, RustDaemon\Process::class] as $class) {
+foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class, RustDaemon\Process::class,
+    RustDaemon\Lock::class, RustDaemon\Counter::class, RustDaemon\Channel::class] as $class) {
     foreach ((new ReflectionClass($class))->getMethods() as $method) {
         echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
         foreach ($method->getParameters() as $parameter) {
@@ -37,6 +38,11 @@ public expose
     ?string $description = NULL
     bool $idempotent = false
     : RustDaemon\Worker
+public concurrency
+    int $requests
+    : RustDaemon\Worker
+public stream
+    : -
 public every
     float $seconds
     callable $task
@@ -79,6 +85,9 @@ public onResume
     callable $callback
     : RustDaemon\Worker
 public onExpire
+    callable $callback
+    : RustDaemon\Worker
+public onMessage
     callable $callback
     : RustDaemon\Worker
 public supervised
@@ -133,6 +142,14 @@ public bind
 public unbind
     string $value
     : void
+public defer
+    : RustDaemon\Request
+public reply
+    mixed $value
+    : void
+public fail
+    Throwable|string $why
+    : void
 private __construct
     : -
 public static fork
@@ -154,6 +171,72 @@ public isRunning
     : bool
 public stream
     : -
+private __construct
+    : -
+public static open
+    string $name
+    : RustDaemon\Lock
+public acquire
+    ?float $timeout = NULL
+    : bool
+public release
+    : void
+public recovered
+    : bool
+public holder
+    : ?int
+private __construct
+    : -
+public static create
+    int $value = 0
+    : RustDaemon\Counter
+public static open
+    string $name
+    : RustDaemon\Counter
+public add
+    int $number = 1
+    : int
+public get
+    : int
+public set
+    int $value
+    : void
+public compareAndSet
+    int $old
+    int $new
+    : bool
+private __construct
+    : -
+public static create
+    int $bytes = 1048576
+    array|bool $allowedClasses = false
+    : RustDaemon\Channel
+public static open
+    string $name
+    ?int $bytes = NULL
+    array|bool $allowedClasses = false
+    : RustDaemon\Channel
+public send
+    mixed $value
+    ?float $timeout = NULL
+    : bool
+public receive
+    ?float $timeout = NULL
+    : mixed
+public tryReceive
+    mixed $value
+    ?float $timeout = 0.0
+    : bool
+public close
+    : void
+public stream
+    : -
+public stats
+    : array
+public count
+    : int
+public getIterator
+    : Iterator
 public readonly int signal
 public readonly string name
 public readonly int code

@@ -37,8 +37,12 @@ mod json_rpc;
 mod limits;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
+// Messages to workers.
+mod messages;
 // Requests that are sent ahead of those in hand.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // New generations.
 mod reload;
 // Deaths, restarts, backoff.
@@ -55,6 +59,8 @@ mod sessions;
 mod silence;
 // The socket's file: mode, owner, stale and live ones.
 mod socket;
+// `rustdaemon shm`.
+mod shm;
 // TERM, INT and what becomes of everybody.
 mod stop;
 // The built-in methods, asked rightly and wrongly, in each dialect; who subscribes.

@@ -259,6 +259,12 @@ pub enum Call {
     Wait = 3,
     /// `Process::wait()` and `terminate()`.
     Process = 4,
+    /// `Lock::acquire()`.
+    Lock = 5,
+    /// `Channel::receive()`, and a loop over a channel.
+    Receive = 6,
+    /// `Channel::send()`.
+    Send = 7,
 }
 
 impl Call {
@@ -268,6 +274,9 @@ impl Call {
             2 => Some(Self::Sleep),
             3 => Some(Self::Wait),
             4 => Some(Self::Process),
+            5 => Some(Self::Lock),
+            6 => Some(Self::Receive),
+            7 => Some(Self::Send),
             _ => None,
         }
     }
@@ -280,6 +289,9 @@ impl Call {
             Self::Sleep => "Worker::sleep()",
             Self::Wait => "Signal::wait()",
             Self::Process => "Process::wait()",
+            Self::Lock => "Lock::acquire()",
+            Self::Receive => "Channel::receive()",
+            Self::Send => "Channel::send()",
         }
     }
 }

@@ -326,6 +326,13 @@ pub fn command_name(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
 
+/// The process that a thread belongs to. `None`: there is no such thread.
+#[must_use]
+pub fn process_of(thread: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
+}
+
 /// The processes that /proc shows, in no order; none where it is not mounted.
 #[must_use]
 pub fn process_ids() -> Vec<i32> {
@@ -709,6 +716,15 @@ pub fn monotonic() -> Duration {
     // SAFETY: `now` is ours; CLOCK_MONOTONIC always exists on Linux.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// A time as the kernel wants it.
+#[must_use]
+pub fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
 }
 
 fn owned(fd: RawFd) -> io::Result<OwnedFd> {

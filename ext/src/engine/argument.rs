@@ -7,9 +7,10 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use ext_php_rs::types::{ZendStr, Zval};
-use ext_php_rs::zend::ExecuteData;
+use ext_php_rs::zend::{ExecuteData, ce};
 
 use super::call::{Callable, ParsedCallable};
+use super::exception::{self, Thrown};
 
 unsafe extern "C" {
     fn zend_parse_parameters(num_args: u32, type_spec: *const c_char, ...) -> c_int;
@@ -18,6 +19,9 @@ unsafe extern "C" {
 }
 
 const SUCCESS: c_int = 0;
+
+/// `bytes:` of a channel, where it is not given.
+pub const DEFAULT_CHANNEL_BYTES: i64 = 1 << 20;
 
 fn argument_count(frame: &ExecuteData) -> u32 {
     // SAFETY: in a frame of a call, `u2` of `This` is the number of arguments.
@@ -324,6 +328,9 @@ pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
 
 /// Parses `?float $timeout = null`; `None`: an exception is pending.
 pub fn optional_timeout(frame: &ExecuteData) -> Option<Option<f64>> {
+    if argument_count(frame) == 0 {
+        return Some(None);
+    }
     let (mut seconds, mut is_null) = (0.0_f64, true);
     // SAFETY: d! double and bool.
     let parsed = unsafe {
@@ -339,6 +346,92 @@ pub fn optional_seconds(frame: &ExecuteData, otherwise: f64) -> Option<f64> {
     // SAFETY: d double.
     let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"|d".as_ptr(), &raw mut seconds) };
     (parsed == SUCCESS).then_some(seconds)
+}
+
+/// Parses one or two `int`, of which the first `required` must be given and the others are as in `defaults`; `None`: an
+/// exception is pending.
+pub fn int_arguments<const N: usize>(
+    frame: &ExecuteData,
+    defaults: [i64; N],
+    required: usize,
+) -> Option<[i64; N]> {
+    let mut values = defaults;
+    let targets = values.each_mut().map(std::ptr::from_mut);
+    let target = |index: usize| targets.get(index).copied().unwrap_or_default();
+    let types = match (N, required) {
+        (1, 0) => c"|l",
+        (1, _) => c"l",
+        _ => c"ll",
+    };
+    // SAFETY: as many zend_long as there are letters; what is given beyond them is not looked at.
+    let parsed =
+        unsafe { zend_parse_parameters(argument_count(frame), types.as_ptr(), target(0), target(1)) };
+    (parsed == SUCCESS).then_some(values)
+}
+
+/// An argument as it was given, counted from 0. `None`: so many were not given.
+fn given(frame: &ExecuteData, index: u32) -> Option<&Zval> {
+    let first = size_of::<ExecuteData>().div_ceil(size_of::<Zval>()); // ZEND_CALL_FRAME_SLOT
+    // SAFETY: a call's arguments lie behind its frame.
+    let at = |index: u32| unsafe { &*std::ptr::from_ref(frame).cast::<Zval>().add(first + index as usize) };
+    (index < argument_count(frame)).then(|| at(index))
+}
+
+/// The one argument of a call that has one; for methods that are called a million times a second.
+fn only(frame: &ExecuteData) -> Option<&Zval> {
+    given(frame, 0).filter(|_| argument_count(frame) == 1)
+}
+
+/// Parses `mixed $value, ?float $timeout`, where a call without the second has `default`; `None`: an exception is pending.
+pub fn value_and_timeout(frame: &ExecuteData, default: Option<f64>) -> Option<(&Zval, Option<f64>)> {
+    if let Some(value) = only(frame) {
+        return Some((value, default));
+    }
+    let mut value: *const Zval = std::ptr::null();
+    let (mut seconds, mut is_null) = (default.unwrap_or_default(), default.is_none());
+    // SAFETY: z zval*, d! double and bool.
+    let parsed = unsafe {
+        let (seconds, is_null) = (&raw mut seconds, &raw mut is_null);
+        zend_parse_parameters(argument_count(frame), c"z|d!".as_ptr(), &raw mut value, seconds, is_null)
+    };
+    // SAFETY: an argument of this frame.
+    let value = unsafe { value.as_ref() }.filter(|_| parsed == SUCCESS)?;
+    Some((value, (!is_null).then_some(seconds)))
+}
+
+/// What `Channel::create()` and `open()` were given.
+pub struct ChannelCall<'a> {
+    /// `name:`
+    pub name: Option<&'a [u8]>,
+    /// `bytes:`
+    pub bytes: Option<i64>,
+    /// `allowedClasses:`; not given: false.
+    pub allowed_classes: Option<&'a Zval>,
+}
+
+/// Parses `[string $name,] ?int $bytes, bool|array $allowedClasses`; `None`: an exception is pending.
+pub fn channel_call(frame: &ExecuteData, named: bool) -> Option<ChannelCall<'_>> {
+    let mut name = std::ptr::null();
+    let (mut bytes_given, mut is_null) = (0_i64, true);
+    let mut classes: *const Zval = std::ptr::null();
+    let count = argument_count(frame);
+    // SAFETY: S zend_string*, l! zend_long and bool, z zval*.
+    let parsed = unsafe {
+        let (number, is_null, classes) = (&raw mut bytes_given, &raw mut is_null, &raw mut classes);
+        if named {
+            zend_parse_parameters(count, c"S|l!z".as_ptr(), &raw mut name, number, is_null, classes)
+        } else {
+            is_null.write(false);
+            number.write(DEFAULT_CHANNEL_BYTES);
+            zend_parse_parameters(count, c"|lz".as_ptr(), number, classes)
+        }
+    };
+    if parsed != SUCCESS {
+        return None;
+    }
+    // SAFETY: filled by the successful call from this frame, which keeps them alive.
+    let (name, allowed_classes) = unsafe { (bytes(name), classes.as_ref()) };
+    Some(ChannelCall { name, bytes: (!is_null).then_some(bytes_given), allowed_classes })
 }
 
 /// Parses `string $what, ?float $deadline`; `None`: an exception is pending.
@@ -376,6 +469,44 @@ pub fn text_call(frame: &ExecuteData) -> Option<&[u8]> {
     let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"S".as_ptr(), &raw mut value) };
     // SAFETY: filled by the successful call from this frame, which keeps it alive.
     if parsed == SUCCESS { unsafe { bytes(value) } } else { None }
+}
+
+/// Parses `int $number`; `None`: an exception is pending.
+pub fn int_call(frame: &ExecuteData) -> Option<i64> {
+    let mut number = 0_i64;
+    // SAFETY: l zend_long.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"l".as_ptr(), &raw mut number) };
+    (parsed == SUCCESS).then_some(number)
+}
+
+/// Parses `mixed $value`, which lives as long as the call; `None`: an exception is pending.
+pub fn any_call(frame: &ExecuteData) -> Option<*mut Zval> {
+    let mut value: *mut Zval = std::ptr::null_mut();
+    // SAFETY: z zval*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"z".as_ptr(), &raw mut value) };
+    (parsed == SUCCESS && !value.is_null()).then_some(value)
+}
+
+/// The argument of `fail()`.
+pub enum Why<'a> {
+    /// `\Throwable`
+    Throwable(Thrown),
+    /// string
+    Text(&'a [u8]),
+}
+
+/// Parses `\Throwable|string $why`; `None`: an exception is pending.
+pub fn fail_call(frame: &ExecuteData) -> Option<Why<'_>> {
+    // SAFETY: an argument of this frame.
+    let why = unsafe { any_call(frame)?.as_ref() }.map(Zval::dereference)?;
+    if let Some(text) = why.zend_str() {
+        return Some(Why::Text(text.as_bytes()));
+    }
+    let throwable = why.object().filter(|object| object.instance_of(ce::throwable()));
+    if throwable.is_none() {
+        type_error(1, c"must be of type Throwable|string, %s given", why);
+    }
+    throwable.map(|object| Why::Throwable(exception::read(object)))
 }
 
 /// Parses `?string $status`; `None`: an exception is pending.

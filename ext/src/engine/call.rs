@@ -247,6 +247,11 @@ impl Slot {
         &mut self.0
     }
 
+    /// What it holds, to be looked at.
+    pub fn peek(&self) -> &Zval {
+        &self.0
+    }
+
     /// What it holds, to be dropped by the caller.
     pub fn into_value(self) -> Zval {
         ManuallyDrop::into_inner(self.0)

@@ -60,11 +60,11 @@ const ATTRIBUTE_PERSISTENT: u32 = 1;
 /// `ZEND_ACC_READONLY`.
 const READONLY: c_int = 1 << 7;
 const MAY_BE_NULL: u32 = 1 << ffi::IS_NULL;
+const MAY_BE_BOOL: u32 = 1 << ffi::IS_FALSE | 1 << ffi::IS_TRUE;
 const MAY_BE_ARRAY: u32 = 1 << ffi::IS_ARRAY;
 const MAY_BE_DOUBLE: u32 = 1 << ffi::IS_DOUBLE;
 const MAY_BE_LONG: u32 = 1 << ffi::IS_LONG;
 const MAY_BE_STRING: u32 = 1 << ffi::IS_STRING;
-const MAY_BE_BOOL: u32 = 1 << ffi::IS_FALSE | 1 << ffi::IS_TRUE;
 
 /// Keeps the parameter tables of a class for the life of the process: the engine goes on pointing into them.
 pub fn keep_parameters(tables: ArgInfoTables) {
@@ -138,6 +138,10 @@ pub enum ParameterType {
     IntOrString,
     /// int|string|array
     IntOrStringOrArray,
+    /// \Throwable|string
+    ThrowableOrString,
+    /// bool|array
+    BoolOrArray,
 }
 
 /// Gives the parameter at `index` of a method such a type. MINIT only.
@@ -145,7 +149,10 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
     let types = match of_type {
         ParameterType::IntOrString => MAY_BE_LONG | MAY_BE_STRING,
         ParameterType::IntOrStringOrArray => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_ARRAY,
+        ParameterType::ThrowableOrString => MAY_BE_STRING | ffi::_ZEND_TYPE_NAME_BIT,
+        ParameterType::BoolOrArray => MAY_BE_BOOL | MAY_BE_ARRAY,
     };
+    let of_class = matches!(of_type, ParameterType::ThrowableOrString).then(|| permanent_name("Throwable"));
     let method = method.to_ascii_lowercase();
     // SAFETY: the method's arg_info is memory of ours or of the engine that lives as long as the class, and no PHP
     // code runs yet.
@@ -157,6 +164,9 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
             let parameter = (*function).internal_function.arg_info.add(index);
             let rest = (*parameter).type_.type_mask & !ffi::MAY_BE_ANY;
             (*parameter).type_.type_mask = rest | types;
+            if let Some(name) = of_class {
+                (*parameter).type_.ptr = name.cast();
+            }
         }
     }
 }
@@ -191,6 +201,32 @@ pub(super) fn handle_handlers() -> *const ZendObjectHandlers {
         // SAFETY: plain data of function pointers, copied.
         let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
         handlers.clone_obj = None;
+        HandleTable(handlers)
+    });
+    &raw const handlers.0
+}
+
+/// Hears of the end of each object made by [`new_watched`], by its handle. Calls no PHP.
+static WATCHER: OnceLock<fn(u32)> = OnceLock::new();
+
+extern "C" fn free_watched(object: *mut ZendObject) {
+    // SAFETY: a live object that the engine frees now, as for every class without a `free_obj` of its own.
+    let handle = unsafe {
+        let handle = (*object).handle;
+        ffi::zend_object_std_dtor(object);
+        handle
+    };
+    if let Some(watcher) = WATCHER.get() {
+        let _ = std::panic::catch_unwind(|| watcher(handle));
+    }
+}
+
+fn watched_handlers() -> *const ZendObjectHandlers {
+    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| {
+        // SAFETY: plain data of function pointers, copied.
+        let mut handlers = unsafe { std::ptr::read(handle_handlers()) };
+        handlers.free_obj = Some(free_watched);
         HandleTable(handlers)
     });
     &raw const handlers.0
@@ -279,6 +315,20 @@ pub fn new_value(class: &'static ClassEntry) -> Properties {
     }
 }
 
+/// As [`new_value`]; `watcher`, the same one for all, is told when it is freed.
+pub fn new_watched(class: &'static ClassEntry, watcher: fn(u32)) -> Properties {
+    WATCHER.get_or_init(|| watcher);
+    let properties = new_value(class);
+    // SAFETY: a new object that nobody else has yet.
+    unsafe { (*properties.object.value.obj).handlers = watched_handlers() };
+    properties
+}
+
+/// The number that an object has while it lives.
+pub fn handle(object: &Zval) -> Option<u32> {
+    object.object().map(|object| object.handle)
+}
+
 /// The same object again, when `value` is its only reference left, nothing was added to it, and no WeakReference knows
 /// it: nobody can tell it from a new one. All of its properties must be numbers, null or names.
 #[inline] // once per signal
@@ -325,8 +375,8 @@ impl Properties {
 
     /// string
     pub fn string(self, text: &str) -> Self {
-        let text = ZendStr::new(text, false).into_raw();
-        self.write(ffi::IS_STRING_EX, |value| value.str_ = text)
+        // Not just a string that counts references: those of no byte and of one are the engine's own.
+        self.value(self::text(text.as_bytes()))
     }
 
     /// ?float

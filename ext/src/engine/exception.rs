@@ -185,7 +185,7 @@ pub(super) fn forget_out_of_memory() {
     }
 }
 
-/// The exception in flight, read and left in flight.
+/// What an exception says of itself.
 pub struct Thrown {
     /// Its class.
     pub class: Vec<u8>,
@@ -211,7 +211,11 @@ impl std::fmt::Display for Thrown {
 /// Reads the exception in flight.
 pub fn thrown() -> Option<Thrown> {
     // SAFETY: null or a live object, which stays in flight.
-    let object = unsafe { (*globals()).exception.as_ref() }?;
+    unsafe { (*globals()).exception.as_ref() }.map(read)
+}
+
+/// Reads an exception, in flight or not.
+pub(super) fn read(object: &ZendObject) -> Thrown {
     let is_exception = object.instance_of(ce::exception());
     let base = if is_exception { ce::exception() } else { ce::error() };
     let text = |name: &str| {
@@ -226,7 +230,7 @@ pub fn thrown() -> Option<Thrown> {
     // SAFETY: a live object has a class, and a class a name.
     let class = unsafe { (*(*object.ce).name).as_bytes().to_vec() };
     let (message, file) = (text("message").unwrap_or_default(), text("file").unwrap_or_default());
-    Some(Thrown { class, message, file, line, by_callee })
+    Thrown { class, message, file, line, by_callee }
 }
 
 /// Class, message, file and line of an exception, for as long as the call takes. Calls no PHP, allocates nothing.

@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use ext_php_rs::ffi;
 use ext_php_rs::types::ZendStr;
@@ -79,6 +79,20 @@ pub fn flag() -> &'static AtomicBool {
 /// Whether a signal handler or a timer waits for the virtual machine to look.
 pub fn pending() -> bool {
     flag().load(Ordering::SeqCst)
+}
+
+/// The word in memory that the flag lies in, and what it holds while the flag is not set. The kernel compares it before a
+/// sleep: a signal that has come by then, however shortly before, is not slept over.
+pub fn word() -> (&'static AtomicU32, u32) {
+    let flag = flag().as_ptr();
+    // SYNC: set by signal handlers.
+    // SAFETY: the flag is a field of a struct that is aligned to 8, with other fields around it.
+    let word = unsafe { AtomicU32::from_ptr(flag.map_addr(|address| address & !3).cast()) };
+    let mut bytes = word.load(Ordering::SeqCst).to_ne_bytes();
+    if let Some(byte) = bytes.get_mut(flag.addr() & 3) {
+        *byte = 0;
+    }
+    (word, u32::from_ne_bytes(bytes))
 }
 
 /// Asks the virtual machine to look at its next safe point.

@@ -8,14 +8,7 @@ use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendStr, Zval};
 
 use super::argument::bytes;
-use super::{Pending, pending};
-
-/// `smart_str`.
-#[repr(C)]
-struct SmartStr {
-    s: *mut ZendStr,
-    a: usize,
-}
+use super::{Pending, SmartStr, pending};
 
 unsafe extern "C" {
     fn php_json_encode_ex(buf: *mut SmartStr, val: *mut Zval, options: c_int, depth: i64) -> c_int;

@@ -15,6 +15,7 @@ mod ping;
 mod ready;
 mod run;
 mod session;
+mod shm;
 mod status;
 mod subscribe;
 mod top;
@@ -68,6 +69,7 @@ enum Verb {
     Subscribe(subscribe::Subscribe),
     Ready(ready::Ready),
     Ls(list::List),
+    Shm(shm::Shm),
 }
 
 /// Why a command ends with another code than 0: the code and one sentence for stderr.
@@ -123,6 +125,7 @@ pub fn main() -> u8 {
         Verb::Subscribe(command) => command.run(),
         Verb::Ready(command) => command.run(),
         Verb::Ls(command) => command.run(),
+        Verb::Shm(command) => command.run(),
     };
     outcome.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "rustdaemon: {}", failure.sentence);

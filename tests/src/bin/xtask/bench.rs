@@ -9,6 +9,7 @@
 //! For each figure there is a table for people, and the same with all values in target/bench/NAME.json.
 
 mod callgrind;
+mod channel;
 mod cost;
 mod footprint;
 mod fork;
@@ -78,6 +79,8 @@ pub enum Figure {
     Fork,
     /// What a request costs with 2 and 100 workers, a ping on 10 and 1 000 connections
     Growth,
+    /// Strings between PHP processes, beside System V messages, a socket pair and a ring in Rust
+    Channel,
 }
 
 impl Figure {
@@ -101,6 +104,7 @@ impl Figure {
             Figure::Relay => relay::measure(bench, report),
             Figure::Fork => fork::measure(bench, report),
             Figure::Growth => growth::measure(bench, report),
+            Figure::Channel => channel::measure(bench, report),
         }
     }
 }

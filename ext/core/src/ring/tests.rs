@@ -1,0 +1,328 @@
+use super::*;
+
+fn send(ring: &Ring, message: &[u8]) -> Sent {
+    patiently(|| ring.try_send(7, &[message]))
+}
+
+/// A thread that holds a lock can be out of a CPU for long.
+fn patiently<T>(mut act: impl FnMut() -> Result<T, Trouble>) -> T {
+    loop {
+        match act() {
+            Err(Trouble::Busy) => {}
+            done => return done.unwrap(),
+        }
+    }
+}
+
+fn receive(ring: &Ring) -> Result<Vec<u8>, Received> {
+    let (_, mut length) = ring.next().unwrap_or_default();
+    loop {
+        let mut place = vec![MaybeUninit::uninit(); length];
+        match patiently(|| ring.try_receive(&mut place)) {
+            Received::Message(7, length) => {
+                // SAFETY: written by the call.
+                return Ok(place[..length].iter().map(|byte| unsafe { byte.assume_init() }).collect());
+            }
+            Received::Longer(_, longer) => length = longer, // another than the one that was next
+            other => return Err(other),
+        }
+    }
+}
+
+fn soon() -> Option<Duration> {
+    Some(sys::monotonic() + Duration::from_millis(30))
+}
+
+/// Numbers that look random, the same in each run.
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn what_was_sent_is_received_in_order() {
+    let ring = Ring::anonymous(100).unwrap();
+    assert_eq!(receive(&ring), Err(Received::Empty));
+    for message in [&b"one"[..], b"", b"12345678", &[0; 1000]] {
+        assert_eq!(send(&ring, message), Sent::Done);
+    }
+    assert_eq!((ring.stats().messages, ring.stats().sent), (4, 4));
+    assert_eq!(receive(&ring).unwrap(), b"one");
+    assert_eq!(receive(&ring).unwrap(), b"");
+    assert_eq!(receive(&ring).unwrap(), b"12345678");
+    assert_eq!(receive(&ring).unwrap(), [0; 1000]);
+    assert_eq!(receive(&ring), Err(Received::Empty));
+    let stats = ring.stats();
+    assert_eq!((stats.messages, stats.used, stats.received), (0, 0, 4));
+}
+
+#[test]
+fn the_longest_message_fits_wherever_the_ring_stands() {
+    let ring = Ring::anonymous(4000).unwrap();
+    let longest: Vec<u8> = (0..ring.capacity()).map(|index| index.to_le_bytes()[0]).collect();
+    for step in [0, 1, 8, 500, 4000] {
+        assert_eq!(send(&ring, &vec![1; step]), Sent::Done);
+        receive(&ring).unwrap();
+        assert_eq!(send(&ring, &longest), Sent::Done);
+        assert_eq!(send(&ring, b""), Sent::Full);
+        assert_eq!(receive(&ring).unwrap(), longest);
+    }
+    let more = [longest.as_slice(), b"!"];
+    let (length, most) = (longest.len() + 1, longest.len());
+    assert_eq!(ring.try_send(7, &more), Err(Trouble::TooLong(length, most)));
+}
+
+#[test]
+fn a_message_that_is_longer_than_its_place_stays() {
+    let ring = Ring::anonymous(100).unwrap();
+    send(&ring, b"twelve bytes");
+    let mut place = [MaybeUninit::uninit(); 11];
+    assert_eq!(ring.try_receive(&mut place).unwrap(), Received::Longer(7, 12));
+    assert_eq!(ring.next(), Some((7, 12)));
+    assert_eq!(receive(&ring).unwrap(), b"twelve bytes");
+    assert_eq!(ring.next(), None);
+}
+
+#[test]
+fn a_closed_ring_is_drained_and_then_closed() {
+    let ring = Ring::anonymous(100).unwrap();
+    send(&ring, b"last");
+    ring.close().unwrap();
+    ring.close().unwrap();
+    assert_eq!(send(&ring, b"later"), Sent::Closed);
+    assert_eq!(ring.wait_for_message(None, None).unwrap(), Woken::Changed);
+    assert_eq!(receive(&ring).unwrap(), b"last");
+    assert_eq!(receive(&ring), Err(Received::Closed));
+    assert_eq!(ring.wait_for_message(None, None).unwrap(), Woken::Changed);
+    assert!(ring.stats().closed);
+}
+
+#[test]
+fn any_mix_of_lengths_comes_out_as_it_went_in() {
+    for seed in 1..=40 {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed);
+        let ring = Ring::anonymous(1).unwrap();
+        let mut inside: std::collections::VecDeque<Vec<u8>> = std::collections::VecDeque::new();
+        let mut used = 0;
+        for _ in 0..2000 {
+            let number = random(&mut state);
+            if number % 16 < 9 {
+                let length = usize::try_from(number >> 8).unwrap()
+                    % if number.is_multiple_of(5) { ring.capacity() + 1 } else { 90 };
+                let message: Vec<u8> = (0..length).map(|_| random(&mut state).to_le_bytes()[3]).collect();
+                let fits = used + taken(length) <= ring.segment.ring_bytes();
+                let middle = length / 3;
+                let sent = ring.try_send(7, &[&message[..middle], &message[middle..]]).unwrap();
+                assert_eq!(sent == Sent::Done, fits, "length {length}, {used} used");
+                if fits {
+                    used += taken(length);
+                    inside.push_back(message);
+                }
+            } else {
+                let expected = inside.pop_front();
+                assert_eq!(receive(&ring).ok(), expected);
+                used -= expected.map_or(0, |message| taken(message.len()));
+            }
+            let stats = ring.stats();
+            assert_eq!((stats.used, stats.messages), (used, inside.len()));
+        }
+    }
+}
+
+#[test]
+fn counts_and_positions_may_wrap_around() {
+    let ring = Ring::anonymous(100).unwrap();
+    let content = ring.content();
+    for face in [&content.published, &content.consumed] {
+        face.count.store(u32::MAX - 5, Ordering::SeqCst);
+    }
+    for number in 0..20_u8 {
+        send(&ring, &[number]);
+        send(&ring, &[number, number]);
+        assert_eq!(ring.stats().messages, 2);
+        assert_eq!(receive(&ring).unwrap(), [number]);
+        assert_eq!(receive(&ring).unwrap(), [number, number]);
+        assert_eq!(receive(&ring), Err(Received::Empty));
+    }
+}
+
+#[test]
+fn sleepers_of_both_kinds_are_woken_by_messages_room_and_closing() {
+    let ring = Ring::anonymous(4000).unwrap();
+    let next = |ring: &Ring| loop {
+        match receive(ring) {
+            Err(Received::Empty) => {
+                patiently(|| ring.wait_for_message(None, None));
+            }
+            other => return other,
+        }
+    };
+    std::thread::scope(|scope| {
+        let consumers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut sum = 0_u64;
+                    while let Ok(message) = next(&ring) {
+                        sum += u64::from_ne_bytes(message[..8].try_into().unwrap());
+                    }
+                    sum
+                })
+            })
+            .collect();
+        let producers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    for number in 1..=20_000_u64 {
+                        let mut message = vec![0; 8 + usize::try_from(number % 900).unwrap()];
+                        message[..8].copy_from_slice(&number.to_ne_bytes());
+                        while send(&ring, &message) == Sent::Full {
+                            patiently(|| ring.wait_for_room(message.len(), None, None));
+                        }
+                    }
+                })
+            })
+            .collect();
+        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        ring.close().unwrap();
+        let sum: u64 = consumers.into_iter().map(|consumer| consumer.join().unwrap()).sum();
+        assert_eq!(sum, 3 * 20_000 * 20_001 / 2);
+    });
+}
+
+#[test]
+fn time_is_up_for_who_waits_in_vain() {
+    let ring = Ring::anonymous(4000).unwrap();
+    assert_eq!(ring.wait_for_message(None, soon()).unwrap(), Woken::Deadline);
+    while send(&ring, &[0; 100]) == Sent::Done {}
+    assert_eq!(ring.wait_for_room(100, None, soon()).unwrap(), Woken::Deadline);
+    assert_eq!(ring.wait_for_message(None, None).unwrap(), Woken::Changed);
+}
+
+#[test]
+fn a_producer_that_needs_little_room_does_not_wait_for_much() {
+    let ring = Ring::anonymous(4000).unwrap();
+    while send(&ring, &[0; 100]) == Sent::Done {}
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            while send(&ring, &[0; 100]) == Sent::Full {
+                patiently(|| ring.wait_for_room(100, None, None));
+            }
+        });
+        while ring.content().consumers.waiting.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        receive(&ring).unwrap();
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_bell_rings_when_there_is_something_and_is_silent_when_there_is_not() {
+    let ring = Ring::anonymous(100).unwrap();
+    rings(&ring, &ring);
+}
+
+#[test]
+fn the_bell_of_a_named_ring_is_a_fifo() {
+    let named = Named::new();
+    rings(&named.open(), &named.open());
+}
+
+/// Sends by one and polls the other.
+fn rings(sender: &Ring, ring: &Ring) {
+    ring.bell().unwrap();
+    let readable = || {
+        let mut fds = [nix::poll::PollFd::new(ring.bell().unwrap().as_fd(), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO).unwrap() == 1
+    };
+    send(sender, b"before anybody polls");
+    assert!(!readable());
+    ring.poll().unwrap();
+    assert!(readable(), "there is one already");
+    receive(ring).unwrap();
+    ring.poll().unwrap();
+    assert!(!readable());
+    send(sender, b"a");
+    assert!(readable());
+    receive(ring).unwrap();
+    ring.poll().unwrap();
+    assert!(!readable());
+    sender.close().unwrap();
+    assert!(readable());
+    ring.poll().unwrap();
+    assert!(readable(), "it is closed for ever");
+}
+
+/// Each byte of what processes share, and of the headers of messages, with each of some values: whatever it then
+/// says, no call leaves the memory that is ours, and none hangs.
+#[test]
+fn no_damage_brings_a_reader_down() {
+    let named = Named::new();
+    let ring = named.open();
+    let content = ring.segment.content().as_ptr();
+    let whole = {
+        send(&ring, b"a message");
+        // SAFETY: the content, and 64 bytes of the ring.
+        unsafe { std::slice::from_raw_parts(content, size_of::<Content>()).to_vec() }
+    };
+    let places = (0..size_of::<Content>()).filter(|at| {
+        // The lock's own words are tried in `robust`.
+        !(0..64).contains(at) && !(256..320).contains(at)
+    });
+    for at in places {
+        for value in [0, 1, 2, 3, 0x7f, 0x80, 0xff] {
+            // SAFETY: as above.
+            unsafe { std::slice::from_raw_parts_mut(content, whole.len()).copy_from_slice(&whole) };
+            // SAFETY: as above.
+            unsafe { content.add(at).write(value) };
+            try_everything(&named.open());
+        }
+    }
+    let mut state = 1;
+    for _ in 0..2000 {
+        // SAFETY: as above; the ring's first bytes are the header of a message.
+        unsafe {
+            std::slice::from_raw_parts_mut(content, whole.len()).copy_from_slice(&whole);
+            ring.segment.ring().cast::<u64>().write(random(&mut state) >> (random(&mut state) % 64));
+        }
+        try_everything(&named.open());
+    }
+}
+
+/// A ring with a name, opened as often as wanted: each time as another process sees it. The name goes in the end.
+struct Named(Name);
+
+impl Named {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test-ring-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(Name::parse(name.as_bytes()).unwrap())
+    }
+
+    fn open(&self) -> Ring {
+        Ring::open(&self.0, None, 4000).unwrap()
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let listed = Listed::own(Kind::Channel, self.0.clone());
+        let _ = std::fs::remove_file(listed.path());
+        let _ = std::fs::remove_file(listed.fifo());
+    }
+}
+
+fn try_everything(ring: &Ring) {
+    let _ = ring.stats();
+    let _ = ring.next();
+    let _ = ring.try_send(1, &[b"more"]);
+    let mut place = [MaybeUninit::uninit(); 4096];
+    for _ in 0..3 {
+        let _ = ring.try_receive(&mut place);
+    }
+    let _ = ring.wait_for_message(None, Some(Duration::ZERO));
+    let _ = ring.wait_for_room(5000, None, Some(Duration::ZERO));
+    let _ = ring.close();
+}

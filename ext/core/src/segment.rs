@@ -1,0 +1,864 @@
+//! A shared segment: memory that several processes see, with a header that says what it is.
+//!
+//! # How it works
+//! An anonymous segment is a sealed memfd: processes forked after it was made have it, nothing else does, and nothing is
+//! left of it when they have ended. A named one is a file in /dev/shm, mode 0600, of the effective user's own: other
+//! programs open it by name, and it stays until it is removed or the machine is started again.
+//!
+//! ```text
+//! offset  bytes  field             a process that attaches wants
+//!      0      8  magic "RDSEGMNT"  this one
+//!      8      4  version           this one
+//!     12      4  header bytes      at least this version's
+//!     16      4  kind              the one it opens: 1 channel, 2 lock, 3 counter
+//!     20      4  mutex bytes       its own sizeof(pthread_mutex_t)
+//!     24      4  page bytes        its own: the ring is mapped by pages
+//!     28      4  zero
+//!     32      8  content bytes     its own for this kind
+//!     40      8  ring bytes        file = front + ring
+//!     48      8  PID namespace     its own: locks know their owner by its thread number
+//!     56     16  C library         its own: "glibc", "musl"; they lay a mutex out differently
+//!     72      8  checksum          FNV-1a over the bytes before it
+//!     80      -  later versions
+//!    128      -  content           words and locks, filled with zeros, then by who makes it
+//!  front      -  ring              `front` is the first page border after the content
+//! ```
+//!
+//! The ring is mapped twice, one directly after the other, so that whatever begins in it is contiguous.
+//!
+//! # Correct order
+//! A named segment is complete before it has a name: an unnamed file (`O_TMPFILE`) is given its space and its content,
+//! then the name (linkat(2)). Of two that make it at the same time one gets the name and both use it; a maker that is
+//! killed leaves nothing.
+//!
+//! # What is refused
+//! Everything that is not as above: each has its sentence ([`Refusal`]). Nobody can change the size of an anonymous
+//! segment. A named one cannot be sealed: space is reserved, so that a full /dev/shm is an error when it is made and not
+//! a `SIGBUS` later, but a process of the same user that truncates the file ends those that have it mapped.
+//!
+//! # Rules
+//! The header is written once and read once, when a process attaches; sizes are kept in the process. Who uses the
+//! content trusts nothing in it: it is another process's memory, too.
+//! Sources: memfd_create(2), open(2) O_TMPFILE, linkat(2), posix_fallocate(3), mmap(2), shm_overview(7), namespaces(7).
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::mem::{offset_of, size_of};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+use crate::sys;
+
+/// Where named segments lie.
+pub const DIRECTORY: &str = "/dev/shm";
+/// First bytes of a segment.
+pub const MAGIC: [u8; 8] = *b"RDSEGMNT";
+/// The layout in the table above, and of what lies in the content of each kind.
+pub const VERSION: u32 = 1;
+/// Where the content begins.
+pub const CONTENT_AT: usize = 128;
+/// How long a name may be, in bytes.
+pub const LONGEST_NAME: usize = 100;
+
+/// Of every file name of ours in [`DIRECTORY`]; the owner's uid, the kind and the name follow.
+const PREFIX: &str = "rustdaemon";
+
+#[cfg(target_env = "gnu")]
+const C_LIBRARY: &[u8] = b"glibc";
+#[cfg(target_env = "musl")]
+const C_LIBRARY: &[u8] = b"musl";
+
+/// What a segment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Kind {
+    /// A ring of messages.
+    Channel = 1,
+    /// A lock with a name.
+    Lock = 2,
+    /// A number.
+    Counter = 3,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Channel, Self::Lock, Self::Counter];
+
+    /// Its word in file names and in sentences.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Lock => "lock",
+            Self::Counter => "counter",
+        }
+    }
+}
+
+/// The name of a segment: 1 to [`LONGEST_NAME`] of letters, digits, `.`, `_` and `-`, the first no `.`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        if (1..=LONGEST_NAME).contains(&text.len())
+            && text.iter().all(allowed)
+            && text.first() != Some(&b'.')
+            && let Ok(name) = std::str::from_utf8(text)
+        {
+            return Ok(Self(name.to_owned()));
+        }
+        let shown = String::from_utf8_lossy(text);
+        let shown: String = shown.chars().take(LONGEST_NAME).collect();
+        Err(format!(
+            "\"{}\" cannot be a name in shared memory: 1 to {LONGEST_NAME} of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot",
+            shown.escape_debug()
+        ))
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A file in [`DIRECTORY`] whose name is one of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose the name is; who owns the file is for the reader to check.
+    pub uid: u32,
+    /// See there.
+    pub kind: Kind,
+    /// See there.
+    pub name: Name,
+}
+
+impl Listed {
+    /// The effective user's own segment of this kind and name.
+    #[must_use]
+    pub fn own(kind: Kind, name: Name) -> Self {
+        Self { uid: nix::unistd::geteuid().as_raw(), kind, name }
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let Self { uid, kind, name } = self;
+        Path::new(DIRECTORY).join(format!("{PREFIX}-{uid}-{}-{}", kind.word(), name.0))
+    }
+
+    /// Where the FIFO of its `stream()` lies, if there is one. No segment has such a name: they have no `:` in them.
+    #[must_use]
+    pub fn fifo(&self) -> PathBuf {
+        let mut path = self.path().into_os_string();
+        path.push(":fifo");
+        path.into()
+    }
+
+    /// Reads the name of a file in [`DIRECTORY`]. `None`: not one of ours.
+    #[must_use]
+    pub fn parse(file: &str) -> Option<Self> {
+        let mut parts = file.splitn(4, '-');
+        let (prefix, uid, kind, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let kind = Kind::ALL.into_iter().find(|known| known.word() == kind)?;
+        let listed = Self { uid: uid.parse().ok()?, kind, name: Name::parse(name.as_bytes()).ok()? };
+        (prefix == PREFIX && listed.path().file_name()?.to_str() == Some(file)).then_some(listed)
+    }
+}
+
+/// Why there is no segment.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The system has refused something; the sentence says what.
+    System(String, io::Error),
+    /// What is there under the name is not what was asked for; one sentence.
+    Foreign(String),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System(sentence, _) | Self::Foreign(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+fn system(what: impl std::fmt::Display, error: impl Into<io::Error>) -> Refusal {
+    let error = error.into();
+    Refusal::System(format!("{what}: {error}"), error)
+}
+
+/// What a segment holds besides its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// What for.
+    pub kind: Kind,
+    /// Size of the content, in bytes; the same for every segment of a kind and version.
+    pub content_bytes: usize,
+    /// Size of the ring, in bytes: a multiple of the page, or 0.
+    pub ring_bytes: usize,
+}
+
+impl Shape {
+    /// Where the ring begins.
+    fn front(&self) -> usize {
+        (CONTENT_AT + self.content_bytes).next_multiple_of(page_bytes())
+    }
+
+    fn file_bytes(&self) -> usize {
+        self.front() + self.ring_bytes
+    }
+}
+
+/// The size of a page, in bytes.
+#[must_use]
+pub fn page_bytes() -> usize {
+    // SAFETY: asks for a number.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).ok().filter(|bytes| *bytes > 0).unwrap_or(4096)
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Header {
+    magic: [u8; 8],
+    version: u32,
+    header_bytes: u32,
+    kind: u32,
+    mutex_bytes: u32,
+    page_bytes: u32,
+    zero: u32,
+    content_bytes: u64,
+    ring_bytes: u64,
+    pid_namespace: u64,
+    c_library: [u8; 16],
+    checksum: u64,
+}
+
+const _: () = assert!(size_of::<Header>() == 80 && size_of::<Header>() <= CONTENT_AT);
+const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 72);
+const HEADER_BYTES: u32 = 80;
+
+impl Header {
+    fn of(shape: &Shape) -> io::Result<Self> {
+        let mut c_library = [0; 16];
+        c_library.iter_mut().zip(C_LIBRARY).for_each(|(place, byte)| *place = *byte);
+        let header = Self {
+            magic: MAGIC,
+            version: VERSION,
+            header_bytes: HEADER_BYTES,
+            kind: shape.kind as u32,
+            mutex_bytes: u32::try_from(size_of::<libc::pthread_mutex_t>()).unwrap_or_default(),
+            page_bytes: u32::try_from(page_bytes()).unwrap_or_default(),
+            zero: 0,
+            content_bytes: shape.content_bytes as u64,
+            ring_bytes: shape.ring_bytes as u64,
+            pid_namespace: std::fs::metadata("/proc/self/ns/pid")?.ino(),
+            c_library,
+            checksum: 0,
+        };
+        Ok(Self { checksum: header.sum(), ..header })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: plain integers without padding, as many bytes as it has.
+        unsafe { std::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
+    }
+
+    fn from_bytes(bytes: &[u8; size_of::<Self>()]) -> Self {
+        // SAFETY: any bits are such a header; the source need not be aligned.
+        unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) }
+    }
+
+    /// FNV-1a, 64 bits.
+    fn sum(&self) -> u64 {
+        let covered = self.bytes().iter().take(offset_of!(Self, checksum));
+        covered
+            .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    }
+
+    /// Why this process cannot use such a segment; the ring's size is looked at apart.
+    fn objection(&self, wanted: &Self) -> Option<String> {
+        let text = |bytes: &[u8; 16]| {
+            String::from_utf8_lossy(bytes).trim_end_matches('\0').escape_debug().to_string()
+        };
+        if self.magic != MAGIC {
+            return Some("is no segment of rustdaemon's".into());
+        }
+        if self.version != VERSION {
+            let (theirs, ours) = (self.version, VERSION);
+            return Some(format!(
+                "was made by another version of rustdaemon (format {theirs}, this one knows {ours}): end the processes that use it, then remove it with rustdaemon shm rm"
+            ));
+        }
+        if self.header_bytes < HEADER_BYTES || self.checksum != self.sum() || self.zero != 0 {
+            return Some(
+                "has a damaged header: end the processes that use it, then remove it with rustdaemon shm rm"
+                    .into(),
+            );
+        }
+        if self.c_library != wanted.c_library || self.mutex_bytes != wanted.mutex_bytes {
+            return Some(format!(
+                "was made with another C library ({} and a mutex of {} bytes; here {} and {}): both sides need the same",
+                text(&self.c_library),
+                self.mutex_bytes,
+                text(&wanted.c_library),
+                wanted.mutex_bytes
+            ));
+        }
+        if self.pid_namespace != wanted.pid_namespace {
+            return Some("was made in another PID namespace (another container): locks in it could not tell who has died; run both in one, or give each its own /dev/shm".into());
+        }
+        if self.kind != wanted.kind {
+            let word = |kind: u32| Kind::ALL.into_iter().find(|known| *known as u32 == kind).map(Kind::word);
+            let (theirs, ours) =
+                (word(self.kind).unwrap_or("something else"), word(wanted.kind).unwrap_or_default());
+            return Some(format!("is a {theirs} and no {ours}: remove it with rustdaemon shm rm"));
+        }
+        if self.content_bytes != wanted.content_bytes || self.page_bytes != wanted.page_bytes {
+            return Some(
+                "has another layout than this process's: end the processes that use it, then remove it with rustdaemon shm rm"
+                    .into(),
+            );
+        }
+        None
+    }
+}
+
+/// A mapped segment; unmapped on drop. The memory itself lives as long as somebody has it mapped, or as its name.
+#[derive(Debug)]
+pub struct Segment {
+    address: NonNull<u8>,
+    shape: Shape,
+    front: usize,
+    listed: Option<Listed>,
+    /// Device and number of the file.
+    file: (u64, u64),
+    made: bool,
+}
+
+// SAFETY: shared memory; whoever reads it uses atomics and locks, on any thread.
+unsafe impl Send for Segment {}
+// SAFETY: as above.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    /// A new anonymous segment. `fill` gets its content, all zeros, aligned to [`CONTENT_AT`].
+    ///
+    /// # Errors
+    /// What memfd_create(2) and mmap(2) say, or `fill`.
+    pub fn anonymous(
+        shape: Shape,
+        fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
+    ) -> Result<Self, Refusal> {
+        let what = || format!("cannot make a {} of {} bytes", shape.kind.word(), shape.file_bytes());
+        let fd =
+            sys::sealed_memory(c"rustdaemon", shape.file_bytes()).map_err(|error| system(what(), error))?;
+        Self::fresh(&fd, shape, None, fill).map_err(|error| system(what(), error))
+    }
+
+    /// The effective user's segment of this name; made if there is none. `ring_bytes`: `None` takes a ring as large as it
+    /// is, and makes one of `default_ring_bytes`.
+    ///
+    /// # Errors
+    /// The system's, or that what is there is something else.
+    pub fn open(
+        name: &Name,
+        kind: Kind,
+        content_bytes: usize,
+        ring_bytes: Option<usize>,
+        default_ring_bytes: usize,
+        fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
+    ) -> Result<Self, Refusal> {
+        let listed = Listed::own(kind, name.clone());
+        let path = listed.path();
+        let any = Shape { kind, content_bytes, ring_bytes: 0 };
+        if let Some(found) = Self::attach(&listed, &any, ring_bytes)? {
+            return Ok(found);
+        }
+        let shape = Shape { ring_bytes: ring_bytes.unwrap_or(default_ring_bytes), ..any };
+        let what = || format!("cannot make {}", path.display());
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
+            .open(DIRECTORY)
+            .map_err(|error| {
+                let missing = error.kind() == io::ErrorKind::NotFound;
+                let why = if missing {
+                    format!(": {DIRECTORY} is missing, mount a tmpfs there")
+                } else {
+                    String::new()
+                };
+                system(what() + &why, error)
+            })?;
+        reserve(&file, shape.file_bytes()).map_err(|error| {
+            let free = nix::sys::statvfs::statvfs(DIRECTORY)
+                .map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
+            let what = format!(
+                "{}: {} bytes are needed and {DIRECTORY} has {free} left",
+                what(),
+                shape.file_bytes()
+            );
+            system(what, error)
+        })?;
+        let made =
+            Self::fresh(&file, shape, Some(listed.clone()), fill).map_err(|error| system(what(), error))?;
+        match give_name(&file, &path) {
+            Ok(()) => Ok(made),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let gone = || {
+                    Refusal::Foreign(format!("{} was removed while it was opened: try again", path.display()))
+                };
+                Self::attach(&listed, &any, ring_bytes)?.ok_or_else(gone)
+            }
+            Err(error) => Err(system(what(), error)),
+        }
+    }
+
+    /// `None`: there is no such name.
+    fn attach(listed: &Listed, shape: &Shape, ring_bytes: Option<usize>) -> Result<Option<Self>, Refusal> {
+        let path = listed.path();
+        let path = path.display();
+        let foreign = |why: &str| Refusal::Foreign(format!("{path} {why}"));
+        // Non-blocking, should it be a FIFO.
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let file = match std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(listed.path())
+        {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(foreign("is a symbolic link: remove it"));
+            }
+            Err(error) => return Err(system(format!("cannot open {path}"), error)),
+        };
+        let status = file.metadata().map_err(|error| system(format!("cannot look at {path}"), error))?;
+        if status.uid() != listed.uid {
+            let (theirs, ours) = (status.uid(), listed.uid);
+            return Err(foreign(&format!(
+                "belongs to uid {theirs}, and this process runs as {ours}: a segment is its owner's alone"
+            )));
+        }
+        if !status.is_file() || status.mode() & 0o077 != 0 {
+            return Err(foreign("is not a file of mode 0600: remove it"));
+        }
+        let mut bytes = [0; size_of::<Header>()];
+        if file.read_exact_at(&mut bytes, 0).is_err() {
+            return Err(foreign("is no segment of rustdaemon's"));
+        }
+        let header = Header::from_bytes(&bytes);
+        let wanted = Header::of(shape).map_err(|error| system("cannot look at /proc/self/ns/pid", error))?;
+        if let Some(objection) = header.objection(&wanted) {
+            return Err(foreign(&objection));
+        }
+        let found = usize::try_from(header.ring_bytes).unwrap_or(usize::MAX);
+        let whole = Shape { ring_bytes: found, ..*shape };
+        let fits = found % page_bytes() == 0
+            && (found == 0) == (shape.kind != Kind::Channel)
+            && found.checked_add(whole.front()).is_some_and(|bytes| u64::try_from(bytes) == Ok(status.len()));
+        if !fits {
+            return Err(foreign(&format!(
+                "has {} bytes, which its header does not say: end the processes that use it, then remove it with rustdaemon shm rm",
+                status.len()
+            )));
+        }
+        if let Some(asked) = ring_bytes.filter(|asked| *asked != found) {
+            return Err(foreign(&format!(
+                "has room for {found} bytes and {asked} are asked for: open it with the same size, or without one"
+            )));
+        }
+        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()));
+        segment.map(Some).map_err(|error| system(format!("cannot map {path}"), error))
+    }
+
+    fn fresh(
+        fd: &impl AsFd,
+        shape: Shape,
+        listed: Option<Listed>,
+        fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let header = Header::of(&shape)?;
+        let mut segment = Self::map(fd.as_fd(), shape, listed)?;
+        segment.made = true;
+        fill(segment.content())?;
+        // SAFETY: the mapping begins with at least CONTENT_AT bytes, which nobody else uses yet.
+        unsafe { segment.address.cast::<Header>().write(header) };
+        Ok(segment)
+    }
+
+    /// The file, and behind it its ring once more.
+    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>) -> io::Result<Self> {
+        let front = shape.front();
+        let status = nix::sys::stat::fstat(fd)?;
+        let (file, all) = (shape.file_bytes(), shape.file_bytes() + shape.ring_bytes);
+        // SAFETY: reserves addresses of the kernel's choice.
+        let address = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                all,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let address = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        // From here on dropping it unmaps all.
+        let segment =
+            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), made: false };
+        let put = |at: usize, bytes: usize, from: usize| {
+            let from = libc::off_t::try_from(from).map_err(|_| io::ErrorKind::InvalidInput)?;
+            let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+            // SAFETY: within the reservation above, which is ours alone.
+            let put = unsafe {
+                libc::mmap(address.as_ptr().add(at).cast(), bytes, rights, flags, fd.as_raw_fd(), from)
+            };
+            if put == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        };
+        put(0, file, 0)?;
+        if shape.ring_bytes > 0 {
+            put(file, shape.ring_bytes, front)?;
+        }
+        Ok(segment)
+    }
+
+    /// The content, aligned to [`CONTENT_AT`].
+    #[must_use]
+    pub fn content(&self) -> NonNull<u8> {
+        // SAFETY: inside the mapping.
+        unsafe { self.address.add(CONTENT_AT) }
+    }
+
+    /// The ring: twice [`Segment::ring_bytes`] bytes, the second half of which is the first.
+    #[must_use]
+    pub fn ring(&self) -> NonNull<u8> {
+        // SAFETY: inside the mapping, or its end.
+        unsafe { self.address.add(self.front) }
+    }
+
+    /// The size of the ring, in bytes, as it was when this process attached.
+    #[must_use]
+    pub fn ring_bytes(&self) -> usize {
+        self.shape.ring_bytes
+    }
+
+    /// Its name. `None`: anonymous.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Listed> {
+        self.listed.as_ref()
+    }
+
+    /// Whether it is the same memory as another, mapped once more.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.file == other.file
+    }
+
+    /// Whether this process has made it just now.
+    #[must_use]
+    pub fn was_made(&self) -> bool {
+        self.made
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        let bytes = self.shape.file_bytes() + self.shape.ring_bytes;
+        // SAFETY: address and length are those of our own reservation; nobody borrows from it past our life.
+        unsafe { libc::munmap(self.address.as_ptr().cast(), bytes) };
+    }
+}
+
+fn reserve(file: &File, bytes: usize) -> io::Result<()> {
+    let bytes = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    loop {
+        // SAFETY: numbers only. It returns the error and leaves errno alone.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}
+
+/// linkat(2) of an `O_TMPFILE`, through /proc: `AT_EMPTY_PATH` needs a capability.
+fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    let from = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let to = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: two C strings that outlive the call.
+    let rc = unsafe {
+        libc::linkat(libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), libc::AT_SYMLINK_FOLLOW)
+    };
+    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    use super::*;
+
+    /// A name of this test's own, removed in the end.
+    struct Named(Name);
+
+    impl Named {
+        fn new() -> Self {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let name = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            Self(Name::parse(name.as_bytes()).unwrap())
+        }
+
+        fn listed(&self, kind: Kind) -> Listed {
+            Listed::own(kind, self.0.clone())
+        }
+
+        fn open(&self, ring_bytes: Option<usize>) -> Result<Segment, Refusal> {
+            Segment::open(&self.0, Kind::Channel, 64, ring_bytes, 2 * page_bytes(), |content| {
+                word(content).store(7, Ordering::Relaxed);
+                Ok(())
+            })
+        }
+
+        fn refusal(&self, ring_bytes: Option<usize>) -> String {
+            self.open(ring_bytes).unwrap_err().to_string()
+        }
+
+        /// Changes the bytes of the file at an offset.
+        fn write(&self, at: u64, bytes: &[u8]) {
+            let file =
+                std::fs::OpenOptions::new().write(true).open(self.listed(Kind::Channel).path()).unwrap();
+            file.write_all_at(bytes, at).unwrap();
+        }
+
+        fn header(&self) -> Header {
+            let mut bytes = [0; size_of::<Header>()];
+            File::open(self.listed(Kind::Channel).path()).unwrap().read_exact_at(&mut bytes, 0).unwrap();
+            Header::from_bytes(&bytes)
+        }
+
+        /// Changes its header and makes the checksum right again.
+        fn change(&self, change: impl FnOnce(&mut Header)) {
+            let mut header = self.header();
+            change(&mut header);
+            let header = Header { checksum: header.sum(), ..header };
+            self.write(0, header.bytes());
+        }
+    }
+
+    impl Drop for Named {
+        fn drop(&mut self) {
+            for kind in Kind::ALL {
+                let _ = std::fs::remove_file(self.listed(kind).path());
+            }
+        }
+    }
+
+    fn word(place: NonNull<u8>) -> &'static AtomicU64 {
+        // SAFETY: aligned, and the segments of these tests outlive their use.
+        unsafe { AtomicU64::from_ptr(place.as_ptr().cast()) }
+    }
+
+    fn shape(ring_bytes: usize) -> Shape {
+        Shape { kind: Kind::Channel, content_bytes: 64, ring_bytes }
+    }
+
+    #[test]
+    fn what_is_written_behind_the_ring_is_at_its_beginning() {
+        let bytes = page_bytes();
+        let segment = Segment::anonymous(shape(bytes), |_| Ok(())).unwrap();
+        let at = |offset: usize| {
+            // SAFETY: within the two halves.
+            unsafe { std::slice::from_raw_parts_mut(segment.ring().as_ptr().add(offset), 4) }
+        };
+        at(bytes - 2).copy_from_slice(b"abcd");
+        assert_eq!(at(0), b"cd\0\0");
+        at(1).copy_from_slice(b"xyz.");
+        assert_eq!(at(bytes), b"cxyz");
+        assert_eq!(segment.content().as_ptr() as usize % CONTENT_AT, 0);
+        assert_eq!((segment.ring_bytes(), segment.listed(), segment.was_made()), (bytes, None, true));
+    }
+
+    #[test]
+    fn an_anonymous_segment_has_no_name() {
+        let segment = Segment::anonymous(shape(page_bytes()), |_| Ok(())).unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let address = format!("{:x}-", segment.content().as_ptr() as usize - CONTENT_AT);
+        let line = maps.lines().find(|line| line.starts_with(&address)).unwrap();
+        assert!(line.ends_with("/memfd:rustdaemon (deleted)"), "{line}");
+    }
+
+    #[test]
+    fn two_that_open_a_name_share_it_and_one_has_filled_it() {
+        let named = Named::new();
+        let first = named.open(None).unwrap();
+        let second = named.open(None).unwrap();
+        assert!(first.was_made() && !second.was_made());
+        assert_eq!(second.ring_bytes(), 2 * page_bytes());
+        assert_eq!(word(second.content()).fetch_add(1, Ordering::Relaxed), 7);
+        assert_eq!(word(first.content()).load(Ordering::Relaxed), 8);
+        let mode = std::fs::metadata(named.listed(Kind::Channel).path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn of_many_that_make_a_name_at_once_one_does() {
+        let named = Named::new();
+        let made: usize = std::thread::scope(|scope| {
+            let open = || usize::from(named.open(None).unwrap().was_made());
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(made, 1);
+    }
+
+    #[test]
+    fn a_maker_whose_content_fails_leaves_no_name() {
+        let named = Named::new();
+        let failed = Segment::open(&named.0, Kind::Channel, 64, None, page_bytes(), |_| {
+            Err(io::ErrorKind::Other.into())
+        });
+        assert!(failed.is_err());
+        assert!(!named.listed(Kind::Channel).path().exists());
+    }
+
+    #[test]
+    fn another_size_is_refused_with_both_numbers() {
+        let named = Named::new();
+        let _segment = named.open(Some(page_bytes())).unwrap();
+        named.open(Some(page_bytes())).unwrap();
+        let sentence = named.refusal(Some(3 * page_bytes()));
+        assert!(
+            sentence.contains(&format!("room for {} bytes and {}", page_bytes(), 3 * page_bytes())),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn each_flipped_bit_of_the_header_is_refused() {
+        let named = Named::new();
+        drop(named.open(None).unwrap());
+        let whole = named.header();
+        for bit in 0..size_of::<Header>() * 8 {
+            let mut bytes = whole.bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            named.write(0, &bytes);
+            assert!(named.open(None).is_err(), "bit {bit}");
+        }
+        named.write(0, whole.bytes());
+        named.open(None).unwrap();
+    }
+
+    #[test]
+    fn a_foreign_segment_is_refused_with_its_reason() {
+        type Case = (fn(&mut Header), &'static str);
+        let cases: [Case; 8] = [
+            (|header| header.magic = *b"ELF_____", "no segment of rustdaemon's"),
+            (|header| header.version = 0, "another version of rustdaemon (format 0, this one knows 1)"),
+            (
+                |header| header.c_library[..5].copy_from_slice(b"musl\0"),
+                "another C library (musl and a mutex of",
+            ),
+            (|header| header.mutex_bytes += 8, "another C library"),
+            (|header| header.pid_namespace += 1, "another PID namespace"),
+            (|header| header.kind = 2, "is a lock and no channel"),
+            (|header| header.content_bytes += 8, "another layout"),
+            (|header| header.ring_bytes *= 2, "which its header does not say"),
+        ];
+        for (change, reason) in cases {
+            let named = Named::new();
+            drop(named.open(None).unwrap());
+            named.change(change);
+            let sentence = named.refusal(None);
+            assert!(sentence.contains(reason), "{sentence}");
+            assert!(sentence.contains(named.0.as_str()), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_segment_is_refused() {
+        let named = Named::new();
+        let path = named.listed(Kind::Channel).path();
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(named.refusal(None).contains("symbolic link"));
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(named.refusal(None).contains("not a file of mode 0600"));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "short").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(named.refusal(None).contains("no segment of rustdaemon's"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(named.refusal(None).contains("not a file of mode 0600"));
+    }
+
+    #[test]
+    fn a_truncated_segment_is_refused_to_who_comes_later() {
+        let named = Named::new();
+        drop(named.open(None).unwrap());
+        let file = std::fs::OpenOptions::new().write(true).open(named.listed(Kind::Channel).path()).unwrap();
+        file.set_len(4096).unwrap();
+        assert!(named.refusal(None).contains("which its header does not say"));
+    }
+
+    #[test]
+    fn another_users_segment_is_refused() {
+        let named = Named::new();
+        drop(named.open(None).unwrap());
+        let other = Some(nix::unistd::Uid::from_raw(12345));
+        if nix::unistd::chown(&named.listed(Kind::Channel).path(), other, None).is_err() {
+            eprintln!("not run: only root can give a file away");
+            return;
+        }
+        assert!(named.refusal(None).contains("belongs to uid 12345"));
+    }
+
+    #[test]
+    fn more_than_dev_shm_holds_is_refused_at_once() {
+        let named = Named::new();
+        let sentence = named.refusal(Some(1 << 46));
+        assert!(sentence.contains("70368744177664") || sentence.contains("70368744181"), "{sentence}");
+        assert!(!named.listed(Kind::Channel).path().exists());
+    }
+
+    #[test]
+    fn names_are_checked_and_read_back_from_file_names() {
+        for good in ["a", "opcua.queue-1_B", &"x".repeat(LONGEST_NAME)] {
+            let listed = Listed::own(Kind::Lock, Name::parse(good.as_bytes()).unwrap());
+            let file = listed.path();
+            assert_eq!(Listed::parse(file.file_name().unwrap().to_str().unwrap()), Some(listed));
+        }
+        for bad in ["", ".", "..", ".x", "a/b", "a b", "ä", "a\0", "a:fifo", &"x".repeat(LONGEST_NAME + 1)] {
+            let sentence = Name::parse(bad.as_bytes()).unwrap_err();
+            assert!(sentence.contains("the first no dot"), "{sentence}");
+        }
+        for foreign in [
+            "sem.x",
+            "rustdaemon-0-channel",
+            "rustdaemon-x-lock-a",
+            "rustdaemon-0-queue-a",
+            "rustdaemon-007-lock-a",
+            "rustdaemon-0-channel-a:fifo",
+        ] {
+            assert_eq!(Listed::parse(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Objects that carry a Rust value: for classes of which PHP code has many.
+//!
+//! # How it works
+//! The value lies before the object, in the same memory of the Zend allocator, and is dropped with the object. Also after a
+//! fatal error: the engine frees such objects in any case.
+//!
+//! # Rules
+//! What is carried calls no PHP when it is dropped.
+//! Sources: php-src Zend/zend_objects_API.c, Zend/zend_objects.c; the manual's "custom object storage".
+
+use std::alloc::Layout;
+use std::any::Any;
+use std::mem::offset_of;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+use ext_php_rs::alloc::emalloc;
+use ext_php_rs::ffi;
+use ext_php_rs::types::{ZendObject, Zval};
+use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
+
+#[repr(C)]
+struct Carrier {
+    value: Option<Box<dyn Any>>,
+    object: ZendObject,
+}
+
+struct HandlerTable(ZendObjectHandlers);
+// SAFETY: function pointers and an offset, written once.
+unsafe impl Send for HandlerTable {}
+// SAFETY: as above.
+unsafe impl Sync for HandlerTable {}
+
+fn handlers() -> *const ZendObjectHandlers {
+    static HANDLERS: OnceLock<HandlerTable> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| {
+        // SAFETY: plain data of function pointers, copied.
+        let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
+        handlers.offset = i32::try_from(offset_of!(Carrier, object)).unwrap_or_default();
+        handlers.free_obj = Some(free);
+        handlers.clone_obj = None;
+        HandlerTable(handlers)
+    });
+    &raw const handlers.0
+}
+
+extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
+    // SAFETY: memory for the struct and, as no class of ours has properties, nothing behind it; then what the engine does
+    // for a class without a `create_object` of its own. The engine ends the script when there is no memory.
+    unsafe {
+        let carrier = emalloc(Layout::new::<Carrier>()).cast::<Carrier>();
+        (&raw mut (*carrier).value).write(None);
+        let object = &raw mut (*carrier).object;
+        ffi::zend_object_std_init(object, class);
+        ffi::object_properties_init(object, class);
+        (*object).handlers = handlers();
+        object
+    }
+}
+
+unsafe extern "C" fn free(object: *mut ZendObject) {
+    // SAFETY: an object made by `create`, which the engine gives up here and does not look at again.
+    unsafe {
+        drop((*carrier(object)).value.take());
+        ffi::zend_object_std_dtor(object);
+    }
+}
+
+/// # Safety
+/// An object made by [`create`].
+unsafe fn carrier(object: *mut ZendObject) -> *mut Carrier {
+    // SAFETY: as the caller promises.
+    unsafe { object.byte_sub(offset_of!(Carrier, object)).cast() }
+}
+
+/// Makes a final class without properties one whose objects carry a value, and which only this extension makes. MINIT
+/// only.
+pub fn make_carrier_class(class: &mut ClassEntry) {
+    class.__bindgen_anon_2.create_object = Some(create);
+}
+
+/// A new object of a class made by [`make_carrier_class`].
+pub fn new_carrier<T: 'static>(class: &'static ClassEntry, value: T) -> Zval {
+    let value: Box<dyn Any> = Box::new(value);
+    let object = create(std::ptr::from_ref(class).cast_mut());
+    let mut made = Zval::new();
+    // SAFETY: made just now.
+    unsafe { (*carrier(object)).value = Some(value) };
+    made.value.obj = object;
+    made.u1.type_info = ffi::IS_OBJECT_EX;
+    made
+}
+
+/// What the object carries. `None`: not one of [`new_carrier`]'s, or of another class.
+pub fn carried<T: 'static>(object: &Zval) -> Option<&T> {
+    // SAFETY: the handlers tell that it was made by `create`; it lives as long as the value that refers to it.
+    unsafe {
+        let object = NonNull::from(object.object()?).as_ptr();
+        if !std::ptr::eq((*object).handlers, handlers()) {
+            return None;
+        }
+        (*carrier(object)).value.as_ref()?.downcast_ref()
+    }
+}

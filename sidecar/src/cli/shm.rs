@@ -1,0 +1,281 @@
+//! `rustdaemon shm list` and `rm`: what PHP processes share by name, and what is left of it.
+//!
+//! # How it works
+//! The files of `core::segment` in /dev/shm, and who has them mapped, by /proc/PID/maps. No sidecar is asked, and nothing is
+//! opened: also what is damaged can be seen and removed.
+//!
+//! # What cannot be seen
+//! Processes of other users, unless root asks. A file that was removed while processes used it.
+//! Sources: DESIGN 6; `core::segment`; proc_pid_maps(5).
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use clap::{Args, Subcommand, ValueEnum};
+use nix::unistd::{Uid, User, geteuid};
+use rustdaemon_core::segment::{DIRECTORY, Kind, Listed, Name};
+use rustdaemon_core::sys;
+use serde::Serialize;
+
+use super::{BAD_NEWS, DONE, Failure, Outcome, SYSTEM, USAGE, print, table};
+use crate::{identity, proc};
+
+/// Show or remove channels, locks and counters that have a name.
+#[derive(Args)]
+pub struct Shm {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    List(List),
+    Rm(Remove),
+}
+
+impl Shm {
+    /// Does what was asked.
+    pub fn run(self) -> Outcome {
+        match self.verb {
+            Verb::List(list) => list.run(),
+            Verb::Rm(remove) => remove.run(),
+        }
+    }
+}
+
+/// List them, with owner, size and the processes that use them; other users' processes are seen by root only.
+#[derive(Args)]
+struct List {
+    /// For scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    kind: &'static str,
+    owner: String,
+    uid: u32,
+    size_bytes: u64,
+    users: Vec<UserOf>,
+    path: String,
+}
+
+#[derive(Serialize)]
+struct UserOf {
+    pid: i32,
+    command: String,
+}
+
+impl List {
+    fn run(self) -> Outcome {
+        let found = found()?;
+        let mut users = users_of(&found);
+        let rows = found.into_iter().map(|Found { listed, file }| Row {
+            name: listed.name.as_str().to_owned(),
+            kind: listed.kind.word(),
+            owner: user_name(file.uid()),
+            uid: file.uid(),
+            size_bytes: file.len(),
+            users: users.remove(&place(&file)).unwrap_or_default(),
+            path: listed.path().display().to_string(),
+        });
+        let rows: Vec<Row> = rows.collect();
+        if self.json {
+            return print(&serde_json::to_string(&rows).unwrap_or_default());
+        }
+        if rows.is_empty() {
+            return print(&format!("no channel, lock or counter has a name in {DIRECTORY}"));
+        }
+        let mut lines = table(&["NAME", "KIND", "OWNER", "SIZE", "USERS"]);
+        for row in rows {
+            let users = if row.users.is_empty() { "-".to_owned() } else { in_words(&row.users) };
+            lines.add_row([row.name, row.kind.to_owned(), row.owner, size(row.size_bytes), users]);
+        }
+        print(&lines.trim_fmt())
+    }
+}
+
+/// Remove some. Exit code 1: there is none of that name, or processes use it.
+#[derive(Args)]
+struct Remove {
+    /// As `shm list` shows them.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// Which, where several have the name.
+    #[arg(long)]
+    kind: Option<KindWord>,
+    /// Whose, a user's name or number [default: your own].
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// Also while processes use it: they go on with the memory that they have, and whoever opens the name from then on
+    /// gets another.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KindWord {
+    Channel,
+    Lock,
+    Counter,
+}
+
+impl From<KindWord> for Kind {
+    fn from(word: KindWord) -> Self {
+        match word {
+            KindWord::Channel => Self::Channel,
+            KindWord::Lock => Self::Lock,
+            KindWord::Counter => Self::Counter,
+        }
+    }
+}
+
+impl Remove {
+    /// Looks at all of them first: either each can be removed, or none is.
+    fn run(self) -> Outcome {
+        let uid = match &self.owner {
+            Some(owner) => {
+                let failed = |sentence: String| {
+                    Failure::new(USAGE, format!("--owner: {}", sentence.trim_start_matches("user: ")))
+                };
+                identity::find_user(owner).map_err(failed)?.0
+            }
+            None => geteuid(),
+        };
+        let there = found()?;
+        let named = self.names.iter().map(|name| self.find(name, uid, &there));
+        let chosen = named.collect::<Result<Vec<&Found>, Failure>>()?;
+        if !self.force {
+            let mut users = users_of(&there);
+            for Found { listed, file } in &chosen {
+                if let Some(users) = users.remove(&place(file)) {
+                    let sentence = format!(
+                        "the {} \"{}\" is used by {}: end them first, or give --force",
+                        listed.kind.word(),
+                        listed.name.as_str(),
+                        in_words(&users)
+                    );
+                    return Err(Failure::new(BAD_NEWS, sentence));
+                }
+            }
+        }
+        for Found { listed, .. } in chosen {
+            remove(&listed.path())?;
+            remove(&listed.fifo())?;
+        }
+        Ok(DONE)
+    }
+
+    fn find<'a>(&self, name: &str, uid: Uid, there: &'a [Found]) -> Result<&'a Found, Failure> {
+        let name = Name::parse(name.as_bytes()).map_err(|sentence| Failure::new(USAGE, sentence))?;
+        let kind = self.kind.map(Kind::from);
+        let fits = |listed: &Listed| {
+            listed.name == name && listed.uid == uid.as_raw() && kind.is_none_or(|kind| listed.kind == kind)
+        };
+        let fitting: Vec<&Found> = there.iter().filter(|found| fits(&found.listed)).collect();
+        match fitting.as_slice() {
+            [only] => Ok(only),
+            [] => {
+                let (what, owner) =
+                    (kind.map_or("channel, lock or counter", Kind::word), user_name(uid.as_raw()));
+                let sentence = format!(
+                    "{owner} has no {what} of the name \"{}\" in {DIRECTORY}: see rustdaemon shm list",
+                    name.as_str()
+                );
+                Err(Failure::new(BAD_NEWS, sentence))
+            }
+            several => {
+                let kinds: Vec<&str> = several.iter().map(|found| found.listed.kind.word()).collect();
+                let sentence =
+                    format!("\"{}\" is the name of a {}: give --kind", name.as_str(), kinds.join(" and a "));
+                Err(Failure::new(USAGE, sentence))
+            }
+        }
+    }
+}
+
+struct Found {
+    listed: Listed,
+    file: Metadata,
+}
+
+/// The files with names of ours, by name.
+fn found() -> Result<Vec<Found>, Failure> {
+    let unreadable = |failed| Failure::new(SYSTEM, format!("cannot look into {DIRECTORY}: {failed}"));
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(DIRECTORY).map_err(unreadable)? {
+        let listed = entry.map_err(unreadable)?.file_name().to_str().and_then(Listed::parse);
+        // One that has gone meanwhile is not there.
+        if let Some(listed) = listed
+            && let Ok(file) = listed.path().symlink_metadata()
+        {
+            all.push(Found { listed, file });
+        }
+    }
+    all.sort_by_key(|found: &Found| found.listed.path());
+    Ok(all)
+}
+
+type Place = (u64, u64);
+
+fn place(file: &Metadata) -> Place {
+    (file.dev(), file.ino())
+}
+
+/// Who has mapped which of them, as far as we may see.
+fn users_of(found: &[Found]) -> HashMap<Place, Vec<UserOf>> {
+    let mut users: HashMap<Place, Vec<UserOf>> = HashMap::new();
+    let mut pids = sys::process_ids();
+    pids.sort_unstable();
+    for pid in pids {
+        let mapped = proc::mapped_files(pid);
+        for Found { file, .. } in found {
+            if mapped.contains(&place(file)) {
+                let command = sys::command_name(pid).unwrap_or_default();
+                users.entry(place(file)).or_default().push(UserOf { pid, command });
+            }
+        }
+    }
+    users
+}
+
+fn in_words(users: &[UserOf]) -> String {
+    let words: Vec<String> = users.iter().map(|user| format!("{} {}", user.pid, user.command)).collect();
+    words.join(", ")
+}
+
+fn user_name(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if bytes < 1 << 20 { format!("{} KiB", bytes.div_ceil(1024)) } else { format!("{mib:.1} MiB") }
+}
+
+fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(failed) if failed.kind() != ErrorKind::NotFound => {
+            Err(Failure::new(SYSTEM, format!("cannot remove {}: {failed}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let shown = [4096, 1 << 20, (5 << 20) + 4096, 100].map(size);
+        assert_eq!(shown, ["4 KiB", "1.0 MiB", "5.0 MiB", "1 KiB"]);
+    }
+}

@@ -1,0 +1,164 @@
+//! `rustdaemon shm`: what is listed, what is removed, and what is not.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustdaemon_core::counter::Counter;
+use rustdaemon_core::lock::Lock;
+use rustdaemon_core::segment::{Kind, Listed, Name};
+use rustdaemon_tests::{Ended, Process, sidecar_binary};
+use serde_json::Value;
+
+/// A name that no other test has; what lies under it is removed in the end.
+struct Named(Name);
+
+impl Named {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(Name::parse(format!("test-shm-{}-{number}", std::process::id()).as_bytes()).unwrap())
+    }
+
+    fn text(&self) -> &str {
+        self.0.as_str()
+    }
+
+    fn lock(&self) -> Arc<Lock> {
+        Lock::open(&self.0).unwrap()
+    }
+
+    fn listed(&self, kind: Kind) -> Listed {
+        Listed::own(kind, self.0.clone())
+    }
+
+    fn is_there(&self, kind: Kind) -> bool {
+        self.listed(kind).path().exists()
+    }
+
+    /// What `shm list --json` says of it.
+    #[track_caller]
+    fn rows(&self) -> Vec<Value> {
+        let ended = shm(&["list", "--json"]);
+        assert_eq!(ended.code(), 0, "{}", ended.stderr);
+        let all: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+        all.into_iter().filter(|row| row["name"] == self.text()).collect()
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        for kind in Kind::ALL {
+            let _ = std::fs::remove_file(self.listed(kind).path());
+            let _ = std::fs::remove_file(self.listed(kind).fifo());
+        }
+    }
+}
+
+#[track_caller]
+fn shm(words: &[&str]) -> Ended {
+    let mut command = Command::new(sidecar_binary());
+    command.arg("shm").args(words);
+    Process::start(command).wait()
+}
+
+#[track_caller]
+fn assert_refused(words: &[&str], code: i32, says: &str) {
+    let ended = shm(words);
+    assert_eq!(ended.code(), code, "{}", ended.stderr);
+    assert!(ended.stderr.contains(says), "{says:?} is not in {:?}", ended.stderr);
+}
+
+#[test]
+fn what_has_a_name_is_listed_with_who_uses_it() {
+    let named = Named::new();
+    drop(Counter::open(&named.0).unwrap());
+    let lock = named.lock();
+    let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
+    let rows = named.rows();
+    let [counter_row, lock_row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((&counter_row["kind"], &lock_row["kind"]), (&"counter".into(), &"lock".into()));
+    assert_eq!(lock_row["owner"], own.name);
+    assert_eq!(lock_row["uid"], own.uid.as_raw());
+    assert_eq!(lock_row["size_bytes"], 4096);
+    assert_eq!(lock_row["path"], named.listed(Kind::Lock).path().to_str().unwrap());
+    assert_eq!(lock_row["users"][0]["pid"], std::process::id());
+    assert_eq!(lock_row["users"].as_array().unwrap().len(), 1);
+    assert_eq!(counter_row["users"], Value::Array(Vec::new()));
+    let table = shm(&["list"]).stdout;
+    let lines: Vec<&str> = table.lines().filter(|line| line.contains(named.text())).collect();
+    assert!(table.trim_start().starts_with("NAME"), "{table}");
+    assert!(lines[0].trim_end().ends_with("4 KiB  -"), "{table}");
+    assert!(lines[1].contains(&format!("4 KiB  {} ", std::process::id())), "{table}");
+    drop(lock);
+    assert_eq!(named.rows()[1]["users"], Value::Array(Vec::new()), "used by nobody any more");
+}
+
+#[test]
+fn what_nobody_uses_is_removed() {
+    let named = Named::new();
+    drop(named.lock());
+    std::fs::write(named.listed(Kind::Lock).fifo(), "").unwrap();
+    let ended = shm(&["rm", named.text()]);
+    assert_eq!((ended.code(), ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
+    assert!(!named.is_there(Kind::Lock) && !named.listed(Kind::Lock).fifo().exists());
+    assert_refused(&["rm", named.text()], 1, "has no channel, lock or counter of the name");
+}
+
+#[test]
+fn what_is_used_is_removed_by_force_only() {
+    let named = Named::new();
+    let lock = named.lock();
+    let used = format!("is used by {} ", std::process::id());
+    assert_refused(&["rm", named.text()], 1, &used);
+    assert!(named.is_there(Kind::Lock));
+    assert_eq!(shm(&["rm", "--force", named.text()]).code(), 0);
+    assert!(!named.is_there(Kind::Lock));
+    assert!(lock.try_acquire(false).is_ok() && lock.release(), "who has it goes on with it");
+    let other = named.lock();
+    assert!(
+        lock.try_acquire(false).is_ok() && other.try_acquire(false).is_ok(),
+        "the name is another lock now"
+    );
+    assert!(lock.release() && other.release());
+}
+
+#[test]
+fn several_of_one_name_are_told_apart_by_their_kind() {
+    let named = Named::new();
+    drop(named.lock());
+    drop(Counter::open(&named.0).unwrap());
+    assert_refused(&["rm", named.text()], 100, "is the name of a counter and a lock: give --kind");
+    assert_refused(&["rm", "--kind", "channel", named.text()], 1, "has no channel of the name");
+    assert_refused(&["rm", "--kind", "pipe", named.text()], 100, "channel, lock, counter");
+    assert_eq!(shm(&["rm", "--kind", "lock", named.text()]).code(), 0);
+    assert!(!named.is_there(Kind::Lock) && named.is_there(Kind::Counter));
+}
+
+#[test]
+fn all_that_are_named_are_removed_or_none() {
+    let (named, used) = (Named::new(), Named::new());
+    drop(named.lock());
+    let _used = used.lock();
+    assert_refused(&["rm", named.text(), used.text()], 1, "is used by");
+    assert_refused(&["rm", named.text(), "nobody-has-this"], 1, "nobody-has-this");
+    assert!(named.is_there(Kind::Lock));
+}
+
+#[test]
+fn a_damaged_one_is_listed_and_removed() {
+    let named = Named::new();
+    std::fs::write(named.listed(Kind::Channel).path(), "not a segment").unwrap();
+    let rows = named.rows();
+    assert_eq!((&rows[0]["kind"], &rows[0]["size_bytes"]), (&"channel".into(), &13.into()));
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    assert!(named.rows().is_empty());
+}
+
+#[test]
+fn names_that_cannot_be_are_refused() {
+    assert_refused(&["rm"], 100, "NAME");
+    assert_refused(&["rm", "../../etc/passwd"], 100, "cannot be a name in shared memory");
+    assert_refused(&["rm", "--owner", "nobody-has-this-name", "x"], 100, "nobody-has-this-name");
+    assert_refused(&[], 100, "list");
+}
