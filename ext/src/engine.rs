@@ -16,6 +16,7 @@ use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::run_handler;
 
 mod argument;
+pub mod audit;
 mod call;
 mod carrier;
 mod class;
@@ -25,6 +26,7 @@ pub mod fork;
 pub mod interrupt;
 mod iterator;
 mod json;
+mod kept;
 mod payload;
 pub mod serial;
 pub mod stream;
@@ -40,9 +42,9 @@ pub use argument::{
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, keep_parameters,
-    list, make_handle_class, new_handle, new_value, new_watched, permanent_name, renew_value, set_int,
-    set_parameter_type, set_string, set_value, text,
+    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, int,
+    keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
+    renew_value, set_int, set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
     Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
@@ -209,6 +211,12 @@ pub fn method(body: impl FnOnce()) {
 pub fn in_fiber() -> bool {
     // SAFETY: a plain field.
     unsafe { !(*globals()).active_fiber.is_null() }
+}
+
+/// Which fiber is running; 0: none.
+pub fn fiber() -> usize {
+    // SAFETY: a plain field; the address is only compared.
+    unsafe { (*globals()).active_fiber.addr() }
 }
 
 /// Whether an output callback is running.

@@ -27,7 +27,7 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::child::{self, Child, End, Forked};
 use rustdaemon_core::slot::Call;
-use rustdaemon_core::{reaper, signo, sys};
+use rustdaemon_core::{audit as core_audit, reaper, signo, sys};
 
 use crate::dispatch;
 use crate::engine::fork;
@@ -113,6 +113,7 @@ pub fn register() -> Result<()> {
             ),
             public(),
         )
+        .method(FunctionBuilder::new("audit", audit).returns(DataType::Array, false, false), public())
         .method(
             FunctionBuilder::new("wait", wait)
                 .not_required()
@@ -178,7 +179,7 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         if checked(may_fork()).is_none() {
             return;
         }
-        fork::child_hook();
+        fork::prepare();
         // SAFETY: no foreign thread runs, as `may_fork` has looked.
         match unsafe { child::fork() } {
             Ok(Forked::Parent(child)) => *result = object(child),
@@ -205,6 +206,16 @@ fn may_fork() -> std::result::Result<(), Refusal> {
     }
     if engine::in_destructor() {
         return not_here("a destructor");
+    }
+    if core_audit::thread_count() > 1
+        && let Some(thread) = core_audit::foreign_threads().first()
+    {
+        return Err(Cause::NotAllowedHere.because(format!(
+            "Process::fork() cannot copy a process with native threads of others: thread {} ({}) may hold a lock that its \
+             copy would wait for, for ever; fork before the extension starts it, or start a program of its own with \
+             proc_open()",
+            thread.id, thread.name
+        )));
     }
     Ok(())
 }
@@ -269,6 +280,50 @@ extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
         if checked(in_cli()).is_some() {
             ON_FORK.with_borrow_mut(|resets| resets.push(reset));
         }
+    });
+}
+
+/// What a fork at this moment would share or write twice: look at it once, before you fork for the first time.
+///
+/// "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
+/// not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
+/// or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+/// child's own in onFork().
+///
+/// ```php
+/// foreach (Process::audit()['connections'] as ['class' => $class]) {
+///     $log->warning("a $class is open: its child must not use it");
+/// }
+/// ```
+///
+/// @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
+/// list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+/// @throws Exception\UnsupportedSapi not under php-cli
+// stub: RustDaemon\Process::audit
+extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if !engine::no_arguments(frame) || checked(in_cli()).is_none() {
+            return;
+        }
+        let entry = |number: &str, value: i64, name: &str, text: &str| {
+            engine::map([(number, engine::int(value)), (name, engine::text(text.as_bytes()))])
+        };
+        let sockets = core_audit::sockets();
+        let sockets = sockets.iter().map(|socket| entry("fd", socket.number.into(), "what", &socket.what));
+        let threads = core_audit::foreign_threads();
+        let threads = threads.iter().map(|thread| entry("id", thread.id.into(), "name", &thread.name));
+        let unsent = engine::audit::unsent();
+        let unsent = unsent.iter().map(|unsent| entry("resource", unsent.resource, "what", &unsent.what));
+        let connections = engine::audit::connections();
+        let connections = connections
+            .iter()
+            .map(|connection| entry("object", connection.object.into(), "class", &connection.class));
+        *result = engine::map([
+            ("sockets", engine::list(sockets)),
+            ("threads", engine::list(threads)),
+            ("unsent", engine::list(unsent)),
+            ("connections", engine::list(connections)),
+        ]);
     });
 }
 

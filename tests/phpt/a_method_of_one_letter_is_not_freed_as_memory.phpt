@@ -8,7 +8,7 @@ ffi
 require __DIR__ . '/include/sidecar.php';
 $sidecar = Sidecar::start(<<<'PHP'
     $worker = RustDaemon\Worker::install();
-    $worker->expose('m', fn () => RustDaemon\Request::current()->method);
+    $worker->expose('m', fn () => RustDaemon\Request::current()->dialect);
     exit($worker->run());
     PHP);
 $sidecar->hello();
@@ -22,5 +22,5 @@ $sidecar->drain();
 $sidecar->end();
 ?>
 --EXPECT--
-data "m"
+data "typed"
 exit 0

@@ -5,7 +5,7 @@ rustdaemon
 --FILE--
 <?php
 foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class, RustDaemon\Process::class,
-    RustDaemon\Lock::class, RustDaemon\Counter::class] as $class) {
+    RustDaemon\Lock::class, RustDaemon\Counter::class, RustDaemon\Channel::class] as $class) {
     foreach ((new ReflectionClass($class))->getMethods() as $method) {
         echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
         foreach ($method->getParameters() as $parameter) {
@@ -205,6 +205,38 @@ public compareAndSet
     int $old
     int $new
     : bool
+private __construct
+    : -
+public static create
+    int $bytes = 1048576
+    array|bool $allowedClasses = false
+    : RustDaemon\Channel
+public static open
+    string $name
+    ?int $bytes = NULL
+    array|bool $allowedClasses = false
+    : RustDaemon\Channel
+public send
+    mixed $value
+    ?float $timeout = NULL
+    : bool
+public receive
+    ?float $timeout = NULL
+    : mixed
+public tryReceive
+    mixed $value
+    ?float $timeout = 0.0
+    : bool
+public close
+    : void
+public stream
+    : -
+public stats
+    : array
+public count
+    : int
+public getIterator
+    : Iterator
 public readonly int signal
 public readonly string name
 public readonly int code

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 use std::time::Duration;
 
 use crate::slot::{SlotPage, decimal};
-use crate::{signal, sys};
+use crate::{audit, signal, sys};
 
 /// Between two beats.
 pub const PERIOD: Duration = Duration::from_millis(250);
@@ -302,6 +302,7 @@ impl Heart {
             libc::pthread_attr_destroy(attributes.as_mut_ptr());
             if made {
                 self.thread.store(thread, Ordering::Relaxed);
+                audit::name_own_thread(thread, c"rustdaemon-beat");
             }
             made
         }

@@ -125,9 +125,13 @@ unsafe extern "C" fn valid(iterator: *mut ffi::zend_object_iterator) -> ffi::zen
     -1
 }
 
+/// Also for who has not asked whether there is one, as PHP's own InternalIterator: null where there is none.
 unsafe extern "C" fn current(iterator: *mut ffi::zend_object_iterator) -> *mut Zval {
     // SAFETY: made by `elements`.
-    unsafe { of(iterator).element.value() }
+    unsafe {
+        valid(iterator);
+        of(iterator).element.value()
+    }
 }
 
 unsafe extern "C" fn key(iterator: *mut ffi::zend_object_iterator, key: *mut Zval) {

@@ -110,7 +110,7 @@ fn any_mix_of_lengths_comes_out_as_it_went_in() {
             let number = random(&mut state);
             if number % 16 < 9 {
                 let length = usize::try_from(number >> 8).unwrap()
-                    % if number % 5 == 0 { ring.capacity() + 1 } else { 90 };
+                    % if number.is_multiple_of(5) { ring.capacity() + 1 } else { 90 };
                 let message: Vec<u8> = (0..length).map(|_| random(&mut state).to_le_bytes()[3]).collect();
                 let fits = used + taken(length) <= ring.segment.ring_bytes();
                 let middle = length / 3;

@@ -9,6 +9,7 @@
 //! For each figure there is a table for people, and the same with all values in target/bench/NAME.json.
 
 mod callgrind;
+mod channel;
 mod cost;
 mod footprint;
 mod growth;
@@ -75,6 +76,8 @@ pub enum Figure {
     Relay,
     /// What a request costs with 2 and 100 workers, a ping on 10 and 1 000 connections
     Growth,
+    /// Strings between PHP processes, beside System V messages, a socket pair and a ring in Rust
+    Channel,
 }
 
 impl Figure {
@@ -97,6 +100,7 @@ impl Figure {
             Figure::Request => request::measure(bench, report),
             Figure::Relay => relay::measure(bench, report),
             Figure::Growth => growth::measure(bench, report),
+            Figure::Channel => channel::measure(bench, report),
         }
     }
 }
