@@ -755,9 +755,12 @@ namespace RustDaemon
          * soon as it has returned.
          *
          * Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
-         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded, and a reply
-         * that comes later is dropped. A stopping or paused worker waits until all deferred requests are answered; tick() is true
-         * so long. Deferring twice is deferring once.
+         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded: the request
+         * is open no more, and a reply that comes later is dropped. A worker that is paused, stopped or replaced waits until nothing
+         * is open; tick() is true so long. A stop leaves it no more than stop_timeout. Deferring twice is deferring once.
+         *
+         * The handler itself must return: one that suspends its fiber keeps the worker from serving others until it is resumed.
+         * Begin a fiber of your own, and defer.
          *
          * @return Request this request
          * @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
@@ -1204,7 +1207,8 @@ namespace RustDaemon
          * A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
          * signal, a pause, the stop.
          *
-         * It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+         * It stays readable until tick() has done it. A child by pcntl_fork() asks for one of its own: its parent's tells of its
+         * parent. tick() serves one request at a time: the loop calls it again as long as there
          * are more. Never read from it. It is the same resource each time, until somebody closes it.
          *
          * ```php
@@ -1287,6 +1291,7 @@ namespace RustDaemon
          * One turn for a loop of your own: calls the tasks that are due, or waits for one request and serves it.
          *
          * It returns early when a signal handler or a task has run, so that your loop sees what these have changed. See every().
+         * In a loop of fibers it returns at once while a handler is suspended: one request is served at a time.
          *
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool false: stop now
