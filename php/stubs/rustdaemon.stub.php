@@ -19,7 +19,11 @@ namespace RustDaemon
      * ```
      *
      * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
-     * message like any other. A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+     * message like any other, references in arrays arrive as plain values, and what cannot be sent is named by its place in the
+     * value. Objects go by serialize(): of classes that the receiver does not allow they arrive as __PHP_Incomplete_Class. A
+     * channel by create() with allowedClasses: true takes igbinary instead, where it is loaded.
+     *
+     * A process that is killed while it sends or receives, at whatever instruction, leaves the channel
      * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
      *
      * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
@@ -570,6 +574,28 @@ namespace RustDaemon
          * @throws Exception\UnsupportedSapi not under php-cli
          */
         public static function onFork(callable $reset): void
+        {
+        }
+
+        /**
+         * What a fork at this moment would share or write twice: look at it once, before you fork for the first time.
+         *
+         * "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
+         * not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
+         * or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+         * child's own in onFork().
+         *
+         * ```php
+         * foreach (Process::audit()['connections'] as ['class' => $class]) {
+         *     $log->warning("a $class is open: its child must not use it");
+         * }
+         * ```
+         *
+         * @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
+         * list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function audit(): array
         {
         }
 
