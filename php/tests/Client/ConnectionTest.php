@@ -243,6 +243,27 @@ final class ConnectionTest extends TestCase
         $daemon->client(timeout: null)->call('hold', 'x');
     }
 
+    public function testWhetherItWasBegunIsSaidByTheDaemonBeforeTimeIsUp(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $begun = $client->withTimeout(2.0)->begin('hold', ['begun']);
+        $daemon->eventually('it is held', static fn (): bool => $daemon->notes() === ['begun']);
+        $client->begin('worker.pause', ['main#0']); // answered when nothing is open any more
+        $waiting = $client->withTimeout(2.0)->begin('note', ['never']);
+        foreach ([[$begun, 'may have been executed', true], [$waiting, 'was not started', false]] as $expected) {
+            [$call, $said, $mayHaveRun] = $expected;
+            try {
+                $call->result();
+                self::fail('no exception');
+            } catch (TimedOut $e) {
+                self::assertStringEndsWith("1.8 s; the request $said", $e->getMessage());
+                self::assertSame($mayHaveRun, $e->mayHaveRun());
+            }
+        }
+        self::assertSame(['begun'], $daemon->notes());
+    }
+
     public function testALateAnswerIsKeptForWhoLooksLater(): void
     {
         $daemon = new Daemon();

@@ -48,6 +48,13 @@ final class Exchange
         'system.listMethods' => true,
     ];
 
+    /**
+     * So much less time the daemon is given than we have: it knows whether the method was begun, and says so before our
+     * own time is up.
+     */
+    private const GRACE_PART = 0.1;
+    private const GRACE_SECONDS = 1.0;
+
     private ?Connection $connection = null;
     private int $pid = 0;
     private int $lastId = 0;
@@ -80,7 +87,8 @@ final class Exchange
             return (new self($this->endpoint, $this->token))->begin($method, $arguments, $timeout, $session);
         }
         $id = ++$this->lastId;
-        $frame = $this->frame($id, $method, $arguments, $timeout, $session);
+        $told = $timeout === null ? null : $timeout - min(self::GRACE_PART * $timeout, self::GRACE_SECONDS);
+        $frame = $this->frame($id, $method, $arguments, $told, $session);
         $pending = new Pending($id, $method, $frame, Deadline::in($timeout), $this->pid);
         $this->connection === null || $this->turn(0.0, $pending->deadline); // it may have ended meanwhile
         $this->connection ??= $this->connect($pending->deadline);
@@ -245,7 +253,10 @@ final class Exchange
     private function remote(Pending $pending, Answer $answer): ClientException
     {
         return match ($answer->class) {
-            'deadline_exceeded' => new TimedOut("$pending->method: $answer->message", true),
+            'deadline_exceeded' => new TimedOut(
+                "$pending->method: $answer->message",
+                !str_ends_with($answer->message, 'the request was not started'),
+            ),
             'auth_failed' => new RemoteException($pending->method, 'auth_failed', $answer->message
                 . ($this->token === null ? ': the client was given none' : ': the client was given another one')),
             default => new RemoteException($pending->method, $answer->class, $answer->message),
