@@ -428,7 +428,8 @@ impl Ring {
     // ---- receiving -------------------------------------------------------------------------------------------
 
     /// Tag and length of the message that comes next, as far as one can tell without a lock: a hint for how much place
-    /// it wants. It may be somebody else's by then.
+    /// it wants. It may be somebody else's by then, and its bytes those of a message that is being written over it: what
+    /// counts is what [`Ring::try_receive`] finds under the lock. ThreadSanitizer reports this look, and no other.
     #[inline]
     #[must_use]
     pub fn next(&self) -> Option<(u32, usize)> {
