@@ -359,6 +359,68 @@ namespace RustDaemon
     }
 
     /**
+     * How a child has ended: by a code, or by a signal, never both.
+     *
+     * ```php
+     * $end = Process::fork($work)->wait();
+     * if ($end->code !== 0) {
+     *     $log->error($end->signal === null ? "it failed with $end->code" : "it was ended by $end->signalName");
+     * }
+     * ```
+     */
+    final class ExitStatus
+    {
+        /**
+         * Its exit code, 0 to 255; null: a signal ended it, or nobody knows.
+         */
+        public readonly ?int $code;
+
+        /**
+         * The number of the signal that ended it: 9; null: none, or nobody knows.
+         */
+        public readonly ?int $signal;
+
+        /**
+         * That signal's name: "SIGKILL"; null: none, or nobody knows.
+         */
+        public readonly ?string $signalName;
+
+        /**
+         * Whether it left a core file.
+         */
+        public readonly bool $core;
+
+        /**
+         * Whether this process has learnt how it ended. false: somebody else took the status, by pcntl_wait() for instance, or
+         * SIGCHLD is ignored; the child has ended all the same.
+         */
+        public readonly bool $known;
+
+        /**
+         * Time on a CPU in its own code, in seconds, with that of the children it has waited for; 0.0 where it is not known.
+         */
+        public readonly float $userTime;
+
+        /**
+         * Time on a CPU in the kernel, in seconds, as userTime.
+         */
+        public readonly float $systemTime;
+
+        /**
+         * The most memory that was resident at one moment, in bytes; what it shared with its parent counts. 0 where it is not
+         * known.
+         */
+        public readonly int $peakMemory;
+
+        /**
+         * They come from Process::wait() and Process::terminate(): nobody makes one of these.
+         */
+        private function __construct()
+        {
+        }
+    }
+
+    /**
      * A lock with a name: one process of this user has it at a time.
      *
      * It is held until release() or the end of the process, never released by a destructor. However its holder ends, by
@@ -444,6 +506,148 @@ namespace RustDaemon
     }
 
     /**
+     * A child process that runs one PHP function: a copy of this process, at this moment, with all its values.
+     *
+     * The child ends when the function returns, and takes nothing of its parent's with it: the parent's shutdown functions,
+     * destructors, buffered output, open streams, TLS, database and redis connections are left alone. Its own run and end
+     * as at the end of a script. It dies when its parent dies.
+     *
+     * ```php
+     * use RustDaemon\Process;
+     *
+     * $process = Process::fork(function () use ($file): int {
+     *     return import($file) ? 0 : 1;                // the exit code
+     * });
+     * $end = $process->wait(60.0) ?? $process->terminate();
+     * echo $end->code === 0 ? 'imported' : 'failed', "\n";
+     * ```
+     *
+     * A connection that was opened before the fork is shared, and two processes that speak on it get each other's replies:
+     * open the child's own in Process::onFork(), or in the function.
+     *
+     * In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
+     * Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null. Handlers of
+     * Signal::on() are gone: SIGTERM ends it until it asks for something else. There is no time limit until set_time_limit(). It is no Worker,
+     * also where its parent is one.
+     */
+    final class Process
+    {
+        /**
+         * The child's process id.
+         */
+        public readonly int $pid;
+
+        /**
+         * Processes come from Process::fork().
+         */
+        private function __construct()
+        {
+        }
+
+        /**
+         * Makes a child process that runs this function, and ends with it.
+         *
+         * What the function returns is the exit code: an int from 0 to 255; false is 1, anything else 0. exit($code) works too.
+         * After an uncaught exception, which set_exception_handler() sees, a fatal error or exhausted memory it is 255.
+         *
+         * @param callable $main function (): mixed, called without arguments in the child
+         * @return Process the child, as its parent sees it
+         * @throws Exception\SystemCallFailed the system refuses another process, or no descriptor is left
+         * @throws Exception\NotAllowedHere inside an output callback or a destructor, or a foreign native thread runs in this process
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function fork(callable $main): Process
+        {
+        }
+
+        /**
+         * Has this function called in every child of Process::fork(), before its own: reconnect your database here.
+         *
+         * In the order of registration. When one throws or exits, the child ends with that. In the child the parent's objects
+         * stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses.
+         *
+         * ```php
+         * Process::onFork(fn () => DB::purge());           // Laravel: the next query connects anew
+         * ```
+         *
+         * @param callable $reset function (): void
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function onFork(callable $reset): void
+        {
+        }
+
+        /**
+         * Waits until the child has ended. Handlers of signals are called meanwhile.
+         *
+         * The status is kept: once it is there every call returns it at once. A stop of this process does not end the wait.
+         *
+         * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: only look
+         * @return ExitStatus|null null: time is up, and it runs
+         * @throws Exception\InvalidArgument the timeout is negative or not a number
+         * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
+         * @throws \Throwable what the handler of a signal throws
+         */
+        public function wait(?float $timeout = null): ?ExitStatus
+        {
+        }
+
+        /**
+         * Sends the child a signal; one that has ended gets none.
+         *
+         * @param int|string $signal any signal: Signal::USR1, 'USR1'
+         * @throws Exception\InvalidArgument not a signal
+         * @throws Exception\SystemCallFailed it has changed its user, and this one may not
+         */
+        public function signal(int|string $signal): void
+        {
+        }
+
+        /**
+         * Ends the child: SIGTERM, and SIGKILL when it still runs after the grace. Returns how it has ended.
+         *
+         * Handlers of signals are called meanwhile. A stopped child (SIGSTOP) is woken for its SIGTERM.
+         *
+         * @param float $grace how long it has to end by itself, in seconds; 0.0: SIGKILL at once
+         * @return ExitStatus how it has ended, also when it had ended before
+         * @throws Exception\InvalidArgument the grace is negative or not a number
+         * @throws Exception\SystemCallFailed it has changed its user, and this one may not signal it
+         * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
+         * @throws \Throwable what the handler of a signal throws; the child may run still
+         */
+        public function terminate(float $grace = 10.0): ExitStatus
+        {
+        }
+
+        /**
+         * Whether the child runs. Its status is taken when it does not.
+         *
+         * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
+         */
+        public function isRunning(): bool
+        {
+        }
+
+        /**
+         * A stream that becomes readable when the child has ended, for stream_select() and for event loops. Never read from it.
+         * It is the same resource each time.
+         *
+         * ```php
+         * $loop->addReadStream($process->stream(), function () use ($loop, $process): void {
+         *     $loop->removeReadStream($process->stream());
+         *     echo 'ended with ', $process->wait()->code, "\n";
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left
+         */
+        public function stream()
+        {
+        }
+    }
+
+    /**
      * The request that a handler is serving: what was asked, by whom, and whose sessions it may open.
      *
      * ```php
@@ -452,6 +656,15 @@ namespace RustDaemon
      *     $plc->open($id, $endpointUrl);
      *     RustDaemon\Request::current()->bind($id, ttl: 600.0); // requests that name it come here
      *     return ['sessionId' => $id];
+     * });
+     * ```
+     *
+     * A worker with an event loop of its own answers later, and serves others meanwhile: see Worker::concurrency().
+     *
+     * ```php
+     * $worker->concurrency(50)->expose('read', function (string $node) use ($plc): void {
+     *     $request = RustDaemon\Request::current()->defer();
+     *     $plc->readAsync($node)->then($request->reply(...), $request->fail(...));
      * });
      * ```
      */
@@ -500,7 +713,7 @@ namespace RustDaemon
         }
 
         /**
-         * The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+         * The request in hand; null: none is, as in a callback of onStart() or onMessage(), or outside of a handler.
          *
          * @return Request|null always the same object for one request
          */
@@ -538,6 +751,51 @@ namespace RustDaemon
          * @throws Exception\NotAllowedHere this request has been answered
          */
         public function unbind(string $value): void
+        {
+        }
+
+        /**
+         * Answers this request later, by reply() or fail(): what the handler returns is dropped, and the worker serves others as
+         * soon as it has returned.
+         *
+         * Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
+         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded, and a reply
+         * that comes later is dropped. A stopping or paused worker waits until all deferred requests are answered; tick() is true
+         * so long. Deferring twice is deferring once.
+         *
+         * @return Request this request
+         * @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
+         * has been answered
+         * @throws Exception\LinkBroken the sidecar is too old
+         */
+        public function defer(): Request
+        {
+        }
+
+        /**
+         * Answers a deferred request with a value, encoded as JSON as a handler's result is.
+         *
+         * It may be called from anywhere: a callback of an event loop, a task, a fiber, the handler itself, which goes on then.
+         * A value that is no JSON is answered with encoding_failed, as it is for a handler.
+         *
+         * @param mixed $value what the client gets
+         * @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+         * @throws \Throwable what the value's jsonSerialize() throws: the request is still open then
+         */
+        public function reply(mixed $value): void
+        {
+        }
+
+        /**
+         * Answers a deferred request with an error.
+         *
+         * An exception is answered as if the handler had thrown it: with its short class name and message, and logged. A text is
+         * answered as the message of the error "failed".
+         *
+         * @param \Throwable|string $why what went wrong
+         * @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+         */
+        public function fail(\Throwable|string $why): void
         {
         }
     }
@@ -933,6 +1191,40 @@ namespace RustDaemon
         }
 
         /**
+         * How many requests this worker may have open at one time, for handlers that answer later: see Request::defer().
+         *
+         * With 1, which is the default, defer() is refused. With more, a handler that has deferred its request returns, and the
+         * worker is sent others until so many are open. Handlers themselves still run one after the other.
+         *
+         * @param int $requests 1 to 10000
+         * @return Worker this worker
+         * @throws Exception\InvalidArgument the number is not possible
+         */
+        public function concurrency(int $requests): Worker
+        {
+        }
+
+        /**
+         * A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
+         * signal, a pause, the stop.
+         *
+         * It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+         * are more. Never read from it. It is the same resource each time, until somebody closes it.
+         *
+         * ```php
+         * $loop->addReadStream($worker->stream(), function () use ($worker, $loop): void {
+         *     $worker->tick(0.0) || $loop->stop();
+         * });
+         * ```
+         *
+         * @return resource
+         * @throws Exception\SystemCallFailed no descriptor is left
+         */
+        public function stream()
+        {
+        }
+
+        /**
          * Calls this again and again, between two requests: every $seconds, whatever the task or the requests take.
          *
          * The first call is due $seconds from now, or from when the worker is ready, if it is not yet. The n-th one is due n times
@@ -1153,6 +1445,34 @@ namespace RustDaemon
          * @return Worker this worker
          */
         public function onExpire(callable $callback): Worker
+        {
+        }
+
+        /**
+         * Calls this for each message that is sent to this worker, in the order in which they were accepted:
+         * `rustdaemon call worker.send '["opcua#0", "tags.changed", {"line": 3}]'`; "opcua" means all workers of that name.
+         *
+         * It is called between two requests, not while the worker is paused; in a loop of your own in shouldStop() and sleep(),
+         * not between busy() and idle(). The sender has its answer when all callbacks have returned, whatever they return.
+         *
+         * What a callback throws is answered to the sender with its short class name and message, and logged; no further callback
+         * is called for this message, and the worker lives on. Without any callback the sender hears `unhandled_message`.
+         *
+         * A message that had not been begun when a worker ended is for the next one in its place. Request::current() is null here.
+         *
+         * ```php
+         * $worker->onMessage(function (string $name, mixed $payload) use ($plc): void {
+         *     if ($name === 'tags.changed') {
+         *         $plc->reloadTags($payload['line']);
+         *     }
+         * });
+         * ```
+         *
+         * @param callable $callback function (string $name, mixed $payload): void; the payload as json_decode() reads it, objects as
+         * arrays; null where there is none
+         * @return Worker this worker
+         */
+        public function onMessage(callable $callback): Worker
         {
         }
 

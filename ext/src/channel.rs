@@ -379,7 +379,7 @@ enum Outcome {
 // stub: RustDaemon\Channel::receive
 extern "C" fn receive(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        let Some(timeout) = engine::optional_timeout_argument(frame) else { return };
+        let Some(timeout) = engine::optional_timeout(frame) else { return };
         let Some(channel) = channel(frame) else { return };
         let why = match received(channel, timeout, result) {
             Ok(Outcome::Value | Outcome::Leave) => return,
@@ -493,7 +493,7 @@ fn sleep_for_message(
 ) -> std::result::Result<(), Trouble> {
     if supervised && let Ok(bell) = channel.ring.bell() {
         slept(channel.ring.poll())?;
-        supervision::with(|state| state.wait_also(Some(bell.as_fd()), deadline, Call::Receive));
+        supervision::with(|state| state.wait_for(Some(bell.as_fd()), deadline, Call::Receive));
         return Ok(());
     }
     slept(channel.ring.wait_for_message(Some(interrupt::word()), deadline))

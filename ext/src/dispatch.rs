@@ -25,7 +25,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -256,6 +256,17 @@ pub fn is_armed() -> bool {
     with(|dispatcher| dispatcher.armed)
 }
 
+/// In a forked child that is no continuation of its parent: no handler is called any more, and what was there before the
+/// first one is there again. A call of a handler that had begun in the parent is over. The handlers stay its parent's:
+/// they are kept, not freed.
+pub fn leave_to_parent() {
+    let parents = with(|dispatcher| std::mem::replace(dispatcher, Dispatcher::new()));
+    let Dispatcher { capture, known, stream, spare, .. } = parents;
+    drop(capture);
+    std::mem::forget((known, stream, spare));
+    interrupt::request(); // what was asked for in between
+}
+
 /// Undoes a fall-back of a stop signal to its default.
 pub fn keep() {
     with(Dispatcher::keep);
@@ -407,6 +418,14 @@ pub fn stream() -> io::Result<Option<Zval>> {
     let closed = with(|dispatcher| dispatcher.stream.replace((stream, fd)));
     drop(closed);
     Ok(Some(result))
+}
+
+/// Hands over what is readable when a signal has arrived, until [`drain_stream`].
+///
+/// # Errors
+/// No descriptor is left.
+pub fn with_stream<R>(act: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+    with(|dispatcher| act(dispatcher.capture()?.stream_fd()?))
 }
 
 /// Before [`run`], by who then looks at everything that handlers have changed.

@@ -21,32 +21,36 @@ mod carrier;
 mod class;
 mod exception;
 pub mod failure;
+pub mod fork;
 pub mod interrupt;
 mod iterator;
 mod json;
+mod payload;
 pub mod serial;
 pub mod stream;
 pub mod value;
 
 pub use argument::{
-    ChannelCall, DEFAULT_CHANNEL_BYTES, ExposeCall, InstallCall, IntOrString, TaskCall, bind_call, busy_call,
-    callback_call, channel_call, expose_call, install_call, int_arguments, no_arguments, on_call,
-    optional_timeout_argument, progress_call, seconds_argument, section_call, send_call, signal_call,
-    signals_call, task_call, text_call, timeout_argument, value_and_timeout, wait_call,
+    ChannelCall, DEFAULT_CHANNEL_BYTES, ExposeCall, InstallCall, IntOrString, TaskCall, Why, any_call,
+    bind_call, busy_call, callback_call, channel_call, expose_call, fail_call, install_call, int_arguments,
+    int_call, no_arguments, on_call, optional_seconds, optional_timeout, progress_call, seconds_argument,
+    section_call, send_call, signal_call, signals_call, task_call, text_call, timeout_argument,
+    value_and_timeout, wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, hide_parameter, keep_parameters, list,
-    make_handle_class, new_handle, new_value, permanent_name, renew_value, set_int, set_parameter_type,
-    set_string, set_value, text,
+    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, keep_parameters,
+    list, make_handle_class, new_handle, new_value, new_watched, permanent_name, renew_value, set_int,
+    set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
-    Pending, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending, put_aside,
-    runtime_exception, throw, thrown,
+    Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
+    put_aside, runtime_exception, throw, thrown,
 };
 pub use iterator::{ElementIterator, assign, elements, iterator_object};
 pub use json::{PhpText, json_decode, json_encode, json_error};
+pub use payload::{Handlers, Payload, make_payload_class, new_payload, payload};
 
 unsafe extern "C" {
     static module_registry: ZendHashTable;

@@ -2,24 +2,29 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
-//! F7 `lib`          module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
-//! F6 `worker`       `RustDaemon\Worker`: the class and its loop
-//! F5 `gate`         `install()`: which rung, the gate, the self-start
-//! F5 `request_object` `RustDaemon\Request`: the request in hand, for its handler
-//! F5 `request`      one request, from its frame to its reply
-//! F5 `task`         tasks of `every()` and `after()`, between two requests
-//! F5 `channel`      `RustDaemon\Channel`
-//! F5 `lock`         `RustDaemon\Lock`
-//! F5 `signal`       `RustDaemon\Signal`: the class and the hook of the virtual machine
-//! F4 `supervision`  the one state of the process: link, methods, waiting
-//! F3 `counter`      `RustDaemon\Counter`
-//! F3 `dispatch`     from records of signals to handlers
-//! F2 `signal_info`  `RustDaemon\SignalInfo`
-//! F2 `exit_reason`  `RustDaemon\ExitReason`
-//! F2 `codec`        PHP values from and to JSON, arguments to parameters
-//! F3 `message`      PHP values to and from messages in shared memory
-//! F2 `error`        the exception tree
-//! F1 `engine`       the Zend engine, as far as ext-php-rs does not wrap it
+//! F8 `lib`            module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
+//! F7 `worker`         `RustDaemon\Worker`: the class
+//! F7 `request_object` `RustDaemon\Request`: the request in hand, for its handler
+//! F6 `turn`           the turns of a worker's loop
+//! F6 `deferred`       requests that are answered later
+//! F5 `gate`           `install()`: which rung, the gate, the self-start
+//! F5 `request`        one request, from its frame to its reply
+//! F5 `task`           tasks of `every()` and `after()`, between two requests
+//! F5 `callback`       callbacks of `onStart()` and its like, between two requests
+//! F5 `process`        `RustDaemon\Process`: children that run one callable
+//! F5 `channel`        `RustDaemon\Channel`
+//! F5 `lock`           `RustDaemon\Lock`
+//! F5 `signal`         `RustDaemon\Signal`: the class and the hook of the virtual machine
+//! F4 `supervision`    the one state of the process: link, methods, waiting
+//! F3 `counter`        `RustDaemon\Counter`
+//! F3 `dispatch`       from records of signals to handlers
+//! F3 `message`        PHP values to and from messages in shared memory
+//! F2 `signal_info`    `RustDaemon\SignalInfo`
+//! F2 `exit_status`    `RustDaemon\ExitStatus`
+//! F2 `exit_reason`    `RustDaemon\ExitReason`
+//! F2 `codec`          PHP values from and to JSON, arguments to parameters
+//! F2 `error`          the exception tree
+//! F1 `engine`         the Zend engine, as far as ext-php-rs does not wrap it
 //!
 //! # Correct order
 //! MINIT: refuse `dl()`, ini, exceptions, classes, and under php-cli how the process was started and the hooks of the
@@ -28,22 +33,27 @@
 
 #![allow(missing_docs, reason = "what #[php_module] generates has none, and a cdylib has no Rust API")]
 
+mod callback;
 mod channel;
 mod codec;
 mod counter;
+mod deferred;
 mod dispatch;
 mod engine;
 mod error;
 mod exit_reason;
+mod exit_status;
 mod gate;
 mod lock;
 mod message;
+mod process;
 mod request;
 mod request_object;
 mod signal;
 mod signal_info;
 mod supervision;
 mod task;
+mod turn;
 mod worker;
 
 use ext_php_rs::flags::IniEntryPermission;
@@ -72,6 +82,8 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
             .and_then(|()| exit_reason::register())
             .and_then(|()| request_object::register())
             .and_then(|()| signal::register())
+            .and_then(|()| exit_status::register())
+            .and_then(|()| process::register())
             .and_then(|()| worker::register())
             .and_then(|()| channel::register())
             .and_then(|()| lock::register())
@@ -107,6 +119,7 @@ extern "C" fn request_shutdown(_kind: i32, _module_number: i32) -> i32 {
     let end = || {
         supervision::end();
         task::end();
+        process::end();
         dispatch::end();
     };
     if supervision::origin().is_some() && std::panic::catch_unwind(end).is_err() {

@@ -140,7 +140,7 @@ fn carried(frame: &ExecuteData) -> Option<&Open> {
 // stub: RustDaemon\Lock::acquire
 extern "C" fn acquire(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        let Some(timeout) = engine::optional_timeout_argument(frame) else { return };
+        let Some(timeout) = engine::optional_timeout(frame) else { return };
         let Some(open) = carried(frame) else { return };
         match supervision::deadline(timeout).and_then(|deadline| wait(open, deadline)) {
             Ok(acquired) => result.set_bool(acquired),

@@ -1,9 +1,12 @@
-//! One request, from its frame to its reply.
+//! One request, from its frame to its reply. A message is one whose handlers are the callbacks of `onMessage()`.
 //!
 //! # Correct order
 //! Slot page, arguments, parameters, the handler, its result as JSON, the reply, slot page; only then is freed what
 //! the handler left behind, because that may run destructors. A request between `busy()` and `idle()` gives the page back
 //! to what `busy()` had named.
+//!
+//! A request that its handler has deferred gets its reply later (see [`deferred`](crate::deferred)): what the handler returns
+//! is dropped, and the sidecar hears that this worker is free.
 //!
 //! # What may be lost
 //! The reply, when the handler calls `exit()` or dies: the sidecar answers for it. An exception is answered and
@@ -12,14 +15,16 @@
 //! # Rules
 //! Nothing that needs dropping is alive while PHP runs: the frame lies in [`supervision`], values in [`Slot`]s.
 
+use std::borrow::Cow;
+
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
 use rustdaemon_core::slot::Phase;
 use rustdaemon_core::{fault, fork, pulse, sys};
 
 use crate::codec;
 use crate::dispatch;
-use crate::engine::{self, Pending, RawCallable, Slot};
-use crate::supervision;
+use crate::engine::{self, Pending, RawCallable, Slot, Thrown};
+use crate::supervision::{self, Moment};
 
 /// The longest result in bytes of JSON: a frame of the socket, whose envelope comes on top.
 const MAX_RESULT_BYTES: usize = 16 * 1024 * 1024;
@@ -30,6 +35,7 @@ struct Taken {
     sequence: u64,
     dialect: Dialect,
     arguments: *const [u8],
+    is_message: bool,
     handler: Option<RawCallable>,
 }
 
@@ -48,7 +54,10 @@ pub fn serve(frame: Frame) -> bool {
     };
     let mut arguments = Slot::new();
     let mut result = Slot::new();
-    run(&taken, &mut arguments, &mut result);
+    match taken.is_message {
+        true => tell(&taken, &mut arguments),
+        false => run(&taken, &mut arguments, &mut result),
+    }
     result.free();
     arguments.free();
     supervision::with(|state| state.busy = false);
@@ -65,11 +74,11 @@ pub fn serve(frame: Frame) -> bool {
 fn take(mut frame: Frame) -> Result<Taken, LinkError> {
     supervision::with(|state| {
         state.busy = true;
+        state.promised = None;
         state.goes_on();
         if let Some(link) = &state.link {
-            let method = link::parse_request(frame.flags, &frame.payload).map_or("", |(head, _)| head.method);
             state.set_aside = link.page.job();
-            link.page.begin(frame.sequence, method.as_bytes(), sys::monotonic());
+            link.page.begin(frame.sequence, label(&frame).as_bytes(), sys::monotonic());
             pulse::busy();
         }
         frame.payload.push(0); // for PHP's JSON scanner
@@ -78,8 +87,21 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         let (link::Head { method, .. }, arguments) = link::parse_request(frame.flags, &frame.payload)?;
         let exposed = state.methods.iter().find(|exposed| exposed.method.name == method);
         let handler = exposed.map(|exposed| exposed.handler.raw());
-        Ok(Taken { sequence: frame.sequence, dialect, arguments, handler })
+        let is_message = method == link::MESSAGE;
+        Ok(Taken { sequence: frame.sequence, dialect, arguments, is_message, handler })
     })
+}
+
+/// What is in hand, for people.
+fn label(frame: &Frame) -> Cow<'_, str> {
+    match link::parse_request(frame.flags, &frame.payload) {
+        Ok((head, arguments)) if head.method == link::MESSAGE => {
+            let name = link::message_name(arguments).unwrap_or_default();
+            format!("{} {name}", Moment::Message.name()).into()
+        }
+        Ok((head, _)) => head.method.into(),
+        Err(_) => "".into(),
+    }
 }
 
 fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
@@ -87,12 +109,8 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
         send_fault(taken.sequence, "unknown_method", "this worker does not offer the method".into());
         return end();
     };
-    if let Err(sentence) = prepare(taken, handler, arguments) {
-        if matches!(engine::pending(), Pending::Leaving) {
-            return; // memory ran out while the arguments were read: not the client's mistake
-        }
-        send_fault(taken.sequence, "InvalidArgument", sentence);
-        return end();
+    if refuses(taken, prepare(taken, handler, arguments)) {
+        return;
     }
     let process = fork::generation();
     handler.call(arguments.value(), result.value());
@@ -105,6 +123,7 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
                 return;
             }
         }
+        Pending::Nothing if is_deferred(taken.sequence) => {}
         Pending::Nothing => {
             let text = codec::encode_result(result.value(), taken.dialect);
             match (text, engine::pending()) {
@@ -124,10 +143,77 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
     end();
 }
 
+/// Whether the handler has deferred its request; the sidecar hears of it, unless it has been answered already.
+fn is_deferred(sequence: u64) -> bool {
+    supervision::with(|state| {
+        let Some(handle) = state.promised else { return false };
+        if state.deferred.contains_key(&handle) {
+            state.send(Kind::Deferred, 0, sequence, &[]);
+        }
+        true
+    })
+}
+
+/// Calls PHP: the callbacks of a message, in their order. One that throws is the last one.
+fn tell(taken: &Taken, arguments: &mut Slot) {
+    let callback = |at: usize| {
+        supervision::with(|state| Some(state.callbacks.get(Moment::Message as usize)?.get(at)?.raw()))
+    };
+    if callback(0).is_none() {
+        let sentence = "this worker has no onMessage() and takes no messages";
+        send_fault(taken.sequence, "unhandled_message", sentence.into());
+        return end();
+    }
+    let process = fork::generation();
+    for at in 0.. {
+        let Some(callback) = callback(at) else { break };
+        let prepared =
+            if at == 0 { prepare(taken, &callback, arguments) } else { check(&callback, arguments) };
+        if refuses(taken, prepared) {
+            return;
+        }
+        let mut result = Slot::new();
+        callback.call(arguments.value(), result.value());
+        result.free();
+        dispatch::keep(); // whoever has the answer may send TERM at once
+        match engine::pending() {
+            _ if fork::generation() != process => return,
+            Pending::Nothing => {}
+            Pending::Leaving => return,
+            Pending::Exception => {
+                if answer_exception(taken.sequence, &callback) {
+                    end();
+                }
+                return;
+            }
+        }
+    }
+    send_result(taken.sequence, b"null");
+    end();
+}
+
+/// Answers for arguments that cannot be passed.
+fn refuses(taken: &Taken, prepared: Result<(), String>) -> bool {
+    let Err(sentence) = prepared else { return false };
+    if !matches!(engine::pending(), Pending::Leaving) {
+        send_fault(taken.sequence, "InvalidArgument", sentence);
+        end();
+    } // else memory ran out while the arguments were read: not the client's mistake
+    true
+}
+
 fn prepare(taken: &Taken, handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
+    decode(taken, arguments)?;
+    check(handler, arguments)
+}
+
+fn decode(taken: &Taken, arguments: &mut Slot) -> Result<(), String> {
     // SAFETY: part of the frame in the state, which stays until the request ends; `busy` keeps others out.
     let text = unsafe { &*taken.arguments };
-    codec::decode_arguments(text, arguments.value())?;
+    codec::decode_arguments(text, arguments.value())
+}
+
+fn check(handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
     match handler.signature() {
         Some(signature) => codec::match_parameters(&signature, arguments.value()),
         None => Ok(()),
@@ -137,28 +223,36 @@ fn prepare(taken: &Taken, handler: &RawCallable, arguments: &mut Slot) -> Result
 /// Calls PHP at its end. False: `exit()` is under way.
 fn answer_exception(sequence: u64, handler: &RawCallable) -> bool {
     report_exception(sequence, handler);
+    engine::clear_exception();
     clear("in an exception's destructor")
 }
 
 fn report_exception(sequence: u64, handler: &RawCallable) {
     let Some(thrown) = engine::thrown() else { return };
+    let answered = supervision::with(|state| {
+        let promised = state.promised.take();
+        promised.is_some_and(|handle| state.deferred.remove(&handle).is_none())
+    });
+    if answered {
+        return log_exception("after a reply");
+    }
     let refused = Some(&thrown)
         .filter(|thrown| thrown.by_callee)
         .and_then(|thrown| codec::argument_error(&handler.signature()?, &thrown.class, &thrown.message));
     match refused {
         Some(sentence) => send_fault(sequence, "InvalidArgument", sentence),
         None => {
-            let method = supervision::with(|state| {
-                let frame = state.request.as_ref()?;
-                let (head, _) = link::parse_request(frame.flags, &frame.payload).ok()?;
-                Some(head.method.to_owned())
-            });
-            supervision::log(&format!("{} threw {thrown}", method.unwrap_or_default()));
-            let class = fault::client_class(&thrown.class);
-            send_fault(sequence, &class, fault::client_message(&thrown.message));
+            let what = supervision::with(|state| Some(label(state.request.as_ref()?).into_owned()));
+            send_thrown(sequence, &what.unwrap_or_default(), &thrown);
         }
     }
-    engine::clear_exception();
+}
+
+/// Answers with an exception: the log has all of it, the client what it may know.
+pub fn send_thrown(sequence: u64, method: &str, thrown: &Thrown) {
+    supervision::log(&format!("{method} threw {thrown}"));
+    let class = fault::client_class(&thrown.class);
+    send_fault(sequence, &class, fault::client_message(&thrown.message));
 }
 
 /// Calls PHP: logs and drops exceptions that nobody can answer any more. False: `exit()` is under way.
@@ -181,7 +275,8 @@ fn log_exception(place: &str) {
     }
 }
 
-fn send_result(sequence: u64, json: &[u8]) {
+/// Answers with a result.
+pub fn send_result(sequence: u64, json: &[u8]) {
     if json.len() > MAX_RESULT_BYTES {
         let bytes = json.len();
         let sentence = format!("the result has {bytes} bytes as JSON; at most {MAX_RESULT_BYTES} are sent");
@@ -190,7 +285,8 @@ fn send_result(sequence: u64, json: &[u8]) {
     supervision::with(|state| state.send(Kind::Reply, DATA, sequence, json));
 }
 
-fn send_fault(sequence: u64, class: &str, message: String) {
+/// Answers with a fault.
+pub fn send_fault(sequence: u64, class: &str, message: String) {
     let fault = link::json(&Fault { class: class.to_owned(), message });
     supervision::with(|state| state.send(Kind::Reply, FAULT, sequence, &fault));
 }
@@ -202,11 +298,15 @@ fn end() {
         state.request_id = None;
         let set_aside = state.set_aside.take();
         let object = state.request_object.take();
+        let idle = state.idle_phase();
         if let Some(link) = &state.link {
             link.page.end();
-            if let Some((what, deadline)) = set_aside {
-                link.page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
-                pulse::busy();
+            match set_aside {
+                Some((what, deadline)) => {
+                    link.page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
+                    pulse::busy();
+                }
+                None => link.page.idle(idle),
             }
         }
         object

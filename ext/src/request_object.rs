@@ -1,8 +1,8 @@
-//! `RustDaemon\Request`: the request in hand, for its handler.
+//! `RustDaemon\Request`: the request in hand, for its handler, and the one that is answered later.
 //!
 //! # How it works
-//! The object is made when the handler asks for it, and the same one is given until the request has been answered; from
-//! then on it still says what it was, and does nothing any more. `bind()` asks the sidecar and waits for its answer; what
+//! The object is made when the handler asks for it, and the same one is given until the handler has returned. Once the
+//! request has been answered it still says what it was, and does nothing any more. `bind()` asks the sidecar and waits for its answer; what
 //! arrives meanwhile is kept.
 //!
 //! # Rules
@@ -21,7 +21,8 @@ use rustdaemon_core::link::{self, Bind, Dialect, Fault, Kind};
 use rustdaemon_core::settings::{self, SESSION_BYTES};
 
 use crate::codec;
-use crate::engine::{self, PropertyType, Slot};
+use crate::deferred;
+use crate::engine::{self, ParameterType, PropertyType, Slot, Why};
 use crate::error::{self, Cause, Refusal};
 use crate::supervision;
 
@@ -39,6 +40,15 @@ static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 ///     $plc->open($id, $endpointUrl);
 ///     RustDaemon\Request::current()->bind($id, ttl: 600.0); // requests that name it come here
 ///     return ['sessionId' => $id];
+/// });
+/// ```
+///
+/// A worker with an event loop of its own answers later, and serves others meanwhile: see Worker::concurrency().
+///
+/// ```php
+/// $worker->concurrency(50)->expose('read', function (string $node) use ($plc): void {
+///     $request = RustDaemon\Request::current()->defer();
+///     $plc->readAsync($node)->then($request->reply(...), $request->fail(...));
 /// });
 /// ```
 // stub: RustDaemon\Request
@@ -100,14 +110,27 @@ pub fn register() -> Result<()> {
             MethodFlags::Public,
         )
         .method(nothing(FunctionBuilder::new("unbind", unbind).arg(value())), MethodFlags::Public)
+        .method(
+            FunctionBuilder::new("defer", defer).returns(DataType::object(CLASS), false, false),
+            MethodFlags::Public,
+        )
+        .method(
+            nothing(FunctionBuilder::new("reply", reply).arg(Arg::new("value", DataType::Mixed))),
+            MethodFlags::Public,
+        )
+        .method(
+            nothing(FunctionBuilder::new("fail", fail).arg(Arg::new("why", DataType::Mixed))),
+            MethodFlags::Public,
+        )
         .registration(|class, arguments| {
+            engine::set_parameter_type(class, "fail", 0, ParameterType::ThrowableOrString);
             engine::declare_value(class, arguments, &PROPERTIES);
             ENTRY.store(class, Ordering::Relaxed);
         })
         .register()
 }
 
-/// The request in hand; null: none is, as in a callback of onStart() or outside of a handler.
+/// The request in hand; null: none is, as in a callback of onStart() or onMessage(), or outside of a handler.
 ///
 /// @return Request|null always the same object for one request
 // stub: RustDaemon\Request::current
@@ -141,6 +164,9 @@ fn parts() -> Option<Parts> {
     supervision::with(|state| {
         let frame = state.request.as_ref().filter(|_| state.busy && state.link.is_some())?;
         let (head, args) = link::parse_request(frame.flags, &frame.payload).ok()?;
+        if head.method == link::MESSAGE {
+            return None; // it is nobody's request
+        }
         let dialect = match Dialect::from_flags(frame.flags)? {
             Dialect::Flat => "flat",
             Dialect::Typed => "typed",
@@ -170,7 +196,7 @@ fn make() -> Option<Zval> {
     // SAFETY: they lie in the state, and the handler of the request is still running.
     let (method, args, text) = unsafe { (&*method, &*args, text.map(|text| &*text)) };
     codec::decode_arguments(args, decoded.value()).ok()?; // the handler runs: they can be decoded
-    let object = engine::new_value(class).string(method);
+    let object = engine::new_watched(class, deferred::freed).string(method);
     let object = match text {
         Some(text) => object.string(text),
         None => object.int_or_null(number),
@@ -201,7 +227,7 @@ fn make() -> Option<Zval> {
 extern "C" fn bind(frame: &mut ExecuteData, _result: &mut Zval) {
     engine::method(|| {
         let Some((value, ttl)) = engine::bind_call(frame) else { return };
-        let done = is_in_hand(&frame.This, "bind").and_then(|()| ask(value, ttl));
+        let done = is_unanswered(&frame.This, "bind").and_then(|()| ask(value, ttl));
         if let Err(refusal) = done {
             error::throw(&refusal);
         }
@@ -257,7 +283,7 @@ fn ask(value: &[u8], ttl: Option<f64>) -> std::result::Result<(), Refusal> {
 extern "C" fn unbind(frame: &mut ExecuteData, _result: &mut Zval) {
     engine::method(|| {
         let Some(value) = engine::text_call(frame) else { return };
-        let value = is_in_hand(&frame.This, "unbind").and_then(|()| session(value));
+        let value = is_unanswered(&frame.This, "unbind").and_then(|()| session(value));
         match value {
             Err(refusal) => error::throw(&refusal),
             Ok(value) => supervision::with(|state| {
@@ -277,11 +303,97 @@ fn session(value: &[u8]) -> std::result::Result<&str, Refusal> {
     })
 }
 
-/// Whether an object is that of the request in hand.
-fn is_in_hand(object: &Zval, method: &str) -> std::result::Result<(), Refusal> {
+/// Answers this request later, by reply() or fail(): what the handler returns is dropped, and the worker serves others as
+/// soon as it has returned.
+///
+/// Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
+/// throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded, and a reply
+/// that comes later is dropped. A stopping or paused worker waits until all deferred requests are answered; tick() is true
+/// so long. Deferring twice is deferring once.
+///
+/// @return Request this request
+/// @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
+/// has been answered
+/// @throws Exception\LinkBroken the sidecar is too old
+// stub: RustDaemon\Request::defer
+extern "C" fn defer(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if !engine::no_arguments(frame) {
+            return;
+        }
+        let handle = engine::handle(&frame.This).unwrap_or_default();
+        let done = if deferred::is_open(handle) {
+            Ok(())
+        } else {
+            is_unanswered(&frame.This, "defer").and_then(|()| deferred::defer(handle))
+        };
+        match done {
+            Ok(()) => *result = frame.This.shallow_clone(),
+            Err(refusal) => error::throw(&refusal),
+        }
+    });
+}
+
+/// Answers a deferred request with a value, encoded as JSON as a handler's result is.
+///
+/// It may be called from anywhere: a callback of an event loop, a task, a fiber, the handler itself, which goes on then.
+/// A value that is no JSON is answered with encoding_failed, as it is for a handler.
+///
+/// @param mixed $value what the client gets
+/// @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+/// @throws \Throwable what the value's jsonSerialize() throws: the request is still open then
+// stub: RustDaemon\Request::reply
+extern "C" fn reply(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        let Some(value) = engine::any_call(frame) else { return };
+        let handle = engine::handle(&frame.This).unwrap_or_default();
+        // SAFETY: an argument of the frame, which lives as long as this call.
+        if !deferred::reply(handle, unsafe { &mut *value }) {
+            refuse(&frame.This, "reply");
+        }
+    });
+}
+
+/// Answers a deferred request with an error.
+///
+/// An exception is answered as if the handler had thrown it: with its short class name and message, and logged. A text is
+/// answered as the message of the error "failed".
+///
+/// @param \Throwable|string $why what went wrong
+/// @throws Exception\NotAllowedHere this request has been answered, or was not deferred
+// stub: RustDaemon\Request::fail
+extern "C" fn fail(frame: &mut ExecuteData, _result: &mut Zval) {
+    engine::method(|| {
+        let Some(why) = engine::fail_call(frame) else { return };
+        let handle = engine::handle(&frame.This).unwrap_or_default();
+        let done = match why {
+            Why::Throwable(thrown) => deferred::fail_with(handle, &thrown),
+            Why::Text(text) => deferred::fail(handle, text),
+        };
+        if !done {
+            refuse(&frame.This, "fail");
+        }
+    });
+}
+
+/// Throws what there is to say of a request that cannot be answered now.
+fn refuse(object: &Zval, method: &str) {
+    let refusal = match is_unanswered(object, method) {
+        Err(refusal) => refusal,
+        Ok(()) => Cause::NotAllowedHere.because(format!(
+            "{CLASS}::{method}() needs defer() first: this request is answered with what its handler returns"
+        )),
+    };
+    error::throw(&refusal);
+}
+
+/// Whether an object's request is in hand, or deferred and still open.
+fn is_unanswered(object: &Zval, method: &str) -> std::result::Result<(), Refusal> {
+    let handle = engine::handle(object).unwrap_or_default();
     let is_it = supervision::with(|state| {
-        let current = state.request_object.as_ref().and_then(Zval::object);
-        current.zip(object.object()).is_some_and(|(current, object)| std::ptr::eq(current, object))
+        let current = state.request_object.as_ref().and_then(engine::handle);
+        let in_hand = current == Some(handle) && state.promised != Some(handle);
+        in_hand || state.deferred.contains_key(&handle)
     });
     let sentence =
         || format!("{CLASS}::{method}() cannot be called any more: this request has been answered");

@@ -8,6 +8,8 @@
 //! land on foreign threads. All signals are blocked while it looks whether something happened, and poll unblocks them
 //! atomically: a signal handler, ours or pcntl's, that becomes due just before the wait is not slept over.
 //!
+//! What is deferred is answered before an order to pause is obeyed, and before the worker stops; meanwhile no request is begun.
+//!
 //! # What may be lost
 //! Nothing. A request that arrives after the stop was seen is not begun here: by its claim the sidecar takes it back, and
 //! gives it to another worker. While paused no request is begun; the sidecar sends none.
@@ -19,10 +21,10 @@
 //! Sources: poll(2), pipe(7), eventfd(2).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::CStr;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -32,7 +34,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
 use rustdaemon_core::fork::{self, OwnDescriptor};
-use rustdaemon_core::link::{self, Decoder, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::link::{self, Decoder, Dialect, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::readiness::Readiness;
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
 use rustdaemon_core::slot::{Call, Claim, Phase, SlotPage};
@@ -85,6 +88,8 @@ pub enum Moment {
     Resume,
     /// A session's time to live is over.
     Expire,
+    /// Somebody has sent a message.
+    Message,
 }
 
 impl Moment {
@@ -96,6 +101,7 @@ impl Moment {
             Self::Pause => "onPause",
             Self::Resume => "onResume",
             Self::Expire => "onExpire",
+            Self::Message => "onMessage",
         }
     }
 }
@@ -110,6 +116,16 @@ pub enum Progress {
     Running,
     /// It has been done.
     Done,
+}
+
+/// A request that is answered later.
+pub struct Deferred {
+    /// Its number.
+    pub sequence: u64,
+    /// How its client speaks.
+    pub dialect: Dialect,
+    /// For the log.
+    pub method: String,
 }
 
 /// The worker's end of the link.
@@ -144,9 +160,9 @@ pub struct State {
     pub link_taken: bool,
     /// In `expose()`'s order.
     pub methods: Vec<Exposed>,
-    /// How many of them the sidecar knows, whether this is a loop of the script's own, and whether there are jobs in a
-    /// loop of `tick()`s; `None`: not ready yet.
-    announced: Option<(usize, bool, bool)>,
+    /// How many of them the sidecar knows, whether this is a loop of the script's own, whether there are jobs in a loop of
+    /// `tick()`s, and how many requests may be deferred; `None`: not ready yet.
+    announced: Option<(usize, bool, bool, u32)>,
     /// `busy()` has been called outside of a request.
     jobs: bool,
     /// Between `busy()` and `idle()`, outside of a request.
@@ -154,7 +170,7 @@ pub struct State {
     /// `run()` or `tick()` has been called: no loop of the script's own.
     pub in_loop: bool,
     /// What `onStart()` and its like were given, by [`Moment`].
-    pub callbacks: [Vec<Callable>; 5],
+    pub callbacks: [Vec<Callable>; 6],
     /// How far the callbacks of [`Moment::Start`] are.
     pub start: Progress,
     /// Those of [`Moment::Stop`] have been called, or are being called.
@@ -175,6 +191,16 @@ pub struct State {
     pub request_object: Option<Zval>,
     /// Its id, where that is a text.
     pub request_id: Option<String>,
+    /// The object's handle, once it has been deferred.
+    pub promised: Option<u32>,
+    /// Requests that are answered later, by their objects' handles.
+    pub deferred: HashMap<u32, Deferred>,
+    /// How many of them there may be; up to 1: none.
+    pub concurrency: u32,
+    /// What `Worker::stream()` has given out.
+    pub stream: Option<Zval>,
+    /// What lies behind it.
+    readiness: Option<Readiness>,
     /// The number of the last question to the sidecar.
     question: u64,
     generation: u64,
@@ -280,6 +306,8 @@ impl State {
             (self.announced, self.gone, self.draining, self.busy, self.told) = (None, false, false, false, 0);
             (self.paused, self.obeying, self.set_aside) = (false, false, None);
             self.stop_told |= self.start != Progress::NotYet; // the good-byes are the parent's
+            self.deferred.clear();
+            self.readiness = None; // of the parent's members
         }
     }
 
@@ -325,21 +353,29 @@ impl State {
             // Again: a script that has changed its user since install() has lost it (prctl(2)).
             let _ = sys::die_with_parent();
         }
-        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop);
+        let known = (self.methods.len(), !self.in_loop, self.jobs && self.in_loop, self.concurrency);
         let Some(link) = self.link.as_ref().filter(|_| self.announced != Some(known)) else { return };
         self.announced = Some(known);
         if !link.page.phase().is_busy() {
             link.page.idle(self.idle_phase());
         }
         let methods = self.methods.iter().map(|exposed| exposed.method.clone()).collect();
-        let ready = link::Ready { methods, own_loop: known.1, jobs: known.2, blind: self.blind.clone() };
+        let (_, own_loop, jobs, concurrency) = known;
+        let ready = link::Ready { methods, own_loop, jobs, concurrency, blind: self.blind.clone() };
         self.send(Kind::Ready, 0, 0, &link::json(&ready));
+    }
+
+    /// Something has changed of which the sidecar hears at once, when it takes this worker for ready.
+    pub fn announce_again(&mut self) {
+        if self.announced.is_some() {
+            self.announce();
+        }
     }
 
     /// There are jobs: the sidecar, when it takes this worker for ready, hears of it before the first one begins.
     pub fn has_jobs(&mut self) {
-        if !std::mem::replace(&mut self.jobs, true) && self.announced.is_some() {
-            self.announce();
+        if !std::mem::replace(&mut self.jobs, true) {
+            self.announce_again();
         }
     }
 
@@ -356,8 +392,17 @@ impl State {
     /// The next frame that has been read; while paused, no request; while one is being obeyed, no `Pause` or `Resume`. A
     /// request is this worker's from here on.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        self.take_frame(|_| true)
+    }
+
+    /// The next message, for a loop that serves no requests: nothing else is sent there as one.
+    pub fn next_message(&mut self) -> Option<Frame> {
+        self.take_frame(|kind| kind == Kind::Request)
+    }
+
+    fn take_frame(&mut self, wanted: impl Fn(Kind) -> bool) -> Option<Frame> {
         loop {
-            let at = self.next_frame_at(|_| true)?;
+            let at = self.next_frame_at(&wanted)?;
             let link = self.link.as_mut()?;
             let frame = link.inbox.remove(at)?;
             if claim_of(&frame).is_none_or(|claim| link.page.claim(claim)) {
@@ -382,12 +427,12 @@ impl State {
     }
 
     /// Whether a task of `every()` or `after()` may be begun: a worker that is ready, with no request, task or callback in
-    /// hand and no order to obey first, neither paused nor stopping. `in_job`: also between `busy()` and `idle()`.
+    /// hand and no order to obey first, not paused, and not stopping unless something deferred is still to be answered. `in_job`: also between `busy()` and `idle()`.
     pub fn may_run_tasks(&self, in_job: bool) -> bool {
         let free = !self.busy && !self.paused && !self.obeying && (in_job || !self.in_job && !self.has_job());
-        let orders =
-            || self.link.as_ref().is_some_and(|link| link.inbox.iter().any(|frame| is_order(frame.kind)));
-        self.start == Progress::Done && free && !self.stopping() && !orders()
+        // What is deferred may be answered by a task.
+        let ends = self.leaving || self.stopping() && self.deferred.is_empty();
+        self.start == Progress::Done && free && !ends && self.next_frame_at(is_order).is_none()
     }
 
     /// The next `Pause` or `Resume`, for a loop that serves no requests.
@@ -399,9 +444,18 @@ impl State {
     fn next_frame_at(&self, wanted: impl Fn(Kind) -> bool) -> Option<usize> {
         let link = self.link.as_ref().filter(|_| !self.leaving)?;
         let is_work = |kind| matches!(kind, Kind::Request | Kind::Expired);
-        let waits = |kind| (self.paused && is_work(kind)) || (self.obeying && is_order(kind));
+        let first_order = || link.inbox.iter().map(|frame| frame.kind).find(|kind| is_order(*kind));
+        let defers = !self.deferred.is_empty();
+        let is_full = defers && self.deferred.len() >= self.concurrency as usize;
+        let holds_pause = defers && first_order() == Some(Kind::Pause);
+        let waits = |frame: &Frame| match frame.kind {
+            kind if is_order(kind) => self.obeying || holds_pause,
+            kind if self.paused && is_work(kind) => true,
+            Kind::Request => holds_pause || is_full && !is_message(frame),
+            _ => false,
+        };
         let mut frames = link.inbox.iter();
-        frames.position(|frame| wanted(frame.kind) && !waits(frame.kind) && !link.is_recalled(frame))
+        frames.position(|frame| wanted(frame.kind) && !waits(frame) && !link.is_recalled(frame))
     }
 
     /// Whether a frame waits to be looked at.
@@ -480,6 +534,7 @@ impl State {
 
     fn lose_link(&mut self, why: &str) {
         if self.link.take().is_some() {
+            self.deferred.clear(); // whoever waits is told by the sidecar's end
             pulse::stop();
             self.gone = true;
             if self.worker.is_some() {
@@ -495,22 +550,20 @@ impl State {
     /// # Blocking
     /// Until the deadline on `CLOCK_MONOTONIC`; a signal ends it.
     pub fn wait(&mut self, deadline: Option<Duration>, call: Call) -> Woken {
-        self.wait_also(None, deadline, call)
+        self.wait_for(None, deadline, call)
     }
 
-    /// The same, also until `other` is readable.
-    pub fn wait_also(
-        &mut self,
-        other: Option<BorrowedFd<'_>>,
-        deadline: Option<Duration>,
-        call: Call,
-    ) -> Woken {
+    /// As [`Self::wait`], also until `fd` is readable.
+    ///
+    /// # Blocking
+    /// As there.
+    pub fn wait_for(&mut self, fd: Option<BorrowedFd<'_>>, deadline: Option<Duration>, call: Call) -> Woken {
         let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         let page = self.page();
         if let Some(page) = page {
             page.waits(call);
         }
-        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(other, deadline, mask) };
+        let woken = if interrupt::pending() { Woken::Interrupted } else { self.poll(fd, deadline, mask) };
         if let Some(page) = page {
             page.woke();
         }
@@ -527,15 +580,16 @@ impl State {
 
     fn poll(
         &mut self,
-        other: Option<BorrowedFd<'_>>,
+        also: Option<BorrowedFd<'_>>,
         deadline: Option<Duration>,
         mask: Option<SigSet>,
     ) -> Woken {
         let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
         let link = self.link.as_ref().map(|link| link.input.as_fd());
         let wake = signal::wake_fd();
-        let fds = [link, wake, other].into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let fds = link.into_iter().chain(wake).chain(also).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         let mut fds: Vec<_> = fds.collect();
+        let (linked, wakes) = (link.is_some(), wake.is_some());
         match ppoll(&mut fds, timeout, mask) {
             Err(Errno::EINTR) => return Woken::Interrupted,
             Err(error) => {
@@ -545,11 +599,9 @@ impl State {
             Ok(0) => return Woken::Deadline,
             Ok(_) => {}
         }
-        let readable = |fd: Option<BorrowedFd<'_>>| {
-            let number = fd.as_ref().map(AsRawFd::as_raw_fd);
-            fds.iter().any(|fd| fd.any() == Some(true) && Some(fd.as_fd().as_raw_fd()) == number)
-        };
-        let (arrived, woken) = (readable(link), readable(wake));
+        let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
+        let arrived = linked && fds.first().is_some_and(readable);
+        let woken = wakes && fds.get(usize::from(linked)).is_some_and(readable);
         if arrived {
             self.read();
         }
@@ -575,6 +627,46 @@ impl State {
         };
         if let Some(why) = why {
             self.lose_link(&why);
+        }
+        self.show_work();
+    }
+
+    /// The descriptor behind `Worker::stream()`.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn readiness(&mut self) -> io::Result<BorrowedFd<'_>> {
+        if self.readiness.is_none() {
+            let link = self.link.as_ref().map(|link| link.input.as_fd());
+            let made =
+                dispatch::with_stream(|signals| Readiness::new([Some(signals), link].into_iter().flatten()))?;
+            self.readiness = Some(made);
+            self.show_work();
+        }
+        self.readiness.as_ref().map(Readiness::fd).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether there is a stream to be told what there is to do.
+    pub fn is_shown(&self) -> bool {
+        self.readiness.is_some()
+    }
+
+    /// Makes the stream readable while `tick(0.0)` would find something to do that has been read, or is not to be read.
+    pub fn show_work(&mut self) {
+        if self.readiness.is_none() {
+            return;
+        }
+        let ends = self.stopping() && self.deferred.is_empty() && !self.stop_told;
+        let has_work = !self.leaving && (ends || self.start == Progress::NotYet || self.has_frame());
+        if let Some(readiness) = &mut self.readiness {
+            readiness.set_work(has_work);
+        }
+    }
+
+    /// Makes the stream readable when a task is due.
+    pub fn show_due(&mut self, due: Option<Duration>) {
+        if let Some(readiness) = &mut self.readiness {
+            readiness.set_due(due);
         }
     }
 }
@@ -602,6 +694,11 @@ impl Link {
 fn claim_of(frame: &Frame) -> Option<Claim> {
     let word = link::claim_of(frame.flags).filter(|_| frame.kind == Kind::Request)?;
     Some(Claim { word, sequence: frame.sequence })
+}
+
+/// Whether a request is a message, which opens nothing.
+fn is_message(frame: &Frame) -> bool {
+    link::parse_request(frame.flags, &frame.payload).is_ok_and(|(head, _)| head.method == link::MESSAGE)
 }
 
 fn is_order(kind: Kind) -> bool {

@@ -125,7 +125,16 @@ pub fn add(call: TaskCall, often: Often) -> Result<(), Refusal> {
         Often::Once => tasks.timers.after(now, time, task),
     });
     supervision::with(|state| state.has_jobs());
+    show_due();
     Ok(())
+}
+
+/// Makes `Worker::stream()` readable when the next task is due.
+pub fn show_due() {
+    if supervision::with(|state| state.is_shown()) {
+        let due = next_due(Place::Tick);
+        supervision::with(|state| state.show_due(due));
+    }
 }
 
 /// A number of seconds as a person would write it.

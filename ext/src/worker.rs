@@ -1,9 +1,8 @@
-//! `RustDaemon\Worker`: the PHP class, and the loop behind `run()` and `tick()`.
+//! `RustDaemon\Worker`: the PHP class.
 //!
 //! # How it works
-//! The object is a thin handle with four readonly properties; everything else is in [`supervision`]. One turn of the
-//! loop calls tasks that are due and serves at most one request. A stop (a signal, `Drain`, the sidecar's end) is seen between requests; a request
-//! that had arrived by then is still served.
+//! The object is a thin handle with four readonly properties; everything else is in [`supervision`], and what `run()`,
+//! `tick()`, `sleep()` and `shouldStop()` do is in [`turn`].
 //!
 //! # Rules
 //! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
@@ -17,19 +16,20 @@ use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
-use rustdaemon_core::link::{Frame, Kind, Method};
-use rustdaemon_core::settings::{self, DEFAULT_MODE};
-use rustdaemon_core::slot::{Call, Phase, SlotPage};
-use rustdaemon_core::{pulse, signal, sys};
+use rustdaemon_core::link::Method;
+use rustdaemon_core::settings::{self, DEFAULT_MODE, MAX_CONCURRENCY};
+use rustdaemon_core::slot::Phase;
+use rustdaemon_core::{pulse, sys};
 
+use crate::callback;
 use crate::dispatch;
-use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot, interrupt};
+use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_reason;
 use crate::gate::{self, Place};
-use crate::request;
-use crate::supervision::{self, Exposed, Moment, Progress, State, Woken};
-use crate::task::{self, Often, Place as TaskPlace, Ran};
+use crate::supervision::{self, Exposed, State};
+use crate::task::{self, Often, Place as TaskPlace};
+use crate::turn::{self, Turn};
 
 const CLASS: &str = "RustDaemon\\Worker";
 
@@ -52,7 +52,7 @@ struct Worker;
 /// Registers the class. MINIT only.
 pub fn register() -> Result<()> {
     let worker = || DataType::object(CLASS);
-    let callback = |function: FunctionBuilder<'static>| {
+    let takes_callback = |function: FunctionBuilder<'static>| {
         function.arg(Arg::new("callback", DataType::Callable)).returns(worker(), false, false)
     };
     let task = |name, function| {
@@ -86,6 +86,13 @@ pub fn register() -> Result<()> {
                 .returns(worker(), false, false),
             MethodFlags::Public,
         )
+        .method(
+            FunctionBuilder::new("concurrency", concurrency)
+                .arg(Arg::new("requests", DataType::Long))
+                .returns(worker(), false, false),
+            MethodFlags::Public,
+        )
+        .method(FunctionBuilder::new("stream", stream), MethodFlags::Public)
         .method(task("every", every), MethodFlags::Public)
         .method(task("after", after), MethodFlags::Public)
         .method(FunctionBuilder::new("run", run).returns(DataType::Long, false, false), MethodFlags::Public)
@@ -124,11 +131,12 @@ pub fn register() -> Result<()> {
                 .returns(DataType::Void, false, false),
             MethodFlags::Public,
         )
-        .method(callback(FunctionBuilder::new("onStart", on_start)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onStop", on_stop)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onPause", on_pause)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onResume", on_resume)), MethodFlags::Public)
-        .method(callback(FunctionBuilder::new("onExpire", on_expire)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onStart", callback::on_start)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onStop", callback::on_stop)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onPause", callback::on_pause)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onResume", callback::on_resume)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onExpire", callback::on_expire)), MethodFlags::Public)
+        .method(takes_callback(FunctionBuilder::new("onMessage", callback::on_message)), MethodFlags::Public)
         .method(
             FunctionBuilder::new("supervised", supervised).returns(DataType::Bool, false, false),
             MethodFlags::Public,
@@ -276,6 +284,78 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
+/// How many requests this worker may have open at one time, for handlers that answer later: see Request::defer().
+///
+/// With 1, which is the default, defer() is refused. With more, a handler that has deferred its request returns, and the
+/// worker is sent others until so many are open. Handlers themselves still run one after the other.
+///
+/// @param int $requests 1 to 10000
+/// @return Worker this worker
+/// @throws Exception\InvalidArgument the number is not possible
+// stub: RustDaemon\Worker::concurrency
+extern "C" fn concurrency(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        let Some(requests) = engine::int_call(frame) else { return };
+        match u32::try_from(requests).ok().filter(|number| (1..=MAX_CONCURRENCY).contains(number)) {
+            None => error::throw(
+                &Cause::InvalidArgument
+                    .because(format!("requests: must be from 1 to {MAX_CONCURRENCY}, and is {requests}")),
+            ),
+            Some(requests) => {
+                supervision::with(|state| {
+                    state.concurrency = requests;
+                    state.announce_again();
+                });
+                *result = frame.This.shallow_clone();
+            }
+        }
+    });
+}
+
+/// A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
+/// signal, a pause, the stop.
+///
+/// It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+/// are more. Never read from it. It is the same resource each time, until somebody closes it.
+///
+/// ```php
+/// $loop->addReadStream($worker->stream(), function () use ($worker, $loop): void {
+///     $worker->tick(0.0) || $loop->stop();
+/// });
+/// ```
+///
+/// @return resource
+/// @throws Exception\SystemCallFailed no descriptor is left
+// stub: RustDaemon\Worker::stream
+extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if !engine::no_arguments(frame) {
+            return;
+        }
+        let known = supervision::with(|state| {
+            let stream = state.stream.as_ref().filter(|_| state.is_shown());
+            stream.map(Zval::shallow_clone).filter(|stream| !engine::stream::is_closed(stream))
+        });
+        match known.map_or_else(make_stream, Ok) {
+            Ok(stream) => *result = stream,
+            Err(failed) => error::throw(
+                &Cause::SystemCallFailed
+                    .with_errno(format!("the stream of a worker cannot be made: {failed}"), &failed),
+            ),
+        }
+    });
+}
+
+fn make_stream() -> std::io::Result<Zval> {
+    let copy = supervision::with(|state| sys::duplicate(state.readiness()?))?;
+    let stream = engine::stream::new(copy).ok_or(std::io::ErrorKind::Other)?;
+    let result = stream.shallow_clone();
+    let before = supervision::with(|state| state.stream.replace(stream));
+    before.map(Slot::of).into_iter().for_each(Slot::free);
+    task::show_due();
+    Ok(result)
+}
+
 /// Calls this again and again, between two requests: every $seconds, whatever the task or the requests take.
 ///
 /// The first call is due $seconds from now, or from when the worker is ready, if it is not yet. The n-th one is due n times
@@ -344,9 +424,9 @@ fn add_task(often: Often, frame: &mut ExecuteData, result: &mut Zval) {
 // stub: RustDaemon\Worker::run
 extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        if engine::no_arguments(frame) && enter_loop("run") {
-            if start() {
-                while matches!(turn(None, TaskPlace::Run), Turn::Served | Turn::Interrupted) {}
+        if engine::no_arguments(frame) && turn::enter_loop("run") {
+            if turn::start() {
+                while matches!(turn::turn(None, TaskPlace::Run), Turn::Served | Turn::Interrupted) {}
             }
             result.set_long(0);
         }
@@ -370,9 +450,16 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
             Ok(deadline) => deadline,
             Err(refusal) => return error::throw(&refusal),
         };
-        if enter_loop("tick") {
+        if turn::enter_loop("tick") {
             // A stop that was seen while it served: the next tick() serves what had arrived, and calls onStop().
-            result.set_bool(start() && !matches!(turn(deadline, TaskPlace::Tick), Turn::Stop | Turn::Leave));
+            let goes_on =
+                turn::start() && !matches!(turn::turn(deadline, TaskPlace::Tick), Turn::Stop | Turn::Leave);
+            if supervision::with(|state| state.is_shown()) {
+                dispatch::drain_stream(); // a handler that is due runs on return; a stop is looked at next
+                supervision::with(|state| state.show_work());
+                task::show_due();
+            }
+            result.set_bool(goes_on);
         }
     });
 }
@@ -394,92 +481,10 @@ extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(seconds) = engine::seconds_argument(frame) else { return };
         match supervision::deadline(Some(seconds)) {
-            Ok(deadline) => result.set_bool(sleep_until(deadline)),
+            Ok(deadline) => result.set_bool(turn::sleep_until(deadline)),
             Err(refusal) => error::throw(&refusal),
         }
     });
-}
-
-/// The earlier one of two deadlines of which each may be none.
-fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    one.into_iter().chain(other).min()
-}
-
-/// Whether what a wait has ended at is a task, and not yet the deadline.
-fn is_task(task: Option<Duration>, deadline: Option<Duration>) -> bool {
-    let now = sys::monotonic();
-    task.is_some_and(|due| due <= now) && deadline.is_none_or(|deadline| now < deadline)
-}
-
-/// Calls PHP: handlers that are due, tasks and callbacks.
-fn sleep_until(deadline: Option<Duration>) -> bool {
-    loop {
-        if own_turn() != Some(false) {
-            return false;
-        }
-        let task = task::next_due(TaskPlace::OwnLoop);
-        match supervision::with(|state| state.wait(earlier(deadline, task), Call::Sleep)) {
-            Woken::Ready => {}
-            Woken::Deadline if is_task(task, deadline) => {}
-            Woken::Deadline => return own_turn() == Some(false),
-            Woken::Interrupted => {
-                interrupt::run();
-                if engine::pending() != Pending::Nothing {
-                    return false;
-                }
-            }
-        }
-    }
-}
-
-/// Calls PHP: callbacks and tasks. What `shouldStop()` and `sleep()` do in a loop of the script's own: ready, held while paused.
-/// Whether to stop; `None`: something is pending. A child that a callback forked off stops.
-fn own_turn() -> Option<bool> {
-    let left = || (engine::pending() == Pending::Nothing).then_some(true);
-    let (begins, handling) = supervision::with(|state| (state.methods.is_empty(), state.busy));
-    if begins && !handling && !start() {
-        return left();
-    }
-    supervision::with(|state| {
-        state.goes_on();
-        if begins {
-            state.announce();
-        }
-        look_after_signals(state);
-    });
-    if handling {
-        return Some(supervision::with(|state| state.stopping()));
-    }
-    if !held() || task::run(TaskPlace::OwnLoop) == Ran::Leave {
-        return left();
-    }
-    let stop = supervision::with(|state| state.stopping());
-    if !stop || tell_stop() { Some(stop) } else { left() }
-}
-
-/// Calls PHP: handlers that are due, and callbacks. In a loop of the script's own: as long as it is paused and not
-/// stopping. A job in hand is not held: the order waits in the inbox until it is done. False: see [`call_all`].
-fn held() -> bool {
-    loop {
-        if supervision::with(|state| state.has_job()) {
-            return true;
-        }
-        while let Some(order) = supervision::with(|state| state.next_order()) {
-            if !obey(order) {
-                return false;
-            }
-        }
-        if supervision::with(|state| !state.paused || state.obeying || state.in_loop || state.stopping()) {
-            return true;
-        }
-        if supervision::with(|state| state.wait(None, Call::Sleep)) == Woken::Interrupted {
-            interrupt::run();
-            if engine::pending() != Pending::Nothing {
-                return false;
-            }
-            supervision::with(look_after_signals);
-        }
-    }
 }
 
 /// Whether to stop: SIGTERM, SIGINT, SIGQUIT, the sidecar's order or its end.
@@ -501,7 +506,7 @@ extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         if engine::no_arguments(frame) {
             supervision::with(|state| state.look());
-            result.set_bool(own_turn().unwrap_or_default());
+            result.set_bool(turn::own_turn().unwrap_or_default());
         }
     });
 }
@@ -517,7 +522,7 @@ extern "C" fn should_stop(frame: &mut ExecuteData, result: &mut Zval) {
 extern "C" fn ready(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         if engine::no_arguments(frame) {
-            if start() {
+            if turn::start() {
                 supervision::with(|state| state.announce());
             }
             if engine::pending() == Pending::Nothing {
@@ -601,213 +606,6 @@ extern "C" fn progress(frame: &mut ExecuteData, _result: &mut Zval) {
     });
 }
 
-/// Calls this when the worker becomes ready for the first time: in run(), tick(), ready(), or in the first shouldStop() or
-/// sleep() of a loop that exposes no methods. Open connections here.
-///
-/// Several callbacks are called in their order. What one throws leaves that call, and the worker is not ready: the next
-/// call begins with the first callback again. Inside a callback shouldStop(), sleep() and tick() do not say ready.
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onStart
-extern "C" fn on_start(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Start, frame, result);
-}
-
-/// Calls this once when the loop has seen the stop, before run() returns, tick() returns false or shouldStop() true.
-///
-/// Say good-bye here: close sessions, save state. It counts against the time that the sidecar leaves a stopping worker.
-/// It is not called when exit() or an exception ends the loop.
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onStop
-extern "C" fn on_stop(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Stop, frame, result);
-}
-
-/// Calls this when the worker is paused (`rustdaemon pause`), between two requests, or in shouldStop() or sleep().
-///
-/// While paused run() and tick() serve nothing; in a loop of your own shouldStop() and sleep() wait until it is resumed
-/// or told to stop. A job between busy() and idle() is finished first.
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onPause
-extern "C" fn on_pause(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Pause, frame, result);
-}
-
-/// Calls this when the worker is resumed (`rustdaemon resume`).
-///
-/// @param callable $callback function (): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onResume
-extern "C" fn on_resume(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Resume, frame, result);
-}
-
-/// Calls this when a value that Request::bind() has made this worker's own has lived its time without being used: it is
-/// unbound already. Close what belongs to it here.
-///
-/// It is called between two requests, not while the worker is paused.
-///
-/// @param callable $callback function (string $value): void
-/// @return Worker this worker
-// stub: RustDaemon\Worker::onExpire
-extern "C" fn on_expire(frame: &mut ExecuteData, result: &mut Zval) {
-    add_callback(Moment::Expire, frame, result);
-}
-
-fn add_callback(moment: Moment, frame: &mut ExecuteData, result: &mut Zval) {
-    engine::method(|| {
-        let Some(callback) = engine::callback_call(frame) else { return };
-        supervision::with(|state| {
-            if let Some(callbacks) = state.callbacks.get_mut(moment as usize) {
-                callbacks.push(callback);
-            }
-        });
-        *result = frame.This.shallow_clone();
-    });
-}
-
-/// Calls PHP: the callbacks of a moment, in their order. False: return to PHP at once, because something is pending (after
-/// an `exit()` nothing else is called or served), or this is a child that a callback forked off: the loop on its stack is
-/// the parent's.
-fn call_all(moment: Moment, argument: Option<&[u8]>) -> bool {
-    let Some(count) = supervision::with(|state| state.callbacks.get(moment as usize).map(Vec::len)) else {
-        return true;
-    };
-    if count == 0 {
-        return true;
-    }
-    let page = supervision::with(|state| state.page());
-    let before = page.map(SlotPage::phase).filter(|phase| !phase.is_busy());
-    if let Some((page, _)) = page.zip(before) {
-        page.busy(Phase::OwnBusy, moment.name().as_bytes(), None, sys::monotonic());
-        pulse::busy();
-    }
-    let process = std::process::id();
-    for at in 0..count {
-        let call = supervision::with(|state| {
-            let callback = state.callbacks.get(moment as usize)?.get(at)?;
-            Some((callback.raw(), callback.hold()))
-        });
-        let Some((callback, held)) = call else { break };
-        let mut result = Slot::new();
-        let mut text = Slot::of(argument.map(engine::text).unwrap_or_default());
-        callback.call_with(argument.is_some().then(|| text.value()), result.value());
-        result.free();
-        text.free();
-        held.free();
-        if std::process::id() != process {
-            return false;
-        }
-        if engine::pending() != Pending::Nothing {
-            break;
-        }
-    }
-    if let Some((page, before)) = page.zip(before) {
-        page.idle(before);
-    }
-    let pending = engine::pending();
-    if pending == Pending::Leaving {
-        supervision::with(|state| state.leave());
-    }
-    pending == Pending::Nothing
-}
-
-/// Calls PHP: until they have succeeded once, the callbacks of `onStart()`. True also inside of them, where nothing is
-/// announced yet. False: see [`call_all`].
-fn start() -> bool {
-    let begins = supervision::with(|state| {
-        let begins = state.start == Progress::NotYet;
-        if begins {
-            state.start = Progress::Running;
-        }
-        begins
-    });
-    if !begins {
-        return true;
-    }
-    let process = std::process::id();
-    let succeeded = call_all(Moment::Start, None);
-    if std::process::id() == process {
-        supervision::with(|state| match engine::pending() {
-            Pending::Nothing => {
-                state.start = Progress::Done;
-                task::begin();
-            }
-            Pending::Exception => state.start = Progress::NotYet,
-            Pending::Leaving => {}
-        });
-    }
-    succeeded
-}
-
-/// Calls PHP: the first time, in a worker that has started and is not ended by `exit()`, the callbacks of `onStop()`.
-/// False: see [`call_all`].
-fn tell_stop() -> bool {
-    let told = supervision::with(|state| {
-        state.start != Progress::Done || state.is_leaving() || std::mem::replace(&mut state.stop_told, true)
-    });
-    told || call_all(Moment::Stop, None)
-}
-
-/// Calls PHP: does what a frame that is no request asks for. What a callback calls obeys no further order, so that each
-/// is acknowledged before the next. False: see [`call_all`].
-fn obey(frame: Frame) -> bool {
-    let kind = frame.kind;
-    if kind == Kind::Expired {
-        return tell_expired(frame);
-    }
-    drop(frame);
-    let (paused, moment, answer) = match kind {
-        Kind::Pause => (true, Moment::Pause, Kind::Paused),
-        Kind::Resume => (false, Moment::Resume, Kind::Resumed),
-        other => {
-            supervision::log(&format!("an unexpected frame {other:?} was passed over"));
-            return true;
-        }
-    };
-    let changes = supervision::with(|state| {
-        state.obeying = true;
-        std::mem::replace(&mut state.paused, paused) != paused
-    });
-    if !paused {
-        say_paused(false);
-    }
-    let goes_on = !changes || call_all(moment, None);
-    supervision::with(|state| state.obeying = false);
-    if engine::pending() != Pending::Leaving {
-        if paused {
-            say_paused(true); // not before: whether onPause() hangs is looked at
-        }
-        supervision::with(|state| state.send(answer, 0, 0, &[]));
-    }
-    goes_on
-}
-
-/// Calls PHP: the callbacks of `onExpire()` with the value. False: see [`call_all`].
-fn tell_expired(frame: Frame) -> bool {
-    let mut value = [0; settings::SESSION_BYTES];
-    let length = frame.payload.len().min(value.len());
-    if let Some((to, from)) = value.get_mut(..length).zip(frame.payload.get(..length)) {
-        to.copy_from_slice(from);
-    }
-    drop(frame); // nothing that needs dropping while PHP runs
-    supervision::with(|state| state.obeying = true); // what it calls obeys nothing further, and runs no task
-    let goes_on = call_all(Moment::Expire, value.get(..length));
-    supervision::with(|state| state.obeying = false);
-    goes_on
-}
-
-fn say_paused(paused: bool) {
-    if let Some(page) = supervision::with(|state| state.page()) {
-        page.pause(paused);
-    }
-}
-
 /// Whether a sidecar supervises this worker and is there.
 ///
 /// @return bool false: unsupervised, or the sidecar has gone
@@ -818,119 +616,4 @@ extern "C" fn supervised(frame: &mut ExecuteData, result: &mut Zval) {
             result.set_bool(supervision::with(|state| state.supervised()));
         }
     });
-}
-
-/// Whether the loop may be entered; else an exception is pending.
-fn enter_loop(method: &str) -> bool {
-    let busy = supervision::with(|state| {
-        if !state.busy {
-            state.in_loop = true;
-            state.in_job &= method == "tick";
-            // tick() may be called in the middle of a job that busy() has named; run() is where all of them have ended.
-            let job = method == "tick" && state.page().is_some_and(|page| page.phase() == Phase::OwnBusy);
-            if let Some(page) = state.page().filter(|_| !job) {
-                page.idle(Phase::Idle);
-            }
-        }
-        state.busy
-    });
-    if busy {
-        let in_request = supervision::with(|state| state.request.is_some());
-        let (what, unit) = if in_request { ("handler", "request") } else { ("task", "task") };
-        error::throw(&Cause::NotAllowedHere.because(format!(
-            "{CLASS}::{method}() cannot be called while a {what} of this worker runs: one {unit} at a time"
-        )));
-    }
-    !busy
-}
-
-enum Turn {
-    /// A request was served, or tasks have run.
-    Served,
-    /// Nothing came in time.
-    Deadline,
-    /// Signal handlers ran.
-    Interrupted,
-    /// Time to stop.
-    Stop,
-    /// Something is pending: return to PHP.
-    Leave,
-}
-
-/// A stop signal that has fallen back to its default is taken again, before anything runs or waits; the sidecar hears
-/// what it has to hear.
-fn look_after_signals(state: &mut State) {
-    if let Err(error) = state.take_stop_signals() {
-        supervision::log(&format!("the stop signals cannot be taken: {error}"));
-    }
-    dispatch::keep();
-    state.report_signals();
-}
-
-/// Calls PHP. Tasks have their turn first, then one request: whatever the one kind takes, the other one is not kept out.
-fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
-    let mut php_ran = true; // only PHP changes what becomes of a signal, and to ask costs a system call for each
-    let mut tasks_ran = false;
-    loop {
-        supervision::with(|state| {
-            state.goes_on();
-            state.announce();
-            if std::mem::take(&mut php_ran) {
-                look_after_signals(state);
-            }
-        });
-        if !tasks_ran {
-            match task::run(place) {
-                Ran::None => {}
-                Ran::Some => {
-                    (php_ran, tasks_ran) = (true, true);
-                    continue;
-                }
-                Ran::Leave => return Turn::Leave,
-            }
-        }
-        match supervision::with(|state| state.next_frame()) {
-            Some(frame) if frame.kind == Kind::Request => {
-                return if request::serve(frame) { Turn::Served } else { Turn::Leave };
-            }
-            Some(frame) => {
-                if !obey(frame) {
-                    return Turn::Leave;
-                }
-                php_ran = true;
-                continue;
-            }
-            None => {}
-        }
-        if supervision::with(|state| state.stopping()) {
-            if supervision::with(|state| state.last_look()) {
-                continue;
-            }
-            supervision::with(|state| state.say_leaving());
-            return if tell_stop() { Turn::Stop } else { Turn::Leave };
-        }
-        let task = task::next_due(place).filter(|_| !tasks_ran);
-        let until = if tasks_ran { Some(Duration::ZERO) } else { earlier(deadline, task) };
-        match supervision::with(|state| state.wait(until, Call::Loop)) {
-            Woken::Ready => {}
-            Woken::Deadline if tasks_ran => return Turn::Served,
-            Woken::Deadline if is_task(task, deadline) => {}
-            Woken::Deadline => return Turn::Deadline,
-            Woken::Interrupted => {
-                if !interrupt::pending() {
-                    continue;
-                }
-                // A beat that fell between the last look and this wait: nobody's handler, nothing has changed.
-                let only_asked = pulse::asked() && !signal::waiting();
-                interrupt::run();
-                php_ran = true;
-                match engine::pending() {
-                    Pending::Nothing if only_asked => {}
-                    Pending::Nothing if supervision::with(|state| state.stopping()) => {}
-                    Pending::Nothing => return Turn::Interrupted,
-                    Pending::Exception | Pending::Leaving => return Turn::Leave,
-                }
-            }
-        }
-    }
 }

@@ -4,9 +4,14 @@
 //! Pure. An error is one sentence: what was wrong, what is allowed.
 //! Sources: DESIGN §4, §6.
 
+use std::collections::BTreeMap;
+
 use rustdaemon_core::settings::{self, quoted};
 use rustdaemon_core::signo;
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+const NOT_ARGUMENTS: &str = "the arguments are neither an array nor an object";
 
 /// What an operator asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,26 +146,39 @@ impl std::fmt::Display for Target {
 /// # Errors
 /// One sentence.
 pub fn arguments(args: &[u8], words: &[&str]) -> Result<Vec<Option<Value>>, String> {
+    let value = |raw: Option<Box<RawValue>>| raw.map(|raw| serde_json::from_str(raw.get())).transpose();
+    let values = raw_arguments(args, words)?.into_iter().map(value).collect::<Result<_, _>>();
+    values.map_err(|_| NOT_ARGUMENTS.to_owned())
+}
+
+/// The same as they came.
+///
+/// # Errors
+/// One sentence.
+pub fn raw_arguments(args: &[u8], words: &[&str]) -> Result<Vec<Option<Box<RawValue>>>, String> {
     let allowed = match words {
         [] => "there are none".to_owned(),
         words => format!("there are: {}", words.join(", ")),
     };
-    match serde_json::from_slice(args) {
-        Ok(Value::Array(list)) if list.len() > words.len() => {
+    let wrong = |_| NOT_ARGUMENTS.to_owned();
+    if args.trim_ascii_start().starts_with(b"[") {
+        let list: Vec<Box<RawValue>> = serde_json::from_slice(args).map_err(wrong)?;
+        if list.len() > words.len() {
             let plural = if list.len() == 1 { "" } else { "s" };
-            Err(format!("{} argument{plural}, but {allowed}", list.len()))
+            return Err(format!("{} argument{plural}, but {allowed}", list.len()));
         }
-        Ok(Value::Array(list)) => {
-            Ok(list.into_iter().map(Some).chain(std::iter::repeat(None)).take(words.len()).collect())
-        }
-        Ok(Value::Object(mut members)) => {
-            let values = words.iter().map(|word| members.remove(*word)).collect();
-            match members.keys().next() {
-                Some(unknown) => Err(format!("{} is not an argument; {allowed}", quoted(unknown.as_bytes()))),
-                None => Ok(values),
-            }
-        }
-        _ => Err("the arguments are neither an array nor an object".into()),
+        return Ok(list
+            .into_iter()
+            .map(Some)
+            .chain(std::iter::repeat_with(|| None))
+            .take(words.len())
+            .collect());
+    }
+    let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(args).map_err(wrong)?;
+    let values = words.iter().map(|word| members.remove(*word)).collect();
+    match members.keys().next() {
+        Some(unknown) => Err(format!("{} is not an argument; {allowed}", quoted(unknown.as_bytes()))),
+        None => Ok(values),
     }
 }
 

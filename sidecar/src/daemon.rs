@@ -33,10 +33,12 @@ use crate::verbs::{self, LogsQuery, PoolStatus, Status, Verb, WorkerStatus};
 
 mod bound;
 mod looks;
+mod messages;
 mod requests;
 mod subscribers;
 mod tasks;
 
+use self::messages::Sendings;
 use self::subscribers::Subscribers;
 use self::tasks::Task;
 
@@ -87,6 +89,13 @@ pub enum Event {
         sequence: u64,
         /// Data as JSON, or why there is none.
         outcome: Result<Vec<u8>, Fault>,
+    },
+    /// A worker answers a request later.
+    Deferred {
+        /// Which.
+        worker: WorkerId,
+        /// The request's number.
+        sequence: u64,
     },
     /// What [`Action::Recall`] asked for.
     Recalled {
@@ -277,6 +286,7 @@ pub struct Daemon {
     pools: Vec<Pool>,
     router: Router,
     sessions: Sessions,
+    sendings: Sendings,
     tasks: Vec<Task>,
     subscribers: Subscribers,
     exit_when_parked: bool,
@@ -305,6 +315,7 @@ impl Daemon {
             socket,
             router,
             sessions,
+            sendings: Sendings::default(),
             tasks: Vec::new(),
             subscribers: Subscribers::default(),
             exit_when_parked: config.exit_when_parked,
@@ -317,8 +328,10 @@ impl Daemon {
     pub fn on(&mut self, real: Instant, event: Event, out: &mut Vec<Action>) {
         let now = self.ours(real);
         // What changes requests only.
-        self.subscribers.stirred =
-            !matches!(event, Event::Request { .. } | Event::Reply { .. } | Event::Recalled { .. });
+        self.subscribers.stirred = !matches!(
+            event,
+            Event::Request { .. } | Event::Reply { .. } | Event::Deferred { .. } | Event::Recalled { .. }
+        );
         match event {
             Event::Start => self.every_pool(out, now, |pool| pool.start(now)),
             Event::StoodStill(gap) => {
@@ -351,6 +364,7 @@ impl Daemon {
             Event::Reply { worker, sequence, outcome } => {
                 self.reply(out, now, worker, sequence, outcome);
             }
+            Event::Deferred { worker, sequence } => self.deferred(out, now, worker, sequence),
             Event::Paused { worker, paused } => {
                 if let Some(pool) = self.pool_of(worker) {
                     pool.paused(now, worker, paused);
@@ -405,8 +419,9 @@ impl Daemon {
                 let mut follows = Vec::new();
                 self.with(&mut follows, now, worker, |pool| pool.exited(now, worker, *exit));
                 let told = self.last_exit(worker).unwrap_or_else(|| status.to_string());
-                refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone())); // before a start takes its time
-                refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
+                // Before a start takes its time.
+                self.sendings.refuse(out, ended.begun, |_| Cause::WorkerDied(told.clone()));
+                self.sendings.refuse(out, ended.expired, |entry| Cause::NotStarted(entry.limit, None));
                 if let Some(leaver) = leaver {
                     self.tell_ended(out, leaver, told);
                 }
@@ -415,7 +430,7 @@ impl Daemon {
                 self.serve_all(out, now);
             }
             Event::Request { client, request, peer, role, unix_time } => {
-                self.request(out, now, Asked { client, request, peer, unix_time }, role);
+                self.request(out, now, Asked { client, request, peer, unix_time, to: None }, role);
             }
             Event::Reload => {
                 for number in 0..self.pools.len() {
@@ -428,9 +443,12 @@ impl Daemon {
             Event::StopNow => self.every_pool(out, now, |pool| pool.stop_now(now)),
             Event::Deadline => {
                 let pools = &self.pools;
-                let trouble = |entry: &Entry| pools.get(entry.pool).and_then(Pool::trouble);
+                let trouble = |entry: &Entry| {
+                    let pool = pools.get(entry.pool)?;
+                    entry.to.map_or_else(|| pool.trouble(), |to| pool.trouble_in(to.slot))
+                };
                 let expired = self.router.expired(now);
-                refuse(out, expired.over, |entry| match entry.worker {
+                self.sendings.refuse(out, expired.over, |entry| match entry.worker {
                     Some(_) => Cause::NoAnswer(entry.limit),
                     None => Cause::NotStarted(entry.limit, trouble(entry)),
                 });
@@ -448,17 +466,18 @@ impl Daemon {
         while let Some(sequence) = self.router.pop_released() {
             self.serve_request(out, now, sequence);
         }
+        self.serve_messages(out, now);
         if self.subscribers.stirred && !self.subscribers.is_empty() {
             self.tell_changes(out, now);
         }
         self.settle_tasks(out);
         if self.is_stopping() {
-            refuse(out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
+            self.sendings.refuse(out, self.router.refuse_waiting(|_| false), |_| Cause::ShuttingDown);
         }
         if self.pools.iter().all(Pool::is_stopped) {
             // What a worker that could not be ended still holds.
             let left = Cause::WorkerDied("could not be ended".into());
-            refuse(out, self.router.all_in_flight(), |_| left.clone());
+            self.sendings.refuse(out, self.router.all_in_flight(), |_| left.clone());
             out.push(Action::Exit(self.exit_code));
         }
     }
@@ -588,6 +607,11 @@ impl Daemon {
                     fault(out, client, &address, &Cause::Said(said));
                 }
             }
+            Some(Verb::Send) => {
+                if let Err(cause) = self.send_message(out, now, asked) {
+                    fault(out, client, &address, &cause);
+                }
+            }
             None => {
                 if let Err(cause) = self.route(out, now, asked) {
                     fault(out, client, &address, &cause);
@@ -661,6 +685,7 @@ impl Daemon {
                     age: view.life.filter(|life| life.pid.is_some()).map(|life| age(life.spawned_at)),
                     restarts: view.slot.restarts,
                     served: view.slot.served,
+                    deferred: view.life.map_or(0, |life| life.deferred),
                     rate: figures.rate,
                     p50: seconds(figures.p50),
                     p99: seconds(figures.p99),
@@ -704,12 +729,6 @@ fn fault(out: &mut Vec<Action>, client: ClientId, address: &Address, cause: &Cau
     let mut line = Vec::new();
     dialect::write_fault(&mut line, address, cause);
     out.push(Action::Answer { client, delivery: address.delivery, line });
-}
-
-fn refuse(out: &mut Vec<Action>, entries: Vec<Entry>, cause: impl Fn(&Entry) -> Cause) {
-    for entry in entries {
-        fault(out, entry.client, entry.address(), &cause(&entry));
-    }
 }
 
 fn tell(out: &mut Vec<Action>, worker: WorkerId, kind: Kind, flags: u16, sequence: u64, payload: &[u8]) {

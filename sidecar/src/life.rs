@@ -5,7 +5,7 @@
 //! An [`Ending`] has a budget. What may finish its request first keeps its budget until then.
 //!
 //! ```text
-//! Finishing --request done, or its deadline--> Draining --75 %--> Terminated --95 %--> Killed --100 % + 0.5 s--> Unkillable
+//! Finishing --requests done, or their deadline--> Draining --75 %--> Terminated --95 %--> Killed --100 % + 0.5 s--> Unkillable
 //! ```
 //!
 //! # Rules
@@ -31,7 +31,7 @@ pub enum State {
     Booted,
     /// Waits for a request.
     Idle,
-    /// Has a request in hand.
+    /// Has a request in hand, or has deferred some.
     Busy,
     /// Gets no request until it is resumed.
     Paused,
@@ -142,6 +142,12 @@ pub struct Life {
     pub blind: Option<String>,
     /// The deadline of the request in hand.
     pub in_hand: Option<Instant>,
+    /// How many requests it may have deferred before it gets no other one.
+    pub concurrency: usize,
+    /// How many it answers later.
+    pub deferred: usize,
+    /// When all of these are answered otherwise at the latest.
+    deferred_until: Option<Instant>,
     /// Requests answered.
     pub served: u64,
     /// It has acknowledged a pause.
@@ -198,6 +204,9 @@ impl Life {
             signals_taken: Vec::new(),
             blind: None,
             in_hand: None,
+            concurrency: 1,
+            deferred: 0,
+            deferred_until: None,
             served: 0,
             paused: false,
             leaving: false,
@@ -236,7 +245,7 @@ impl Life {
             None if !self.ready && self.linked => State::Booted,
             None if !self.ready => State::Starting,
             None if self.leaving => State::Draining,
-            None if self.in_hand.is_some() => State::Busy,
+            None if self.has_requests() => State::Busy,
             None if self.paused => State::Paused,
             None => State::Idle,
         };
@@ -246,16 +255,41 @@ impl Life {
         }
     }
 
+    /// Whether it has a request in hand, or has deferred some.
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
+        self.in_hand.is_some() || self.deferred > 0
+    }
+
     /// Whether a request may be sent to it now.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        self.state == State::Idle && self.linked && !self.own_loop
+        let has_room = self.in_hand.is_none() && self.deferred < self.concurrency && !self.paused;
+        let is_up = self.state == State::Idle || self.state == State::Busy && has_room;
+        is_up && self.linked && !self.own_loop
+    }
+
+    /// Whether a message may be sent to it now as the only thing in its hand: it defers none, and a loop of its own is no
+    /// hindrance.
+    #[must_use]
+    pub fn is_free_for_message(&self) -> bool {
+        let has_room = self.state == State::Busy && self.in_hand.is_none() && !self.paused;
+        (self.state == State::Idle || has_room) && self.has_sessions()
     }
 
     /// Whether it may be sent requests ahead of those that it has in hand.
     #[must_use]
     pub fn prefetches(&self) -> bool {
         self.state == State::Busy && self.has_claims() && !self.own_loop && !self.paused
+    }
+
+    /// How many requests it may have in hand at one time, where others may have `prefetch`: no more than it may defer.
+    #[must_use]
+    pub fn most_in_hand(&self, prefetch: usize) -> usize {
+        match self.concurrency {
+            1 => prefetch,
+            concurrency => prefetch.min(concurrency.saturating_sub(self.deferred)),
+        }
     }
 
     /// Whether what it has been sent can be taken back.
@@ -298,7 +332,7 @@ impl Life {
     /// Begins to end it, or hastens its end: an ending never slows down, and a stop's reason wins. `finish`: it may
     /// finish the request in hand first. Whether the ending is a new one.
     pub fn end(&mut self, now: Instant, why: Why, finish: bool) -> bool {
-        let finish_by = self.in_hand.filter(|_| finish);
+        let finish_by = self.in_hand.max(self.deferred_until).filter(|_| finish);
         let (phase, since) = match finish_by {
             Some(deadline) => (Phase::Finishing, deadline.max(now)),
             None => (Phase::Draining, now),
@@ -348,7 +382,27 @@ impl Life {
     pub fn finished(&mut self, now: Instant, hang_timeout: Option<Duration>) {
         self.in_hand = None;
         self.hang_at = hang_timeout.filter(|_| self.jobs).map(|timeout| now + timeout);
-        if let Some(ending) = self.ending.as_mut().filter(|ending| ending.phase == Phase::Finishing) {
+        self.rests(now);
+    }
+
+    /// The request in hand is answered later, otherwise at `deadline`.
+    pub fn defers(&mut self, deadline: Instant) {
+        self.deferred += 1;
+        self.deferred_until = self.deferred_until.max(Some(deadline));
+    }
+
+    /// It has answered a request that it had deferred.
+    pub fn answers_deferred(&mut self, now: Instant) {
+        self.deferred = self.deferred.saturating_sub(1);
+        self.deferred_until = self.deferred_until.filter(|_| self.deferred > 0);
+        self.rests(now);
+    }
+
+    /// An ending's budget runs when there is nothing left to finish.
+    fn rests(&mut self, now: Instant) {
+        let rests = !self.has_requests();
+        let ending = self.ending.as_mut().filter(|ending| rests && ending.phase == Phase::Finishing);
+        if let Some(ending) = ending {
             (ending.phase, ending.since) = (Phase::Draining, now);
         }
         self.settle(now);

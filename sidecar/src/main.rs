@@ -8,6 +8,7 @@
 //! F4 `daemon`     pure: pools, router and built-in methods under one `(now, Event) -> Vec<Action>`
 //! F3 `verbs`      pure: built-in methods
 //! F3 `events`     pure: what subscribers are told
+//! F3 `message`    pure: what somebody sends to workers
 //! F3 `pool`       pure: slots, restart, limits, hangs, reload, stop
 //! F2 `router`     pure: requests: queue, in flight, deadline
 //! F2 `order`      plain data: what a pool wants done
@@ -70,6 +71,7 @@ mod listener;
 mod lock_file;
 mod logfile;
 mod logs;
+mod message;
 mod order;
 mod pool;
 mod proc;

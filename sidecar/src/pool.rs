@@ -44,6 +44,7 @@ use crate::reason::{self, Exit, Why};
 /// Whoever has closed its link has so long to end.
 const DEAF_GRACE: Duration = Duration::from_secs(5);
 
+mod hearing;
 mod lives;
 mod reload;
 mod scale;
@@ -264,8 +265,8 @@ impl Pool {
         }
     }
 
-    /// An idle worker that offers `method`: the one idle longest, so that work goes round; who may be busy without our
-    /// knowing comes last.
+    /// A worker free for `method`: the one with the least deferred, of these the one idle longest, so that work goes round;
+    /// who may be busy without our knowing comes last.
     #[must_use]
     pub fn idle_for(&self, method: &str) -> Option<WorkerId> {
         self.free().find(|life| life.offers(method)).map(|life| life.worker)
@@ -306,14 +307,23 @@ impl Pool {
         if self.views().any(|view| matches!(view.state, State::Idle | State::Busy)) {
             return None;
         }
-        let view = self.views().next()?;
+        self.trouble_in(0)
+    }
+
+    /// Why the worker in a slot serves nothing; `None`: it does, or there is no such slot.
+    #[must_use]
+    pub fn trouble_in(&self, number: usize) -> Option<String> {
+        let view = self.view(number)?;
+        if matches!(view.state, State::Idle | State::Busy) {
+            return None;
+        }
         let last = view.slot.last_exit.as_ref();
         let last = last.map(|how| format!(", its last worker: {}", how.message)).unwrap_or_default();
         let state = match view.state {
             State::Backoff => "in backoff",
             other => other.word(),
         };
-        Some(format!("{} is {state}{last}", self.slot_name(0)))
+        Some(format!("{} is {state}{last}", self.slot_name(number)))
     }
 
     /// Whether every slot that is wanted is parked.
@@ -431,6 +441,7 @@ impl Pool {
         let blind = ready.blind.filter(|_| life.blind.is_none());
         life.blind = blind.clone().or(life.blind.take());
         life.jobs = ready.jobs || ready.own_loop;
+        life.concurrency = usize::try_from(ready.concurrency).unwrap_or(usize::MAX).max(1);
         if life.jobs && life.hang_at.is_none() {
             life.hang_at = hang_timeout.map(|timeout| now + timeout);
         }
@@ -498,23 +509,50 @@ impl Pool {
         self.arm_sample(now, worker);
     }
 
-    /// A reply came back; the deadline of the request that it has in hand next, if it has another one.
+    /// A reply to the request in hand came back; the deadline of the one that it has in hand next, if it has another one.
     pub fn answered(&mut self, now: Instant, worker: WorkerId, next: Option<Instant>) -> Vec<Order> {
+        self.goes_on(now, worker, next);
+        self.has_served(now, worker)
+    }
+
+    /// The request in hand is answered later, otherwise at `deadline`; `next` as in [`Pool::answered`].
+    pub fn deferred(&mut self, now: Instant, worker: WorkerId, deadline: Instant, next: Option<Instant>) {
+        if let Some(mut life) = self.lives.change(worker) {
+            life.defers(deadline);
+        }
+        self.goes_on(now, worker, next);
+    }
+
+    /// A reply to a deferred request came back.
+    pub fn answered_deferred(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
+        if let Some(mut life) = self.lives.change(worker) {
+            life.answers_deferred(now);
+        }
+        self.has_served(now, worker)
+    }
+
+    fn goes_on(&mut self, now: Instant, worker: WorkerId, next: Option<Instant>) {
+        if let Some(mut life) = self.lives.change(worker) {
+            match next {
+                Some(deadline) => life.begins(now, deadline, self.config.hang_timeout),
+                None => life.finished(now, self.config.hang_timeout),
+            }
+        }
+        if next.is_some() {
+            self.arm_sample(now, worker);
+        }
+    }
+
+    fn has_served(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
         let Some(mut life) = self.lives.change(worker) else { return Vec::new() };
         life.served += 1;
         if let Some(limit) = life.max_requests.filter(|limit| life.served >= *limit) {
             life.due.get_or_insert(Why::MaxRequests(limit));
         }
-        if let Some(slot) = self.slots.get_mut(life.slot) {
-            slot.served += 1;
-        }
-        match next {
-            Some(deadline) => life.begins(now, deadline, self.config.hang_timeout),
-            None => life.finished(now, self.config.hang_timeout),
-        }
+        let slot = life.slot;
         drop(life);
-        if next.is_some() {
-            self.arm_sample(now, worker);
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.served += 1;
         }
         self.start_due(now)
     }

@@ -14,6 +14,12 @@
 //! that has been answered ([`Router::pop_released`]). So their order survives whatever happens to workers, and a long chain
 //! costs nobody a look. What is `pinned` to a worker moves only with its end.
 //!
+//! A message is a request to the worker in one slot, whichever that is when it is given ([`To`]). All messages to a slot are
+//! one chain, whoever sends them: each is given when the one before it has been answered.
+//!
+//! A worker that answers a request later defers it: the request leaves its hand and its claim, and stays the worker's until
+//! it replies or ends ([`Router::deferred`]).
+//!
 //! # What may be lost
 //! Nothing that was accepted. The late reply to a request whose deadline has passed finds nothing and is dropped.
 //!
@@ -22,14 +28,14 @@
 //! meanwhile.
 //! Sources: DESIGN §2 (claim words), §4.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use rustdaemon_core::slot::{CLAIMS, Claim};
 
-use crate::dialect::{Address, Request};
+use crate::dialect::{Address, Cause, Request};
 use crate::ids::{ClientId, Credentials, WorkerId};
 use crate::sorted::Sorted;
 
@@ -37,7 +43,7 @@ use crate::sorted::Sorted;
 const AHEAD_BYTES: usize = 64 * 1024;
 
 /// Arguments of all accepted requests together, beyond which none is accepted that would wait: sixteen of the largest.
-const MAX_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_BYTES: usize = 256 * 1024 * 1024;
 
 /// Why a request was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,24 @@ pub enum Full {
     Requests(usize),
     /// Those that have no answer have so many bytes together.
     Bytes(usize),
+}
+
+impl From<Full> for Cause {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Requests(waiting) => Self::Busy(waiting),
+            Full::Bytes(bytes) => Self::Full(bytes),
+        }
+    }
+}
+
+/// Whom a message is for: the worker in a slot of the pool that it is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct To {
+    /// Which slot.
+    pub slot: usize,
+    /// What its answer is a part of; the caller's own number.
+    pub sending: u64,
 }
 
 /// An accepted request.
@@ -59,6 +83,8 @@ pub struct Entry {
     pub peer: Credentials,
     /// When, in Unix time.
     pub unix_time: f64,
+    /// `None`: whoever offers its method may have it.
+    pub to: Option<To>,
     /// Who has it; `None`: it waits.
     pub worker: Option<WorkerId>,
     /// The number of the pool that it is counted for.
@@ -79,6 +105,11 @@ impl Entry {
     pub fn address(&self) -> &Address {
         &self.request.address
     }
+
+    /// The pool and the slot that a message is for.
+    fn place(&self) -> Option<(usize, usize)> {
+        self.to.map(|to| (self.pool, to.slot))
+    }
 }
 
 /// What one worker has in hand, in the order in which it was sent.
@@ -91,6 +122,8 @@ struct Hand {
     bytes: usize,
     /// How many of them cannot be taken back.
     unclaimed: usize,
+    /// What it answers later, also where somebody else has answered it meanwhile.
+    deferred: FxHashSet<u64>,
     /// It may be at something else than its requests: even one is not safe with it.
     jobs: bool,
 }
@@ -128,14 +161,16 @@ pub struct Router {
     queue: Sorted<u64>,
     deadlines: Sorted<(Instant, u64)>,
     hands: FxHashMap<WorkerId, Hand>,
-    /// Each pool's workers with something in hand: how much, who. One that may be busy without a request counts for one
-    /// more.
+    /// Each pool's workers with something in hand: how much, what they have deferred included, who. One that may be busy
+    /// without a request counts for one more.
     loads: Vec<Sorted<(usize, WorkerId)>>,
     next: u64,
     /// Of all entries' arguments.
     bytes: usize,
     /// Requests of a client with the same session, in order. The client chooses the session: keyed by it.
     chains: HashMap<(ClientId, CompactString), VecDeque<u64>>,
+    /// Messages to a slot of a pool, in order.
+    messages: BTreeMap<(usize, usize), VecDeque<u64>>,
     /// First ones of chains, since those before them have gone.
     released: Vec<u64>,
     counts: Vec<Counts>,
@@ -182,15 +217,28 @@ pub struct Asked {
     pub peer: Credentials,
     /// When, in Unix time.
     pub unix_time: f64,
+    /// Whom, where it is a message.
+    pub to: Option<To>,
 }
 
 /// What a reply was.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Replied {
     /// The request that it answers; `None`: it is not, or no longer, this worker's.
     pub entry: Option<Entry>,
     /// The worker had it in hand, answered otherwise or not.
     pub was_in_hand: bool,
+    /// The worker had deferred it, answered otherwise or not.
+    pub was_deferred: bool,
+    /// The deadline of the request that the worker is at now, as far as it is known.
+    pub next: Option<Instant>,
+}
+
+/// A request that its worker answers later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deferred {
+    /// When it is answered otherwise.
+    pub deadline: Instant,
     /// The deadline of the request that the worker is at now, as far as it is known.
     pub next: Option<Instant>,
 }
@@ -237,6 +285,7 @@ impl Router {
             next: 1,
             bytes: 0,
             chains: HashMap::new(),
+            messages: BTreeMap::new(),
             released: Vec::new(),
             counts: vec![Counts::default(); pools],
         }
@@ -254,7 +303,7 @@ impl Router {
         straight: bool,
     ) -> Result<u64, Full> {
         let Limits { pool, queue, timeout } = limits;
-        let Asked { client, request, peer, unix_time } = asked;
+        let Asked { client, request, peer, unix_time, to } = asked;
         let waiting = self.counts(pool).all_waiting();
         if !straight && waiting >= queue {
             return Err(Full::Requests(waiting));
@@ -268,8 +317,12 @@ impl Router {
         self.next += 1;
         let deadline = now + timeout;
         self.deadlines.insert((deadline, sequence));
-        let is_first = request.session.as_ref().is_none_or(|session| {
-            let chain = self.chains.entry((client, session.clone())).or_default();
+        let chain = match (to, &request.session) {
+            (Some(to), _) => Some(self.messages.entry((pool, to.slot)).or_default()),
+            (None, Some(session)) => Some(self.chains.entry((client, session.clone())).or_default()),
+            (None, None) => None,
+        };
+        let is_first = chain.is_none_or(|chain| {
             chain.push_back(sequence);
             chain.len() == 1
         });
@@ -279,7 +332,7 @@ impl Router {
         let (worker, retried, expired) = (None, false, false);
         let limit = timeout;
         let entry =
-            Entry { client, request, peer, unix_time, worker, pool, deadline, limit, retried, expired };
+            Entry { client, request, peer, unix_time, to, worker, pool, deadline, limit, retried, expired };
         self.entries.insert(sequence, entry);
         self.count(pool, |counts| {
             counts.accepted += 1;
@@ -322,10 +375,10 @@ impl Router {
 
     /// The first waiting request that `fits`.
     #[must_use]
-    pub fn first_waiting(&self, fits: impl Fn(&Entry) -> bool) -> Option<(u64, &Request)> {
-        let waiting = self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
-        let mut fitting = waiting.filter(|(_, entry)| fits(entry));
-        fitting.next().map(|(sequence, entry)| (sequence, &entry.request))
+    pub fn first_waiting(&self, fits: impl Fn(&Entry) -> bool) -> Option<(u64, &Entry)> {
+        let mut waiting =
+            self.queue.iter().filter_map(|sequence| Some((*sequence, self.entries.get(sequence)?)));
+        waiting.find(|(_, entry)| fits(entry))
     }
 
     /// Waiting requests that name this session and that nothing precedes.
@@ -356,6 +409,28 @@ impl Router {
         self.chains.keys().any(|(_, used)| used == session)
     }
 
+    /// Whether a message to this slot is without an answer.
+    #[must_use]
+    pub fn has_message(&self, pool: usize, slot: usize) -> bool {
+        self.messages.contains_key(&(pool, slot))
+    }
+
+    /// Messages that wait and that nothing precedes, one for each slot.
+    #[must_use]
+    pub fn waiting_messages(&self) -> Vec<u64> {
+        let first = self.messages.values().filter_map(|chain| chain.front());
+        first
+            .filter(|sequence| self.entry(**sequence).is_some_and(|entry| entry.worker.is_none()))
+            .copied()
+            .collect()
+    }
+
+    /// Takes a waiting request out.
+    pub fn withdraw(&mut self, sequence: u64) -> Option<Entry> {
+        self.entry(sequence).filter(|entry| entry.worker.is_none())?;
+        self.take(sequence)
+    }
+
     /// A request that nothing precedes any more, where that has become so.
     pub fn pop_released(&mut self) -> Option<u64> {
         self.released.pop()
@@ -371,12 +446,12 @@ impl Router {
         entry.worker = Some(worker);
         let waited_for = std::mem::replace(&mut entry.pool, worker.pool());
         let (bytes, deadline) = (entry.request.args.len(), entry.deadline);
-        let before = hand.load(worker);
         let is_ahead = !hand.sent.is_empty();
+        let before = hand.load(worker);
         hand.jobs = jobs;
         hand.add(Sent { sequence, word, bytes, deadline, begun: false, pinned });
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
-            loads.replace(Some(before).filter(|_| is_ahead), Some(hand.load(worker)));
+            loads.replace(before, hand.load(worker));
         }
         if let Some(counts) = self.counts.get_mut(waited_for) {
             counts.waiting -= 1;
@@ -391,13 +466,35 @@ impl Router {
     /// `worker` has answered.
     pub fn replied(&mut self, worker: WorkerId, sequence: u64) -> Replied {
         let was_in_hand = self.drop_from(worker, sequence);
+        let was_deferred = !was_in_hand && self.change_deferred(worker, |all| all.remove(&sequence));
         let entry = match self.entries.get(&sequence) {
             Some(entry) if entry.worker == Some(worker) => self.take(sequence),
             _ => None,
         };
         self.count(worker.pool(), |counts| counts.late += u64::from(entry.is_none()));
-        let next = self.hands.get(&worker).and_then(|hand| hand.sent.front()).map(|sent| sent.deadline);
-        Replied { entry, was_in_hand, next }
+        Replied { entry, was_in_hand, was_deferred, next: self.next_of(worker) }
+    }
+
+    /// `worker` answers a request later, and is free for others. `None`: it does not have it in hand.
+    pub fn deferred(&mut self, worker: WorkerId, sequence: u64) -> Option<Deferred> {
+        let deadline = self.hands.get(&worker)?.sent.iter().find(|sent| sent.sequence == sequence)?.deadline;
+        self.drop_from(worker, sequence);
+        self.change_deferred(worker, |all| all.insert(sequence));
+        Some(Deferred { deadline, next: self.next_of(worker) })
+    }
+
+    fn next_of(&self, worker: WorkerId) -> Option<Instant> {
+        self.hands.get(&worker)?.sent.front().map(|sent| sent.deadline)
+    }
+
+    fn change_deferred(&mut self, worker: WorkerId, act: impl FnOnce(&mut FxHashSet<u64>) -> bool) -> bool {
+        let Some(hand) = self.hands.get_mut(&worker) else { return false };
+        let before = hand.load(worker);
+        let changed = act(&mut hand.deferred);
+        if changed && let Some(loads) = self.loads.get_mut(worker.pool()) {
+            loads.replace(before, hand.load(worker));
+        }
+        changed
     }
 
     /// Takes out what an ended worker had begun, all but `again`'s, which are tried once more; what it had been sent and
@@ -406,16 +503,18 @@ impl Router {
         let mut ended = Ended::default();
         let hand = self.hands.remove(&worker).unwrap_or_default();
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
-            loads.remove(&hand.load(worker));
+            loads.replace(hand.load(worker), None);
         }
-        let sent = hand.sent;
+        let Hand { sent, deferred, .. } = hand;
         self.count(worker.pool(), |counts| counts.ahead -= sent.len().saturating_sub(1));
-        for Sent { sequence, .. } in sent {
+        let mut sequences: Vec<u64> = deferred.iter().copied().collect();
+        sequences.sort_unstable();
+        for sequence in sequences.into_iter().chain(sent.iter().map(|sent| sent.sequence)) {
             let Some(entry) = self.entries.get_mut(&sequence).filter(|entry| entry.worker == Some(worker))
             else {
                 continue;
             };
-            if begun.contains(&sequence) {
+            if begun.contains(&sequence) || deferred.contains(&sequence) {
                 if entry.retried || entry.expired || !again(&entry.request.method) {
                     ended.begun.extend(self.take(sequence));
                     continue;
@@ -439,17 +538,24 @@ impl Router {
         self.loads.get(pool).into_iter().flat_map(Sorted::iter).map(|(_, worker)| *worker)
     }
 
-    /// What an idle worker of a pool may take from another one: the later half of what that may not have begun. Of those
-    /// with something to give, the one with the most in hand. Two workers that may be busy without a request (`jobs`) do not
-    /// take a single one from each other.
+    /// What an idle worker of a pool may take from another one: the later half of what `fits` it and may not have begun. Of
+    /// those with something to give, the one with the most in hand. What only this one would get again is not taken: the only
+    /// one in hand, unless a job may keep the worker from it that cannot keep the other one (`jobs`: it can).
     #[must_use]
-    pub fn to_share(&self, pool: usize, jobs: bool) -> Option<(WorkerId, Vec<Claim>)> {
+    pub fn to_share(
+        &self,
+        pool: usize,
+        jobs: bool,
+        fits: impl Fn(&Entry) -> bool,
+    ) -> Option<(WorkerId, Vec<Claim>)> {
         let mut loaded = self.loads.get(pool)?.iter().rev().take_while(|(load, _)| *load > 1);
+        let fits = |claim: &Claim| self.entry(claim.sequence).is_some_and(&fits);
         loaded.find_map(|(_, worker)| {
             let worker = *worker;
-            let hand = self.hands.get(&worker).filter(|hand| !jobs || hand.sent.len() > 1)?;
+            let hand = self.hands.get(&worker).filter(|hand| hand.sent.len() > 1 || hand.jobs && !jobs)?;
             let mut claims = hand.movable();
             claims.drain(..claims.len() / 2);
+            claims.retain(fits);
             (!claims.is_empty()).then_some((worker, claims))
         })
     }
@@ -533,11 +639,11 @@ impl Router {
     fn drop_from(&mut self, worker: WorkerId, sequence: u64) -> bool {
         let Some(hand) = self.hands.get_mut(&worker) else { return false };
         let Some(at) = hand.sent.iter().position(|sent| sent.sequence == sequence) else { return false };
-        let load = hand.load(worker);
+        let before = hand.load(worker);
         hand.remove(at);
         let was_ahead = !hand.sent.is_empty();
         if let Some(loads) = self.loads.get_mut(worker.pool()) {
-            loads.replace(Some(load), was_ahead.then(|| hand.load(worker)));
+            loads.replace(before, hand.load(worker));
         }
         self.count(worker.pool(), |counts| counts.ahead -= usize::from(was_ahead));
         true
@@ -566,20 +672,38 @@ impl Router {
     }
 
     fn leave_chain(&mut self, sequence: u64, entry: &Entry) {
-        let Some(session) = &entry.request.session else { return };
-        let key = (entry.client, session.clone());
-        let Some(chain) = self.chains.get_mut(&key) else { return };
-        let was_first = chain.front() == Some(&sequence);
-        chain.retain(|other| *other != sequence);
-        match chain.front().copied() {
-            None => drop(self.chains.remove(&key)),
-            Some(next) if was_first => {
-                self.queue.insert(next);
-                self.released.push(next);
+        let next = match (entry.place(), &entry.request.session) {
+            (Some(place), _) => {
+                let Some(chain) = self.messages.get_mut(&place) else { return };
+                let next = leave(chain, sequence);
+                if chain.is_empty() {
+                    self.messages.remove(&place);
+                }
+                next
             }
-            Some(_) => {}
+            (None, Some(session)) => {
+                let key = (entry.client, session.clone());
+                let Some(chain) = self.chains.get_mut(&key) else { return };
+                let next = leave(chain, sequence);
+                if chain.is_empty() {
+                    self.chains.remove(&key);
+                }
+                self.released.extend(next);
+                next
+            }
+            (None, None) => None,
+        };
+        if let Some(next) = next {
+            self.queue.insert(next);
         }
     }
+}
+
+/// Takes a request out of its chain: the one that is its first from now on, where that is another one than before.
+fn leave(chain: &mut VecDeque<u64>, sequence: u64) -> Option<u64> {
+    let was_first = chain.front() == Some(&sequence);
+    chain.retain(|other| *other != sequence);
+    chain.front().copied().filter(|_| was_first)
 }
 
 impl Counts {
@@ -601,8 +725,10 @@ impl Sent {
 }
 
 impl Hand {
-    fn load(&self, worker: WorkerId) -> (usize, WorkerId) {
-        (self.sent.len() + usize::from(self.jobs), worker)
+    /// Its place among its pool's loads, while it has something that could be somebody else's.
+    fn load(&self, worker: WorkerId) -> Option<(usize, WorkerId)> {
+        let load = self.sent.len() + self.deferred.len() + usize::from(self.jobs);
+        (!self.sent.is_empty()).then_some((load, worker))
     }
 
     fn add(&mut self, sent: Sent) {
@@ -658,7 +784,8 @@ mod tests {
 
     /// With so many requests waiting, from 1 on.
     fn asked(request: Request) -> Asked {
-        Asked { client: ClientId(1), request, peer: Credentials { pid: 1, uid: 0 }, unix_time: 0.0 }
+        let peer = Credentials { pid: 1, uid: 0 };
+        Asked { client: ClientId(1), request, peer, unix_time: 0.0, to: None }
     }
 
     fn router(waiting: &[&str]) -> (Router, Instant) {
@@ -766,7 +893,7 @@ mod tests {
         assert_eq!(router.waiting_with("x"), [numbers[0], other]);
         router.give(WORKER, numbers[0], hold(true)).unwrap();
         router.give(WORKER, numbers[2], hold(true)).unwrap();
-        assert_eq!(router.to_share(0, false), None, "pinned");
+        assert_eq!(router.to_share(0, false, |_| true), None, "pinned");
         assert_eq!(first(&router), Some(other), "another client");
         router.give(OTHER, other, hold(false)).unwrap();
         assert_eq!((first(&router), router.counts(0).waiting), (None, 2));
@@ -787,10 +914,40 @@ mod tests {
     }
 
     #[test]
+    fn messages_to_a_slot_are_one_chain_whoever_sends_them() {
+        let (mut router, now) = router(&[]);
+        let limits = Limits { pool: 0, queue: 9, timeout: TIMEOUT };
+        let mut send = |client: u64, slot: usize| {
+            let to = Some(To { slot, sending: 1 });
+            let request = Request { session: Some("x".into()), ..request("worker.send") };
+            let asked = Asked { client: ClientId(client), to, ..asked(request) };
+            router.accept(now, asked, limits, false).unwrap()
+        };
+        let [a, b, c, other] = [send(1, 0), send(2, 0), send(1, 0), send(1, 1)];
+        assert_eq!(router.waiting_messages(), [a, other]);
+        assert!(router.has_message(0, 0) && router.has_message(0, 1) && !router.has_message(0, 2));
+        assert!(!router.uses("x"), "a message has no session");
+        let hold = Hold { claims: true, jobs: false, pinned: true };
+        router.give(WORKER, a, hold).unwrap();
+        assert_eq!((router.waiting_messages(), first(&router, |_| true)), (vec![other], Some(other)));
+        router.worker_ended(WORKER, &[], |_| false);
+        assert_eq!(router.waiting_messages(), [a, other], "not begun: the successor's");
+        router.give(OTHER, a, hold).unwrap();
+        assert_eq!(router.withdraw(a), None, "somebody has it");
+        assert_eq!(router.worker_ended(OTHER, &[a], |_| false).begun.len(), 1);
+        assert_eq!(router.waiting_messages(), [b, other]);
+        assert!(router.withdraw(b).is_some() && router.withdraw(c).is_some());
+        assert_eq!(router.pop_released(), None, "the caller looks at all that wait");
+        router.refuse_waiting(|_| false);
+        assert!(!router.has_message(0, 0) && !router.has_message(0, 1));
+        assert_eq!((figures(&router), router.bytes()), ((0, 0), 0));
+    }
+
+    #[test]
     fn one_request_has_one_answer() {
         let (mut router, now) = router(&["a"]);
         give(&mut router, WORKER, 1);
-        let not_its_own = Replied { entry: None, was_in_hand: false, next: None };
+        let not_its_own = Replied::default();
         assert_eq!(router.replied(OTHER, 1), not_its_own, "another worker's reply");
         let replied = router.replied(WORKER, 1);
         assert!(replied.entry.is_some() && replied.was_in_hand);
@@ -855,14 +1012,14 @@ mod tests {
         let few = accept(&mut router, now, "a", TIMEOUT).unwrap();
         give(&mut router, OTHER, few);
         assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [OTHER, WORKER]);
-        let (worker, claims) = router.to_share(0, false).unwrap();
+        let (worker, claims) = router.to_share(0, false, |_| true).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![3, 4]));
         assert_eq!(router.recalled(WORKER, 3), None);
         assert_eq!(router.kept(WORKER, 4), None, "begun meanwhile: nothing changes");
         assert_eq!((figures(&router), router.counts(0).recalled), ((1, 4), 1));
         assert_eq!(router.recalled(WORKER, 3), None, "not twice");
         (1..=4).for_each(|sequence| drop(router.replied(WORKER, sequence)));
-        assert_eq!((router.to_share(0, false), router.counts(0).ahead), (None, 0), "one is being done");
+        assert_eq!((router.to_share(0, false, |_| true), router.counts(0).ahead), (None, 0), "one is being done");
     }
 
     #[test]
@@ -871,13 +1028,13 @@ mod tests {
         for (worker, sequence) in [(WORKER, 1), (OTHER, 2), (WORKER, 3), (OTHER, 4)] {
             give(&mut router, worker, sequence);
         }
-        assert_eq!(router.to_share(0, false).unwrap().0, OTHER);
+        assert_eq!(router.to_share(0, false, |_| true).unwrap().0, OTHER);
         assert_eq!([router.kept(OTHER, 2), router.kept(OTHER, 4)], [None, None]);
-        let (worker, claims) = router.to_share(0, false).unwrap();
+        let (worker, claims) = router.to_share(0, false, |_| true).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![3]));
         assert_eq!(sequences(&router.claims(OTHER)), [2, 4], "a pause asks all the same");
         router.recalled(WORKER, 3);
-        assert_eq!(router.to_share(0, false), None);
+        assert_eq!(router.to_share(0, false, |_| true), None);
         assert_eq!(router.expired(now + TIMEOUT).asked.len(), 3);
     }
 
@@ -885,9 +1042,9 @@ mod tests {
     fn even_one_request_is_shared_by_who_may_be_at_something_else() {
         let (mut router, _) = router(&["a"]);
         router.give(WORKER, 1, Hold { claims: true, jobs: true, pinned: false }).unwrap();
-        let (worker, claims) = router.to_share(0, false).unwrap();
+        let (worker, claims) = router.to_share(0, false, |_| true).unwrap();
         assert_eq!((worker, sequences(&claims)), (WORKER, vec![1]));
-        assert_eq!(router.to_share(0, true), None, "not by another one of that kind");
+        assert_eq!(router.to_share(0, true, |_| true), None, "not by another one of that kind");
     }
 
     #[test]
@@ -911,7 +1068,7 @@ mod tests {
         assert_eq!((begun.request.method.as_str(), begun.worker), ("begun", Some(WORKER)));
         assert_eq!(router.recalled(WORKER, 3).unwrap().request.method, "ahead");
         assert_eq!((figures(&router), router.in_hand(WORKER)), ((0, 0), 1), "it is still at the first one");
-        let late = Replied { entry: None, was_in_hand: true, next: None };
+        let late = Replied { was_in_hand: true, ..Replied::default() };
         assert_eq!(router.replied(WORKER, 2), late, "the late reply");
         assert_eq!(router.in_hand(WORKER), 0);
     }
@@ -924,6 +1081,64 @@ mod tests {
         let ended = router.worker_ended(WORKER, &[1], |_| true);
         assert_eq!((methods(&ended.begun), methods(&ended.expired)), (vec!["a"], vec!["b"]));
         assert_eq!(figures(&router), (0, 0));
+    }
+
+    #[test]
+    fn what_is_deferred_leaves_the_hand_and_stays_its_workers() {
+        let (mut router, now) = router(&["a", "b", "c"]);
+        give_all(&mut router, &[1, 2]);
+        assert_eq!(router.deferred(OTHER, 1), None, "another worker's");
+        assert_eq!(router.deferred(WORKER, 3), None, "nobody's");
+        let deferred = router.deferred(WORKER, 1).unwrap();
+        assert_eq!((deferred.deadline, deferred.next), (now + TIMEOUT, Some(now + TIMEOUT)));
+        assert_eq!((router.in_hand(WORKER), sequences(&router.claims(WORKER))), (1, vec![2]));
+        assert_eq!((figures(&router), router.counts(0).ahead), ((1, 2), 0));
+        assert_eq!(give(&mut router, WORKER, 3), Some(0), "its word is free again");
+        assert_eq!(router.deferred(WORKER, 2).unwrap().next, Some(now + TIMEOUT));
+        router.replied(WORKER, 3);
+        assert_eq!((router.in_hand(WORKER), router.to_share(0, false, |_| true)), (0, None));
+        let replied = router.replied(WORKER, 1);
+        assert!(replied.entry.is_some() && replied.was_deferred && !replied.was_in_hand);
+        assert_eq!(methods(&router.expired(now + TIMEOUT).over), ["b"], "answered otherwise, without asking");
+        let late = Replied { was_deferred: true, ..Replied::default() };
+        assert_eq!(router.replied(WORKER, 2), late);
+        assert_eq!(router.replied(WORKER, 2), Replied::default(), "a second reply");
+        assert_eq!(figures(&router), (0, 0));
+    }
+
+    #[test]
+    fn what_an_ended_worker_had_deferred_was_begun() {
+        let (mut router, _) = router(&["a", "b", "c"]);
+        for sequence in [3, 1] {
+            give(&mut router, WORKER, sequence);
+            router.deferred(WORKER, sequence).unwrap();
+        }
+        give(&mut router, WORKER, 2);
+        let ended = router.worker_ended(WORKER, &[], |method| method == "c");
+        assert_eq!(methods(&ended.begun), ["a"]);
+        assert_eq!(
+            (figures(&router), router.counts(0).retried),
+            ((2, 0), 1),
+            "one moves, one is tried again"
+        );
+    }
+
+    #[test]
+    fn a_worker_that_has_deferred_much_is_not_the_least_loaded() {
+        let (mut router, now) = router(&["a"; 4]);
+        for sequence in [1, 2] {
+            give(&mut router, WORKER, sequence);
+            router.deferred(WORKER, sequence).unwrap();
+        }
+        assert_eq!(router.least_loaded(0).count(), 0, "nothing that could be somebody else's");
+        give(&mut router, WORKER, 3);
+        give(&mut router, OTHER, 4);
+        let fifth = accept(&mut router, now, "a", TIMEOUT).unwrap();
+        give(&mut router, OTHER, fifth);
+        assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [OTHER, WORKER]);
+        router.replied(WORKER, 1);
+        router.replied(WORKER, 2);
+        assert_eq!(router.least_loaded(0).collect::<Vec<_>>(), [WORKER, OTHER]);
     }
 
     #[test]

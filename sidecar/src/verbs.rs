@@ -4,7 +4,7 @@
 //! Pure. FLAT reaches only `ping` and workers' commands: its clients know no other verb.
 //! Sources: DESIGN §4; ANCESTORS §1.2 (ping's data).
 
-use rustdaemon_core::link::{Dialect, ExitReason, Method};
+use rustdaemon_core::link::{self, Dialect, ExitReason, Method};
 use rustdaemon_core::settings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub enum Verb {
     Look(Look),
     /// One of [`Control`]'s.
     Control,
+    /// A message to workers.
+    Send,
 }
 
 /// A method that only looks.
@@ -43,6 +45,9 @@ pub enum Look {
     /// [`farm_list`].
     Farms,
 }
+
+/// What sends workers a message.
+const SEND: (&str, &str) = (link::MESSAGE, "Sends workers a message and waits until they have taken it");
 
 impl Look {
     const METHODS: [(&str, Self, &str); 8] = [
@@ -76,6 +81,9 @@ impl Verb {
         }
         if dialect == Dialect::Flat || !settings::is_reserved(method) {
             return None;
+        }
+        if method == link::MESSAGE {
+            return Some(Self::Send);
         }
         let look = Look::METHODS.iter().find(|(name, ..)| *name == method);
         look.map(|(_, look, _)| Self::Look(*look)).or(Control::is_one(method).then_some(Self::Control))
@@ -211,6 +219,9 @@ pub struct WorkerStatus {
     pub restarts: u64,
     /// Requests answered by this slot's workers.
     pub served: u64,
+    /// Requests that its handlers have deferred and not answered yet.
+    #[serde(default)]
+    pub deferred: usize,
     /// Requests answered per second, of the last 30 to 60 seconds.
     #[serde(default)]
     pub rate: f64,
@@ -456,7 +467,8 @@ pub fn methods<'a>(pools: impl Iterator<Item = (&'a str, &'a [Method])>) -> Meth
     let ping = ("ping", "Says that the daemon lives");
     let looks = Look::METHODS.into_iter().map(|(name, _, description)| (name, description));
     let built_in = std::iter::once(ping).chain(looks).map(|look| (look, true));
-    let built_in = built_in.chain(Control::METHODS.into_iter().map(|control| (control, false)));
+    let others = Control::METHODS.into_iter().chain([SEND]).map(|other| (other, false));
+    let built_in = built_in.chain(others);
     let built_in = built_in.map(|((name, description), idempotent)| MethodStatus {
         name: name.to_owned(),
         pool: None,
@@ -482,6 +494,15 @@ pub struct ToldWorker {
     pub state: String,
     /// Its process, while it has one.
     pub pid: Option<i32>,
+}
+
+/// The data of `worker.send`, when all who were meant have taken the message.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Taken {
+    /// How many these are.
+    pub acknowledged: usize,
+    /// `pool#slot`, in the order of the slots.
+    pub workers: Vec<String>,
 }
 
 /// The data of `daemon.reload`: which generation each pool is at now.
@@ -582,6 +603,8 @@ mod tests {
         assert_eq!(Verb::of(Dialect::Typed, "daemon.status"), Some(Verb::Look(Look::Status)));
         assert_eq!(Verb::of(Dialect::Typed, "daemon.reload"), Some(Verb::Control));
         assert_eq!(Verb::of(Dialect::Flat, "daemon.reload"), None);
+        assert_eq!(Verb::of(Dialect::JsonRpc, "worker.send"), Some(Verb::Send));
+        assert_eq!(Verb::of(Dialect::Flat, "worker.send"), None);
         assert_eq!(Verb::of(Dialect::Typed, "daemon.subscribe"), Some(Verb::Look(Look::Subscribe)));
         assert_eq!(Verb::of(Dialect::Typed, "daemon.nothing"), None);
     }

@@ -71,6 +71,8 @@ pub enum Message {
     Paused,
     /// It serves again.
     Resumed,
+    /// The request of this number is answered later.
+    Deferred(u64),
     /// It begins nothing any more.
     Leaving,
     /// A value is to be its own.
@@ -337,6 +339,7 @@ impl Message {
             Kind::Taken => link::from_json::<Taken>(&frame.payload).map(|taken| Self::Taken(taken.signals)),
             Kind::Paused => Ok(Self::Paused),
             Kind::Resumed => Ok(Self::Resumed),
+            Kind::Deferred => Ok(Self::Deferred(frame.sequence)),
             Kind::Leaving => Ok(Self::Leaving),
             Kind::Bind => {
                 let sequence = frame.sequence;

@@ -20,7 +20,8 @@ function forked(callable $do): int
 
 // The loops stand out in full: a call more for each message would be measured as well.
 if ($kind === 'channel') {
-    [$there, $back] = [RustDaemon\Channel::create(1 << 20), RustDaemon\Channel::create(1 << 20)];
+    $bytes = max(1 << 20, 4 * $size);
+    [$there, $back] = [RustDaemon\Channel::create($bytes), RustDaemon\Channel::create($bytes)];
     $produce = function (int $count) use ($there, $text): void {
         for ($i = 0; $i < $count; $i++) {
             $there->send($text);
@@ -72,9 +73,6 @@ if ($kind === 'channel') {
     };
 } else {
     [$left, $right] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
-    foreach ([$left, $right] as $stream) {
-        stream_set_chunk_size($stream, max(8192, $size));
-    }
     $produce = function (int $count) use ($left, $text): void {
         for ($i = 0; $i < $count; $i++) {
             fwrite($left, $text);

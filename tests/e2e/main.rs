@@ -20,10 +20,14 @@ mod gate;
 mod golden;
 // Handlers: arguments in, results and exceptions out.
 mod handlers;
+// Messages that PHP hears.
+mod messages;
 // Locks with a name.
 mod lock;
 // Requests that are sent ahead.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // Sessions that PHP binds.
 mod sessions;
 // ReactPHP's event loop.

@@ -4,7 +4,7 @@ Reflection shows the signatures as they are, the unions included
 rustdaemon
 --FILE--
 <?php
-foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class,
+foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request::class, RustDaemon\Process::class,
     RustDaemon\Lock::class, RustDaemon\Counter::class, RustDaemon\Channel::class] as $class) {
     foreach ((new ReflectionClass($class))->getMethods() as $method) {
         echo implode(' ', Reflection::getModifierNames($method->getModifiers())), ' ', $method->getName(), "\n";
@@ -16,7 +16,7 @@ foreach ([RustDaemon\Worker::class, RustDaemon\Signal::class, RustDaemon\Request
         echo '    : ', $method->getReturnType() ?? '-', "\n";
     }
 }
-foreach ([RustDaemon\SignalInfo::class, RustDaemon\ExitReason::class, RustDaemon\Request::class] as $class) {
+foreach ([RustDaemon\SignalInfo::class, RustDaemon\ExitReason::class, RustDaemon\Request::class, RustDaemon\Process::class, RustDaemon\ExitStatus::class] as $class) {
     foreach ((new ReflectionClass($class))->getProperties() as $property) {
         echo implode(' ', Reflection::getModifierNames($property->getModifiers())), ' ', $property->getType(), ' ', $property->getName(), "\n";
     }
@@ -38,6 +38,11 @@ public expose
     ?string $description = NULL
     bool $idempotent = false
     : RustDaemon\Worker
+public concurrency
+    int $requests
+    : RustDaemon\Worker
+public stream
+    : -
 public every
     float $seconds
     callable $task
@@ -80,6 +85,9 @@ public onResume
     callable $callback
     : RustDaemon\Worker
 public onExpire
+    callable $callback
+    : RustDaemon\Worker
+public onMessage
     callable $callback
     : RustDaemon\Worker
 public supervised
@@ -134,6 +142,35 @@ public bind
 public unbind
     string $value
     : void
+public defer
+    : RustDaemon\Request
+public reply
+    mixed $value
+    : void
+public fail
+    Throwable|string $why
+    : void
+private __construct
+    : -
+public static fork
+    callable $main
+    : RustDaemon\Process
+public static onFork
+    callable $reset
+    : void
+public wait
+    ?float $timeout = NULL
+    : ?RustDaemon\ExitStatus
+public signal
+    string|int $signal
+    : void
+public terminate
+    float $grace = 10.0
+    : RustDaemon\ExitStatus
+public isRunning
+    : bool
+public stream
+    : -
 private __construct
     : -
 public static open
@@ -228,3 +265,12 @@ public readonly array args
 public readonly ?float deadline
 public readonly int peerPid
 public readonly int peerUid
+public readonly int pid
+public readonly ?int code
+public readonly ?int signal
+public readonly ?string signalName
+public readonly bool core
+public readonly bool known
+public readonly float userTime
+public readonly float systemTime
+public readonly int peakMemory

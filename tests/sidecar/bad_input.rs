@@ -51,9 +51,9 @@ fn an_unknown_command_is_named_as_the_ancestor_names_it() {
 
 #[test]
 fn a_reserved_name_is_nobodys_method() {
-    let sidecar = fake("--offer echo,worker.send,system.x").start();
+    let sidecar = fake("--offer echo,worker.hug,system.x").start();
     sidecar.wait_state(0, "idle");
-    assert_eq!(class(sidecar.call("worker.send", json!([]))), "unknown_method");
+    assert_eq!(class(sidecar.call("worker.hug", json!([]))), "unknown_method");
     assert_eq!(class(sidecar.call("system.x", json!([]))), "unknown_method");
     assert!(sidecar.flat(r#"{"command":"daemon.status"}"#).contains("unknown_command"));
 }

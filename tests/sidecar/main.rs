@@ -37,8 +37,12 @@ mod json_rpc;
 mod limits;
 // Workers that break the link's rules, or say something that does not fit.
 mod link;
+// Messages to workers.
+mod messages;
 // Requests that are sent ahead of those in hand.
 mod prefetch;
+// Requests that are answered later.
+mod deferred;
 // New generations.
 mod reload;
 // Deaths, restarts, backoff.

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
-use rustdaemon_tests::{Client, Sidecar, eventually};
+use rustdaemon_tests::{Client, Gate, Sidecar, eventually};
 use serde_json::{Value, json};
 
 use crate::{fake, idle, refused, two};
@@ -51,7 +51,7 @@ fn every_method_is_listed_with_what_it_does() {
     }
     let built_in = "ping daemon.status daemon.methods daemon.logs daemon.subscribe worker.list worker.status farm.list \
          system.listMethods daemon.reload daemon.stop worker.restart worker.stop worker.start worker.pause \
-         worker.resume worker.signal worker.scale";
+         worker.resume worker.signal worker.scale worker.send";
     assert_eq!(names(&list)[1..], built_in.split(' ').collect::<Vec<_>>());
 }
 
@@ -63,12 +63,12 @@ fn a_pool_gets_more_workers_and_fewer() {
     assert_eq!(told["workers"][3]["name"], "plc#3");
     assert_eq!(told["workers"][3]["state"], "idle", "it is answered when they are up: {told}");
     assert_eq!(sidecar.pool()["workers"], 4);
-    let gate = sidecar.gate("gate");
+    let gates: Vec<_> = (0..4).map(|n| sidecar.gate(&format!("gate{n}"))).collect();
     let mut clients: Vec<_> = (0..4).map(|_| sidecar.client()).collect();
-    for client in &mut clients {
+    for (client, gate) in clients.iter_mut().zip(&gates) {
         client.send("hold", json!([gate.path()]));
     }
-    let held: Vec<_> = (0..4).map(|_| gate.arrived()).collect();
+    let held: Vec<_> = gates.iter().map(Gate::arrived).collect();
     let mut operator = sidecar.client();
     operator.send("worker.scale", json!({"workers": 1}));
     sidecar.wait_state(3, "draining");

@@ -9,6 +9,8 @@
 //! In the child: the descriptors become inert, the pulse and the recorded signals are forgotten, the generation counts
 //! up, the mask is given back. Who owns a descriptor closes it later as ever: its number stays taken, so it cannot be closed twice.
 //!
+//! [`fork`] is such a fork with the signals still blocked when it returns, so that both sides can get ready first.
+//!
 //! # Rules
 //! The child's handler makes system calls and stores atomics, nothing else: another thread may have held any lock.
 //! vfork(2), posix_spawn(3) and bare clone(2) run no handlers: their children are expected to exec at once.
@@ -16,6 +18,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -28,6 +31,8 @@ static OWN: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
 
 thread_local! {
     static MASK: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+    /// Whether the mask is given back by who forks, and not by the handlers.
+    static HELD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// From now on forks are seen. The first call counts.
@@ -47,6 +52,45 @@ pub fn watch() -> io::Result<()> {
 #[must_use]
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// Which of the two processes this is.
+#[derive(Debug)]
+pub enum Side {
+    /// The one that forked, and its child's pid.
+    Parent(i32),
+    /// The new one.
+    Child,
+}
+
+/// All signals are blocked as long as this is alive; then they are as they were before the fork.
+#[derive(Debug)]
+pub struct HeldSignals(PhantomData<*const ()>);
+
+impl Drop for HeldSignals {
+    fn drop(&mut self) {
+        HELD.set(false);
+        signal::set_mask(MASK.take());
+    }
+}
+
+/// Forks. Both sides begin with all signals blocked.
+///
+/// # Errors
+/// `EAGAIN`: a limit of processes (`RLIMIT_NPROC`, pids.max of the cgroup). `ENOMEM`. Source: fork(2).
+///
+/// # Safety
+/// In the child, which has this one thread, nothing is used that another thread may have held at that moment.
+pub unsafe fn fork() -> io::Result<(Side, HeldSignals)> {
+    watch()?;
+    HELD.set(true);
+    let held = HeldSignals(PhantomData);
+    // SAFETY: the caller's promise.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok((Side::Child, held)),
+        pid => Ok((Side::Parent(pid), held)),
+    }
 }
 
 /// A descriptor that becomes inert in forked children, as long as this is alive: there it leads nowhere
@@ -80,7 +124,9 @@ extern "C" fn prepare() {
 }
 
 extern "C" fn parent() {
-    signal::set_mask(MASK.take());
+    if !HELD.get() {
+        signal::set_mask(MASK.take());
+    }
 }
 
 extern "C" fn child() {
@@ -94,7 +140,11 @@ extern "C" fn child() {
     let mut mask = MASK.take();
     signal::in_child(&mut mask);
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    signal::set_mask(mask);
+    if HELD.get() {
+        MASK.set(mask);
+    } else {
+        signal::set_mask(mask);
+    }
 }
 
 fn make_inert(number: i32) {

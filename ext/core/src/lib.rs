@@ -2,17 +2,20 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
+//! F4 `child`   a child that was forked: its end, and what it has used
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
 //! F3 `lock`    a lock with a name, for whole processes
 //! F3 `ring`    a bounded ring of messages in a segment
 //! F2 `counter` a number that processes share
 //! F2 `rung`    what install() was given, and where the script stands
+//! F2 `reaper`  the thread that takes the status of children nobody waits for
 //! F2 `pulse`   the thread that says that a worker lives
 //! F2 `robust`  a lock between processes that survives who holds it
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
+//! F1 `readiness` one descriptor that tells of everything there is to do
 //! F1 `spawn`   a program started without copying this process
 //! F1 `segment` memory that several processes see, and what it is
 //! F1 `futex`   sleeping on a word of several processes
@@ -23,6 +26,7 @@
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
+pub mod child;
 pub mod counter;
 pub mod fault;
 pub mod fork;
@@ -31,6 +35,8 @@ pub mod link;
 pub mod lock;
 pub mod message;
 pub mod pulse;
+pub mod readiness;
+pub mod reaper;
 pub mod record;
 pub mod ring;
 pub mod robust;

@@ -20,6 +20,7 @@
 //!   | <--------------- Bound --  |   the same sequence; so it is, or a fault (version 5)
 //!   | -- Unbind -------------->  |   it is not any more (version 5)
 //!   | <------------- Expired --  |   nobody has used it for its time to live: it is not yours any more (version 5)
+//!   | -- Deferred ------------>  |   this request is answered later: I am free for another one (version 5)
 //!   | -- Paused | Resumed ---->  |   so it is, and the script's onPause or onResume has run (version 3)
 //! ```
 //!
@@ -46,7 +47,8 @@
 //! 2: Signalled Taken.
 //! 3: Pause Resume Paused Resumed; in Ready `own_loop` and `blind`, in Go `predecessor`.
 //! 4: Leaving; in a request's flags the number of its claim (see `slot`), and JSON-RPC among the dialects.
-//! 5: Bind Bound Unbind Expired; in a request its [`Caller`], of which the flags tell.
+//! 5: Bind Bound Unbind Expired Deferred; in a request its [`Caller`], of which the flags tell; in Ready `concurrency`;
+//! requests of the method [`MESSAGE`].
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -72,8 +74,11 @@ pub const SIGNALS_VERSION: u16 = 2;
 pub const PAUSE_VERSION: u16 = 3;
 /// The first version with claims and [`Kind::Leaving`].
 pub const CLAIMS_VERSION: u16 = 4;
-/// The first version with [`Kind::Bind`], its like, and [`Caller`].
+/// The first version with [`Kind::Bind`], its like, [`Kind::Deferred`], [`Caller`] and [`MESSAGE`].
 pub const SESSIONS_VERSION: u16 = 5;
+/// The method of a request that is a message to its worker: no worker offers it. The arguments are a list of the
+/// message's name and its payload. Only for a link of [`SESSIONS_VERSION`] or later.
+pub const MESSAGE: &str = "worker.send";
 /// First bytes of a `Hello` payload: "RDLK".
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RDLK");
 /// Length of a frame's header in bytes.
@@ -121,6 +126,8 @@ pub enum Kind {
     Unbind = 17,
     /// Sidecar: a value's time to live is over.
     Expired = 18,
+    /// Worker: the request of this number is answered later, and does not keep it from others.
+    Deferred = 19,
 }
 
 impl Kind {
@@ -144,6 +151,7 @@ impl Kind {
             16 => Self::Bound,
             17 => Self::Unbind,
             18 => Self::Expired,
+            19 => Self::Deferred,
             _ => return None,
         })
     }
@@ -422,9 +430,16 @@ pub struct Ready {
     /// It has said `busy()`, and may be busy without a request between two `tick()`s.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub jobs: bool,
+    /// How many requests it may have deferred at one time; 0 and 1: it answers each before the next.
+    #[serde(default, skip_serializing_if = "is_one_at_a_time")]
+    pub concurrency: u32,
     /// One sentence: why it cannot be told whether this worker hangs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blind: Option<String>,
+}
+
+fn is_one_at_a_time(concurrency: &u32) -> bool {
+    *concurrency <= 1
 }
 
 /// A value that is to be a worker's own; the payload of a `Bind` frame.
@@ -580,6 +595,16 @@ pub fn parse_request(flags: u16, payload: &[u8]) -> Result<(Head<'_>, &[u8]), Li
     head(payload).ok_or(LinkError::Malformed("a request without its head"))
 }
 
+/// The name of a message, of which these are the raw arguments.
+///
+/// # Errors
+/// [`LinkError::Malformed`].
+pub fn message_name(args: &[u8]) -> Result<String, LinkError> {
+    let inside = args.trim_ascii_start().strip_prefix(b"[");
+    let mut values = serde_json::Deserializer::from_slice(inside.unwrap_or_default()).into_iter::<String>();
+    values.next().and_then(Result::ok).ok_or(LinkError::Malformed("a message without a name"))
+}
+
 /// A text behind its length (4), and what follows.
 fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
@@ -681,6 +706,21 @@ mod tests {
     use std::os::fd::IntoRawFd;
 
     use super::*;
+
+    #[test]
+    fn a_message_has_a_name_before_its_payload() {
+        for (args, name) in [
+            (r#"["tags.changed",{"n":1}]"#, Ok("tags.changed")),
+            (r#" [ "\u00e9\"" , null ]"#, Ok("é\"")),
+            (r#"["a"]"#, Ok("a")),
+            ("[7,null]", Err(())),
+            (r#"{"name":"a"}"#, Err(())),
+            ("[]", Err(())),
+            ("", Err(())),
+        ] {
+            assert_eq!(message_name(args.as_bytes()).map_err(drop), name.map(str::to_owned), "{args}");
+        }
+    }
 
     #[test]
     fn frames_survive_any_cut() {
@@ -841,12 +881,12 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&bytes);
         assert_eq!(decoder.next_frame().unwrap().unwrap().kind, Kind::Pause);
-        let ready = Ready { methods: Vec::new(), own_loop: true, jobs: false, blind: Some("x".into()) };
+        let ready = Ready { own_loop: true, blind: Some("x".into()), ..Ready::default() };
         let golden = r#"{"methods":[],"own_loop":true,"blind":"x"}"#;
         assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
         assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);
-        let ready = Ready { jobs: true, blind: None, ..ready };
-        let golden = r#"{"methods":[],"own_loop":true,"jobs":true}"#;
+        let ready = Ready { jobs: true, concurrency: 50, blind: None, ..ready };
+        let golden = r#"{"methods":[],"own_loop":true,"jobs":true,"concurrency":50}"#;
         assert_eq!(String::from_utf8(json(&ready)).unwrap(), golden);
         assert_eq!(from_json::<Ready>(golden.as_bytes()).unwrap(), ready);
         let predecessor = ExitReason { reason: "oom".into(), code: Some(255), ..ExitReason::default() };

@@ -403,7 +403,7 @@ impl Ring {
     ) -> Result<Woken, Trouble> {
         let content = self.content();
         let face = &content.consumed;
-        let guard = lock(&content.consumers.lock)?;
+        let guard = lock_of_other(&content.consumers, face)?;
         let count = face.count.load(Ordering::Relaxed);
         if count & CLOSED != 0 {
             drop(guard);
@@ -544,7 +544,7 @@ impl Ring {
     /// Says under the producers' lock how one is going to wait. The count to wait on, `None`: there is something already.
     fn announce(&self, how: u32) -> Result<Option<u32>, Trouble> {
         let content = self.content();
-        let guard = lock(&content.producers.lock)?;
+        let guard = lock_of_other(&content.producers, &content.published)?;
         let count = content.published.count.load(Ordering::Relaxed);
         if count & CLOSED != 0 || messages_between(count, content.consumed.count.load(Ordering::Acquire)) != 0
         {
@@ -726,6 +726,15 @@ fn lock(lock: &Robust) -> Result<Guard<'_>, Trouble> {
         Err(robust::Trouble::Taken) => lock_slowly(lock),
         Err(_) => Err(Trouble::Damaged),
     }
+}
+
+/// The lock of the side that one is going to wait for. Its owner may be the one who has just woken us, on our own CPU: then
+/// it is let go on instead of being waited for.
+fn lock_of_other<'a>(side: &'a Side, face: &Face) -> Result<Guard<'a>, Trouble> {
+    if side.lock.owner().is_some() && face.cpu.load(Ordering::Relaxed) == this_cpu() {
+        std::thread::yield_now();
+    }
+    lock(&side.lock)
 }
 
 #[cold]

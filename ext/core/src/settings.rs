@@ -15,6 +15,8 @@ pub const DEFAULT_NAME: &str = "main";
 pub const DEFAULT_MODE: u32 = 0o600;
 /// The most workers that one pool may have.
 pub const MAX_WORKERS: u32 = 1024;
+/// The most requests that one worker may have deferred.
+pub const MAX_CONCURRENCY: u32 = 10_000;
 /// The longest path of a Unix socket in bytes: `sun_path` without its NUL. Source: unix(7).
 pub const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// The longest token in bytes: with it, the shortest FLAT frame still has room for its arguments.
@@ -146,6 +148,15 @@ pub const SESSION_BYTES: usize = 256;
 #[must_use]
 pub fn is_session(text: &[u8]) -> bool {
     (1..=SESSION_BYTES).contains(&text.len()) && std::str::from_utf8(text).is_ok()
+}
+
+/// Longest name of a message in bytes.
+pub const MESSAGE_BYTES: usize = 128;
+
+/// Whether a text can be the name of a message: it is shown to people.
+#[must_use]
+pub fn is_message(name: &str) -> bool {
+    (1..=MESSAGE_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 
 /// Checks the name under which `expose()` is to offer a method.

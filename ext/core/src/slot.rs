@@ -257,12 +257,14 @@ pub enum Call {
     Sleep = 2,
     /// `Signal::wait()`.
     Wait = 3,
+    /// `Process::wait()` and `terminate()`.
+    Process = 4,
     /// `Lock::acquire()`.
-    Lock = 4,
+    Lock = 5,
     /// `Channel::receive()`, and a loop over a channel.
-    Receive = 5,
+    Receive = 6,
     /// `Channel::send()`.
-    Send = 6,
+    Send = 7,
 }
 
 impl Call {
@@ -271,9 +273,10 @@ impl Call {
             1 => Some(Self::Loop),
             2 => Some(Self::Sleep),
             3 => Some(Self::Wait),
-            4 => Some(Self::Lock),
-            5 => Some(Self::Receive),
-            6 => Some(Self::Send),
+            4 => Some(Self::Process),
+            5 => Some(Self::Lock),
+            6 => Some(Self::Receive),
+            7 => Some(Self::Send),
             _ => None,
         }
     }
@@ -285,6 +288,7 @@ impl Call {
             Self::Loop => "Worker::run()",
             Self::Sleep => "Worker::sleep()",
             Self::Wait => "Signal::wait()",
+            Self::Process => "Process::wait()",
             Self::Lock => "Lock::acquire()",
             Self::Receive => "Channel::receive()",
             Self::Send => "Channel::send()",

@@ -184,26 +184,79 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
 /// What waitid(2) says, except `ECHILD` (status gone), which is [`ExitStatus::Unknown`].
 pub fn pidfd_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<ExitStatus>> {
     let id = libc::id_t::try_from(pidfd.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(reap(id, libc::WEXITED | libc::WNOHANG)?.map(|(status, _)| status))
+}
+
+/// What a process and the children that it has waited for have used. Source: getrusage(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Time on a CPU in its own code.
+    pub user: Duration,
+    /// Time on a CPU in the kernel.
+    pub system: Duration,
+    /// The most memory that was resident at one moment: what a fork shares with its parent counts.
+    pub peak_bytes: u64,
+}
+
+impl Usage {
+    fn of(usage: &libc::rusage) -> Self {
+        let duration = |time: libc::timeval| {
+            let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
+            seconds + Duration::from_micros(u64::try_from(time.tv_usec).unwrap_or_default())
+        };
+        let kib = u64::try_from(usage.ru_maxrss).unwrap_or_default();
+        Self { user: duration(usage.ru_utime), system: duration(usage.ru_stime), peak_bytes: kib * 1024 }
+    }
+}
+
+/// As [`pidfd_reap`], with what the child has used; all zero where the status is unknown.
+///
+/// # Blocking
+/// Never. `None`: still running.
+///
+/// # Errors
+/// As there.
+pub fn pidfd_reap_with_usage(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Usage)>> {
+    let id = libc::id_t::try_from(pidfd.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    reap(id, libc::WEXITED | libc::WNOHANG)
+}
+
+/// Whether the process behind `pidfd` is a child of this one whose status nobody has taken.
+///
+/// # Errors
+/// What waitid(2) says.
+pub fn is_child(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
+    let id = libc::id_t::try_from(pidfd.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let status = reap(id, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)?;
+    Ok(status.is_none_or(|(status, _)| status != ExitStatus::Unknown))
+}
+
+/// The system call itself, because the C library's keeps the usage back. Source: waitid(2) "C library/kernel differences".
+fn reap(pidfd: libc::id_t, options: i32) -> io::Result<Option<(ExitStatus, Usage)>> {
     loop {
-        // SAFETY: siginfo_t is plain data; all zero is what waitid itself leaves when nothing has ended.
-        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // SAFETY: `info` is ours and outlives the call.
-        let rc = unsafe { libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG) };
+        // SAFETY: both are plain data; all zero is what waitid itself leaves when nothing has ended.
+        let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` and `usage` are ours and outlive the call.
+        let rc = unsafe {
+            let (info, usage) = (&raw mut info, &raw mut usage);
+            libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd, info, options, usage)
+        };
         if rc == -1 {
             let error = io::Error::last_os_error();
             match error.raw_os_error() {
                 Some(libc::EINTR) => continue,
-                Some(libc::ECHILD) => return Ok(Some(ExitStatus::Unknown)),
+                Some(libc::ECHILD) => return Ok(Some((ExitStatus::Unknown, Usage::default()))),
                 _ => return Err(error),
             }
         }
         // SAFETY: after a successful waitid these union fields are set (or still zero).
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        return Ok(match info.si_code {
-            _ if pid == 0 => None,
-            libc::CLD_EXITED => Some(ExitStatus::Code(status)),
-            code => Some(ExitStatus::Signal { number: status, core: code == libc::CLD_DUMPED }),
-        });
+        let status = match info.si_code {
+            _ if pid == 0 => return Ok(None),
+            libc::CLD_EXITED => ExitStatus::Code(status),
+            code => ExitStatus::Signal { number: status, core: code == libc::CLD_DUMPED },
+        };
+        return Ok(Some((status, Usage::of(&usage))));
     }
 }
 
@@ -218,6 +271,16 @@ pub fn ended_child() -> Option<i32> {
 pub fn bury(pid: i32) {
     if let Ok(id) = libc::id_t::try_from(pid) {
         wait_for(libc::P_PID, id, libc::WEXITED | libc::WNOHANG);
+    }
+}
+
+/// As [`bury`], for a child that is about to end.
+///
+/// # Blocking
+/// Until it has ended.
+pub fn bury_when_ended(pid: i32) {
+    if let Ok(id) = libc::id_t::try_from(pid) {
+        wait_for(libc::P_PID, id, libc::WEXITED);
     }
 }
 
@@ -585,6 +648,31 @@ pub fn set_disposition(number: i32, ignored: bool) -> Option<Disposition> {
         let mut previous: libc::sigaction = std::mem::zeroed();
         let done = libc::sigaction(number, &raw const action, &raw mut previous);
         (done == 0).then_some(Disposition(number, previous))
+    }
+}
+
+/// Numbers that nobody can guess. Source: getrandom(2).
+#[must_use]
+pub fn random() -> [u32; 2] {
+    let mut numbers = [0_u32; 2];
+    // SAFETY: as many bytes as there are; for so few the call neither fails nor stops half-way once the system is up.
+    unsafe { libc::getrandom(numbers.as_mut_ptr().cast(), size_of_val(&numbers), 0) };
+    numbers
+}
+
+/// The standard input becomes /dev/null, when there is one: what comes there is for others.
+pub fn forget_standard_input() {
+    // SAFETY: system calls on numbers; whoever reads from 0 finds an end.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if null > 0 {
+            if libc::fcntl(0, libc::F_GETFD) >= 0 {
+                libc::dup2(null, 0);
+            }
+            libc::close(null);
+        } else if null == 0 {
+            libc::close(0); // there was none
+        }
     }
 }
 

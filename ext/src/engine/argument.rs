@@ -7,9 +7,10 @@
 use std::ffi::{CStr, c_char, c_int};
 
 use ext_php_rs::types::{ZendStr, Zval};
-use ext_php_rs::zend::ExecuteData;
+use ext_php_rs::zend::{ExecuteData, ce};
 
 use super::call::{Callable, ParsedCallable};
+use super::exception::{self, Thrown};
 
 unsafe extern "C" {
     fn zend_parse_parameters(num_args: u32, type_spec: *const c_char, ...) -> c_int;
@@ -326,7 +327,7 @@ pub fn timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
 }
 
 /// Parses `?float $timeout = null`; `None`: an exception is pending.
-pub fn optional_timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
+pub fn optional_timeout(frame: &ExecuteData) -> Option<Option<f64>> {
     if argument_count(frame) == 0 {
         return Some(None);
     }
@@ -337,6 +338,14 @@ pub fn optional_timeout_argument(frame: &ExecuteData) -> Option<Option<f64>> {
         zend_parse_parameters(argument_count(frame), c"|d!".as_ptr(), seconds, is_null)
     };
     (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
+}
+
+/// Parses a `float` that may be missing; `None`: an exception is pending.
+pub fn optional_seconds(frame: &ExecuteData, otherwise: f64) -> Option<f64> {
+    let mut seconds = otherwise;
+    // SAFETY: d double.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"|d".as_ptr(), &raw mut seconds) };
+    (parsed == SUCCESS).then_some(seconds)
 }
 
 /// Parses one or two `int`, of which the first `required` must be given and the others are as in `defaults`; `None`: an
@@ -460,6 +469,44 @@ pub fn text_call(frame: &ExecuteData) -> Option<&[u8]> {
     let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"S".as_ptr(), &raw mut value) };
     // SAFETY: filled by the successful call from this frame, which keeps it alive.
     if parsed == SUCCESS { unsafe { bytes(value) } } else { None }
+}
+
+/// Parses `int $number`; `None`: an exception is pending.
+pub fn int_call(frame: &ExecuteData) -> Option<i64> {
+    let mut number = 0_i64;
+    // SAFETY: l zend_long.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"l".as_ptr(), &raw mut number) };
+    (parsed == SUCCESS).then_some(number)
+}
+
+/// Parses `mixed $value`, which lives as long as the call; `None`: an exception is pending.
+pub fn any_call(frame: &ExecuteData) -> Option<*mut Zval> {
+    let mut value: *mut Zval = std::ptr::null_mut();
+    // SAFETY: z zval*.
+    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"z".as_ptr(), &raw mut value) };
+    (parsed == SUCCESS && !value.is_null()).then_some(value)
+}
+
+/// The argument of `fail()`.
+pub enum Why<'a> {
+    /// `\Throwable`
+    Throwable(Thrown),
+    /// string
+    Text(&'a [u8]),
+}
+
+/// Parses `\Throwable|string $why`; `None`: an exception is pending.
+pub fn fail_call(frame: &ExecuteData) -> Option<Why<'_>> {
+    // SAFETY: an argument of this frame.
+    let why = unsafe { any_call(frame)?.as_ref() }.map(Zval::dereference)?;
+    if let Some(text) = why.zend_str() {
+        return Some(Why::Text(text.as_bytes()));
+    }
+    let throwable = why.object().filter(|object| object.instance_of(ce::throwable()));
+    if throwable.is_none() {
+        type_error(1, c"must be of type Throwable|string, %s given", why);
+    }
+    throwable.map(|object| Why::Throwable(exception::read(object)))
 }
 
 /// Parses `?string $status`; `None`: an exception is pending.

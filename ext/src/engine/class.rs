@@ -82,6 +82,8 @@ pub fn keep_parameters(tables: ArgInfoTables) {
 pub enum PropertyType {
     /// int
     Int,
+    /// bool
+    Bool,
     /// string
     String,
     /// ?int
@@ -106,6 +108,7 @@ pub fn declare_readonly(class: &mut ClassEntry, name: &str, of_type: PropertyTyp
     let mut ptr = std::ptr::null_mut();
     let type_mask = match of_type {
         PropertyType::Int => MAY_BE_LONG,
+        PropertyType::Bool => MAY_BE_BOOL,
         PropertyType::String => MAY_BE_STRING,
         PropertyType::IntOrNull => MAY_BE_LONG | MAY_BE_NULL,
         PropertyType::StringOrNull => MAY_BE_STRING | MAY_BE_NULL,
@@ -135,6 +138,8 @@ pub enum ParameterType {
     IntOrString,
     /// int|string|array
     IntOrStringOrArray,
+    /// \Throwable|string
+    ThrowableOrString,
     /// bool|array
     BoolOrArray,
 }
@@ -144,8 +149,10 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
     let types = match of_type {
         ParameterType::IntOrString => MAY_BE_LONG | MAY_BE_STRING,
         ParameterType::IntOrStringOrArray => MAY_BE_LONG | MAY_BE_STRING | MAY_BE_ARRAY,
+        ParameterType::ThrowableOrString => MAY_BE_STRING | ffi::_ZEND_TYPE_NAME_BIT,
         ParameterType::BoolOrArray => MAY_BE_BOOL | MAY_BE_ARRAY,
     };
+    let of_class = matches!(of_type, ParameterType::ThrowableOrString).then(|| permanent_name("Throwable"));
     let method = method.to_ascii_lowercase();
     // SAFETY: the method's arg_info is memory of ours or of the engine that lives as long as the class, and no PHP
     // code runs yet.
@@ -157,6 +164,9 @@ pub fn set_parameter_type(class: &mut ClassEntry, method: &str, index: usize, of
             let parameter = (*function).internal_function.arg_info.add(index);
             let rest = (*parameter).type_.type_mask & !ffi::MAY_BE_ANY;
             (*parameter).type_.type_mask = rest | types;
+            if let Some(name) = of_class {
+                (*parameter).type_.ptr = name.cast();
+            }
         }
     }
 }
@@ -185,12 +195,38 @@ unsafe impl Send for HandleTable {}
 // SAFETY: as above.
 unsafe impl Sync for HandleTable {}
 
-fn handle_handlers() -> *const ZendObjectHandlers {
+pub(super) fn handle_handlers() -> *const ZendObjectHandlers {
     static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
     let handlers = HANDLERS.get_or_init(|| {
         // SAFETY: plain data of function pointers, copied.
         let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
         handlers.clone_obj = None;
+        HandleTable(handlers)
+    });
+    &raw const handlers.0
+}
+
+/// Hears of the end of each object made by [`new_watched`], by its handle. Calls no PHP.
+static WATCHER: OnceLock<fn(u32)> = OnceLock::new();
+
+extern "C" fn free_watched(object: *mut ZendObject) {
+    // SAFETY: a live object that the engine frees now, as for every class without a `free_obj` of its own.
+    let handle = unsafe {
+        let handle = (*object).handle;
+        ffi::zend_object_std_dtor(object);
+        handle
+    };
+    if let Some(watcher) = WATCHER.get() {
+        let _ = std::panic::catch_unwind(|| watcher(handle));
+    }
+}
+
+fn watched_handlers() -> *const ZendObjectHandlers {
+    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| {
+        // SAFETY: plain data of function pointers, copied.
+        let mut handlers = unsafe { std::ptr::read(handle_handlers()) };
+        handlers.free_obj = Some(free_watched);
         HandleTable(handlers)
     });
     &raw const handlers.0
@@ -279,6 +315,20 @@ pub fn new_value(class: &'static ClassEntry) -> Properties {
     }
 }
 
+/// As [`new_value`]; `watcher`, the same one for all, is told when it is freed.
+pub fn new_watched(class: &'static ClassEntry, watcher: fn(u32)) -> Properties {
+    WATCHER.get_or_init(|| watcher);
+    let properties = new_value(class);
+    // SAFETY: a new object that nobody else has yet.
+    unsafe { (*properties.object.value.obj).handlers = watched_handlers() };
+    properties
+}
+
+/// The number that an object has while it lives.
+pub fn handle(object: &Zval) -> Option<u32> {
+    object.object().map(|object| object.handle)
+}
+
 /// The same object again, when `value` is its only reference left, nothing was added to it, and no WeakReference knows
 /// it: nobody can tell it from a new one. All of its properties must be numbers, null or names.
 #[inline] // once per signal
@@ -298,6 +348,11 @@ impl Properties {
     /// int
     pub fn int(self, number: i64) -> Self {
         self.write(ffi::IS_LONG, |value| value.lval = number)
+    }
+
+    /// bool
+    pub fn bool(self, yes: bool) -> Self {
+        self.write(if yes { ffi::IS_TRUE } else { ffi::IS_FALSE }, |_| {})
     }
 
     /// ?int

@@ -3,6 +3,9 @@
 //! Sources: php-src Zend/zend_exceptions.c, Zend/zend_objects.c (`zend_objects_destroy_object`),
 //! ext/spl/spl_exceptions.h.
 
+#[cfg(delayed_oom)]
+use std::ffi::c_void;
+
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
@@ -137,12 +140,8 @@ unsafe fn release_object(object: *mut ZendObject) {
 /// waits for the next interrupt; before, it was a longjmp.
 #[cfg(delayed_oom)]
 pub fn out_of_memory() -> bool {
-    static KNOWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    // An older PHP with the same build ID has no such field.
-    // SAFETY: looks a symbol up by name.
-    let known = || unsafe { !libc::dlsym(libc::RTLD_DEFAULT, c"zend_handle_delayed_oom".as_ptr()).is_null() };
-    // SAFETY: a plain field, there when the symbol is.
-    *KNOWN.get_or_init(known) && unsafe { (*globals()).delayed_oom.state != 0 }
+    // SAFETY: a plain field, there when the function is.
+    handle_out_of_memory().is_some() && unsafe { (*globals()).delayed_oom.state != 0 }
 }
 
 #[cfg(not(delayed_oom))]
@@ -150,7 +149,43 @@ pub fn out_of_memory() -> bool {
     false
 }
 
-/// The exception in flight, read and left in flight.
+/// What the virtual machine calls for [`out_of_memory`]. `None`: an older PHP with the same build ID, which has no such
+/// field.
+#[cfg(delayed_oom)]
+fn handle_out_of_memory() -> Option<unsafe extern "C" fn()> {
+    static HANDLE: std::sync::OnceLock<Option<unsafe extern "C" fn()>> = std::sync::OnceLock::new();
+    *HANDLE.get_or_init(|| {
+        // SAFETY: null, which is `None`, or the function of that name, which has this type.
+        unsafe {
+            let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"zend_handle_delayed_oom".as_ptr());
+            std::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn()>>(symbol)
+        }
+    })
+}
+
+/// Calls PHP: says that memory ran out where the virtual machine has had no occasion to, because no PHP code ran since.
+pub(super) fn tell_out_of_memory() {
+    #[cfg(delayed_oom)]
+    if let Some(handle) = handle_out_of_memory()
+        // SAFETY: a plain field.
+        && unsafe { (*globals()).exception.is_null() }
+    {
+        // SAFETY: memory has run out and no exception is in flight, as the virtual machine has it.
+        unsafe { handle() };
+    }
+}
+
+/// From here on PHP code can be called again after memory has run out: as at the end of a request, whose shutdown
+/// functions run.
+pub(super) fn forget_out_of_memory() {
+    #[cfg(delayed_oom)]
+    if out_of_memory() {
+        // SAFETY: a plain field; zero is "none", as the engine's own reset at the end of a request has it.
+        unsafe { (*globals()).delayed_oom.state = 0 };
+    }
+}
+
+/// What an exception says of itself.
 pub struct Thrown {
     /// Its class.
     pub class: Vec<u8>,
@@ -176,7 +211,11 @@ impl std::fmt::Display for Thrown {
 /// Reads the exception in flight.
 pub fn thrown() -> Option<Thrown> {
     // SAFETY: null or a live object, which stays in flight.
-    let object = unsafe { (*globals()).exception.as_ref() }?;
+    unsafe { (*globals()).exception.as_ref() }.map(read)
+}
+
+/// Reads an exception, in flight or not.
+pub(super) fn read(object: &ZendObject) -> Thrown {
     let is_exception = object.instance_of(ce::exception());
     let base = if is_exception { ce::exception() } else { ce::error() };
     let text = |name: &str| {
@@ -191,7 +230,7 @@ pub fn thrown() -> Option<Thrown> {
     // SAFETY: a live object has a class, and a class a name.
     let class = unsafe { (*(*object.ce).name).as_bytes().to_vec() };
     let (message, file) = (text("message").unwrap_or_default(), text("file").unwrap_or_default());
-    Some(Thrown { class, message, file, line, by_callee })
+    Thrown { class, message, file, line, by_callee }
 }
 
 /// Class, message, file and line of an exception, for as long as the call takes. Calls no PHP, allocates nothing.

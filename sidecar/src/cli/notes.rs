@@ -35,6 +35,11 @@ pub fn notes(worker: &WorkerStatus, unix_time: f64) -> Vec<Note> {
     if let Some(doing) = doing(worker) {
         note(Kind::Doing, doing);
     }
+    match worker.deferred {
+        0 => {}
+        1 => note(Kind::Doing, "1 request is answered later".to_owned()),
+        many => note(Kind::Doing, format!("{many} requests are answered later")),
+    }
     if let Some(wait) = worker.retry_in {
         note(Kind::Awaited, format!("next start in {}", ago(wait)));
     }

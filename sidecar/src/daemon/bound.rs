@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use rustdaemon_core::link::{self, Bind, Fault, Kind};
 use rustdaemon_core::settings;
 
-use super::{Action, Daemon, refuse, tell};
+use super::{Action, Daemon, tell};
 use crate::dialect::{self, Cause, Request};
 use crate::ids::WorkerId;
 use crate::pool::{Offer, Pool};
@@ -44,8 +44,10 @@ impl Daemon {
     }
 
     /// Whether only this worker can serve a request.
-    pub(super) fn is_pinned(&self, worker: WorkerId, request: &Request) -> bool {
-        request.session.is_some() && self.owner_of(request) == Owner::Worker(worker)
+    pub(super) fn is_pinned(&self, worker: WorkerId, entry: &Entry) -> bool {
+        let is_its_session =
+            || entry.request.session.is_some() && self.owner_of(&entry.request) == Owner::Worker(worker);
+        entry.to.is_some() || is_its_session()
     }
 
     /// Gives up what a worker had bound: who has waited for it may go to any.
@@ -109,7 +111,7 @@ impl Daemon {
         let (pools, sessions) = (&self.pools, &self.sessions);
         let is_lost = |entry: &Entry| owner_of(pools, sessions, &entry.request) == Owner::Lost;
         let lost = self.router.refuse_waiting(|entry| !is_lost(entry));
-        refuse(out, lost, |entry| {
+        self.sendings.refuse(out, lost, |entry| {
             Cause::SessionLost(entry.request.session.as_deref().unwrap_or_default().to_owned())
         });
     }

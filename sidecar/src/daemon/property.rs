@@ -34,6 +34,9 @@ struct Process {
     frozen: bool,
     requests: Vec<u64>,
     begun: Vec<u64>,
+    /// Answered later.
+    deferred: Vec<u64>,
+    concurrency: u32,
 }
 
 struct World {
@@ -135,6 +138,7 @@ impl World {
                 }
                 let sequence = frame.sequence;
                 self.check_session(worker, sequence);
+                self.check_message(worker, sequence);
                 let process = self.alive.get_mut(&worker).expect("a request for the dead");
                 assert!(process.is_in && process.ready, "a request for who is not ready: {worker:?}");
                 process.requests.push(sequence);
@@ -181,6 +185,18 @@ impl World {
             overtaken.is_none(),
             "request {sequence} may overtake an earlier one of {session}: {overtaken:?}"
         );
+    }
+
+    /// A message goes to the worker of its slot alone, if that understands it, and only when nothing can overtake it.
+    fn check_message(&self, worker: WorkerId, sequence: u64) {
+        let entry = |sequence| self.daemon.router.entry(sequence);
+        let place = |entry: &Entry| Some((entry.pool, entry.to?.slot));
+        let Some(meant) = entry(sequence).and_then(place) else { return };
+        let life = self.daemon.pools[worker.pool()].life(worker).unwrap();
+        assert_eq!(meant, (worker.pool(), life.slot), "message {sequence} to {worker:?}");
+        assert!(life.version >= link::SESSIONS_VERSION, "{worker:?} does not know what a message is");
+        let overtaken = (1..sequence).find(|other| entry(*other).and_then(place) == Some(meant));
+        assert_eq!(overtaken, None, "message {sequence} may overtake an earlier one");
     }
 
     fn obey(&mut self, order: Order) -> Option<Event> {
@@ -273,6 +289,21 @@ impl World {
         self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
     }
 
+    /// As the extension does it: no more than the worker has said.
+    fn defer(&mut self, worker: WorkerId) {
+        let process = self.alive.get_mut(&worker).unwrap();
+        if process.deferred.len() >= process.concurrency as usize || process.concurrency < 2 {
+            return;
+        }
+        let sequence = process.requests.remove(0);
+        process.begun.push(sequence);
+        process.deferred.push(sequence);
+        self.happens(Event::Deferred { worker, sequence });
+        let Some(life) = self.daemon.pools[worker.pool()].life(worker) else { return };
+        let deferred = self.alive[&worker].deferred.len();
+        assert_eq!(life.deferred, deferred, "{worker:?} has deferred so many");
+    }
+
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         let mut in_a_row = 0;
@@ -311,7 +342,9 @@ impl World {
             }
             4..8 => {
                 if let Some(worker) = self.one(|process| process.is_in && process.said_hello) {
-                    self.alive.get_mut(&worker).unwrap().ready = true;
+                    let concurrency = [0, 1, 3][self.pick(3)];
+                    let process = self.alive.get_mut(&worker).unwrap();
+                    (process.ready, process.concurrency) = (true, concurrency);
                     let method = |name: &str| Method {
                         name: name.into(),
                         description: None,
@@ -321,18 +354,33 @@ impl World {
                     let (own_loop, jobs) = (self.pick(8) == 0, self.pick(8) == 0);
                     self.happens(Event::Ready {
                         worker,
-                        ready: Ready { methods, own_loop, jobs, blind: None },
+                        ready: Ready { methods, own_loop, jobs, concurrency, blind: None },
                     });
                 }
             }
             8..13 => {
                 if let Some(worker) = self.one(|process| !process.requests.is_empty()) {
-                    self.reply(worker);
+                    match self.pick(2) {
+                        0 => self.defer(worker),
+                        _ => self.reply(worker),
+                    }
+                }
+                if let Some(worker) = self.one(|process| !process.deferred.is_empty())
+                    && self.pick(2) == 0
+                {
+                    let deferred = self.alive[&worker].deferred.len();
+                    let at = self.pick(deferred);
+                    let sequence = self.alive.get_mut(&worker).unwrap().deferred.remove(at);
+                    self.happens(Event::Reply { worker, sequence, outcome: Ok(b"1".to_vec()) });
                 }
             }
-            13..19 => {
+            13..18 => {
                 let method = ["m", "m0", "m1", "nobody", "ping", "daemon.status"][self.pick(6)];
                 self.ask(method, "[]");
+            }
+            18 => {
+                let name = ["p0", "p0#0", "p0#1", "p1", "p1#0", "nobody"][self.pick(6)];
+                (0..=self.pick(3)).for_each(|_| self.ask("worker.send", &format!(r#"["{name}","x"]"#)));
             }
             19..23 => {
                 let ms = [1, 100, 1000, 6000, 31_000, 400_000][self.pick(6)];

@@ -8,12 +8,12 @@ use std::time::Instant;
 use rustdaemon_core::link::{self, Caller, Fault, Head, Ready};
 use rustdaemon_core::settings;
 
-use super::{Action, Daemon, answer, fault, refuse};
+use super::{Action, Daemon};
 use crate::dialect::{Cause, Request};
 use crate::ids::WorkerId;
 use crate::life::Life;
 use crate::pool::{Offer, Pool, Reach};
-use crate::router::{Asked, Entry, Full, Given, Hold, Limits, Replied};
+use crate::router::{Asked, Deferred, Entry, Given, Hold, Limits, Replied};
 use crate::sessions::Owner;
 
 impl Daemon {
@@ -67,10 +67,7 @@ impl Daemon {
         let timeout = request.timeout.unwrap_or(config.request_timeout);
         let limits = Limits { pool: number, queue: config.queue, timeout };
         let accepted = self.router.accept(now, asked, limits, straight);
-        let sequence = accepted.map_err(|full| match full {
-            Full::Requests(waiting) => Cause::Busy(waiting),
-            Full::Bytes(bytes) => Cause::Full(bytes),
-        })?;
+        let sequence = accepted.map_err(Cause::from)?;
         if let Some(worker) = worker {
             self.send(out, now, worker, sequence);
         }
@@ -81,7 +78,8 @@ impl Daemon {
     fn takes(&self, worker: WorkerId, request: &Request) -> Option<bool> {
         let pool = self.pools.get(worker.pool())?;
         let Reach { life, is_free } = pool.reach(worker)?;
-        let has_room = || self.router.has_room(worker, pool.config().prefetch, request.args.len());
+        let most = life.most_in_hand(pool.config().prefetch);
+        let has_room = || self.router.has_room(worker, most, request.args.len());
         (life.offers(&request.method) && (is_free || has_room())).then_some(is_free)
     }
 
@@ -104,8 +102,8 @@ impl Daemon {
         self.pools.iter().enumerate().find_map(|(number, pool)| {
             let most = pool.config().prefetch;
             let has_room = |worker: &WorkerId| {
-                pool.reach(*worker).is_some_and(|reach| reach.life.offers(method))
-                    && self.router.has_room(*worker, most, bytes)
+                let life = pool.reach(*worker).map(|reach| reach.life).filter(|life| life.offers(method));
+                life.is_some_and(|life| self.router.has_room(*worker, life.most_in_hand(most), bytes))
             };
             let may = most > 1 && self.router.counts(number).waiting == 0;
             may.then(|| Some((number, self.router.least_loaded(number).find(has_room)?)))?
@@ -115,10 +113,10 @@ impl Daemon {
     pub(super) fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
         self.with(out, now, worker, |pool| pool.ready(now, worker, ready));
         let pools = &self.pools;
-        let unknown = self
-            .router
-            .refuse_waiting(|entry| pools.iter().any(|pool| pool.offer(&entry.request.method) != Offer::No));
-        refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.to_string()));
+        let unknown = self.router.refuse_waiting(|entry| {
+            entry.to.is_some() || pools.iter().any(|pool| pool.offer(&entry.request.method) != Offer::No)
+        });
+        self.sendings.refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.to_string()));
         self.serve_all(out, now);
     }
 
@@ -130,7 +128,7 @@ impl Daemon {
         sequence: u64,
         outcome: Result<Vec<u8>, Fault>,
     ) {
-        let Replied { entry, was_in_hand, next } = self.router.replied(worker, sequence);
+        let Replied { entry, was_in_hand, was_deferred, next } = self.router.replied(worker, sequence);
         if let Some(entry) = entry {
             if let Some(session) = &entry.request.session {
                 self.sessions.used(now, worker.pool(), session);
@@ -139,17 +137,29 @@ impl Daemon {
             if let Some(pool) = self.pool_of(worker) {
                 pool.took(now, worker, took);
             }
-            match outcome {
-                Ok(data) => answer(out, entry.client, entry.address(), &data),
-                Err(why) => fault(out, entry.client, entry.address(), &Cause::Said(why)),
-            }
+            let outcome = outcome.as_deref().map_err(|why| Cause::Said(why.clone()));
+            self.sendings.conclude(out, &entry, outcome);
         }
         // Late or not, the worker is at the next one, or free.
         if was_in_hand {
             self.with(out, now, worker, |pool| pool.answered(now, worker, next));
-            self.serve(out, now, worker);
-            self.share(out, worker);
+        } else if was_deferred {
+            self.with(out, now, worker, |pool| pool.answered_deferred(now, worker));
+        } else {
+            return;
         }
+        self.serve(out, now, worker);
+        self.share(out, worker);
+    }
+
+    /// A worker answers the request in hand later, and is at the next one, or free.
+    pub(super) fn deferred(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
+        let Some(Deferred { deadline, next }) = self.router.deferred(worker, sequence) else { return };
+        if let Some(pool) = self.pool_of(worker) {
+            pool.deferred(now, worker, deadline, next);
+        }
+        self.serve(out, now, worker);
+        self.share(out, worker);
     }
 
     /// Gives idle workers waiting requests: one each, then ahead.
@@ -174,19 +184,22 @@ impl Daemon {
         loop {
             let Some(pool) = self.pools.get(worker.pool()) else { return };
             let Some(reach) = pool.reach(worker) else { return };
-            let most = pool.config().prefetch;
+            let most = reach.life.most_in_hand(pool.config().prefetch);
             if !reach.is_free && !self.router.has_room(worker, most, 0) {
                 return;
             }
-            let fits = |entry: &Entry| {
-                reach.life.offers(&entry.request.method) && self.is_for(worker, &entry.request)
+            let life = reach.life;
+            let fits = |entry: &Entry| match entry.to {
+                Some(to) => (entry.pool, to.slot) == (worker.pool(), life.slot) && life.has_sessions(),
+                None => life.offers(&entry.request.method) && self.is_for(worker, &entry.request),
             };
-            let Some((sequence, request)) = self.router.first_waiting(fits) else { return };
+            let Some((sequence, entry)) = self.router.first_waiting(fits) else { return };
+            let Request { method, args, .. } = &entry.request;
             let others = || {
-                let is_its_own = self.is_pinned(worker, request);
-                !is_its_own && self.pools.iter().any(|pool| pool.idle_for(&request.method).is_some())
+                let is_its_own = self.is_pinned(worker, entry);
+                !is_its_own && self.pools.iter().any(|pool| pool.idle_for(method).is_some())
             };
-            if !reach.is_free && (others() || !self.router.has_room(worker, most, request.args.len())) {
+            if !reach.is_free && (others() || !self.router.has_room(worker, most, args.len())) {
                 return;
             }
             self.send(out, now, worker, sequence);
@@ -196,9 +209,9 @@ impl Daemon {
     /// Has an idle worker take over what another one of its pool has not begun.
     pub(super) fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
         let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
-        if let Some(reach) = idle.filter(|reach| reach.is_free)
-            && let Some((from, claims)) = self.router.to_share(worker.pool(), reach.life.jobs)
-        {
+        let Some(Reach { life, .. }) = idle.filter(|reach| reach.is_free) else { return };
+        let fits = |entry: &Entry| life.offers(&entry.request.method);
+        if let Some((from, claims)) = self.router.to_share(worker.pool(), life.jobs, fits) {
             out.push(Action::Recall { worker: from, claims });
         }
     }
@@ -219,9 +232,9 @@ impl Daemon {
         kept: &[u64],
     ) {
         let never = back.iter().filter_map(|sequence| self.router.recalled(worker, *sequence)).collect();
-        refuse(out, never, |entry| Cause::NotStarted(entry.limit, None));
+        self.sendings.refuse(out, never, |entry| Cause::NotStarted(entry.limit, None));
         let late = kept.iter().filter_map(|sequence| self.router.kept(worker, *sequence)).collect();
-        refuse(out, late, |entry| Cause::NoAnswer(entry.limit));
+        self.sendings.refuse(out, late, |entry| Cause::NoAnswer(entry.limit));
         self.refuse_lost(out);
         if !back.is_empty()
             && self.router.in_hand(worker) == 0
@@ -233,8 +246,8 @@ impl Daemon {
     }
 
     pub(super) fn send(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, sequence: u64) {
-        let life = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker)).map(|reach| reach.life);
-        let pinned = self.router.entry(sequence).is_some_and(|entry| self.is_pinned(worker, &entry.request));
+        let life = self.pools.get(worker.pool()).and_then(|pool| pool.life(worker));
+        let pinned = self.router.entry(sequence).is_some_and(|entry| self.is_pinned(worker, entry));
         let hold = life.map(|life| Hold { claims: life.has_claims(), jobs: life.jobs, pinned });
         let knows_callers = life.is_some_and(Life::has_sessions);
         let given = self.router.give(worker, sequence, hold.unwrap_or_default());
@@ -260,7 +273,7 @@ impl Daemon {
             }
             Err(_) => {
                 if let Some(entry) = self.router.replied(worker, sequence).entry {
-                    fault(out, entry.client, entry.address(), &Cause::FrameTooLarge);
+                    self.sendings.conclude(out, &entry, Err(Cause::FrameTooLarge));
                 }
             }
         }

@@ -8,6 +8,8 @@ use rustdaemon_core::sys::ExitStatus;
 use super::*;
 use crate::config::{HangAction, PoolConfig};
 
+mod messages;
+
 const CLIENT: ClientId = ClientId(1);
 
 struct Scene {
@@ -714,4 +716,34 @@ fn a_session_that_one_pool_lost_and_another_has_is_found() {
     scene.exit(one.0);
     bind_it(&mut scene, two.0, "s");
     assert_eq!(named(&mut scene, "m", "s"), format!("send {}", two.0));
+}
+
+#[test]
+fn who_has_deferred_keeps_the_only_one_in_hand() {
+    let mut scene = Scene::claiming(2, |_| {});
+    for worker in [WorkerId(1), WorkerId(2)] {
+        let methods = vec![Method { name: "m".into(), description: None, idempotent: false }];
+        scene.on(Event::Ready { worker, ready: Ready { methods, concurrency: 5, ..Ready::default() } });
+    }
+    for sent in ["send 1", "send 2", "send 1", "send 2"] {
+        assert_eq!(scene.call("m"), sent);
+    }
+    let mut defer = |worker, sequence| scene.on(Event::Deferred { worker: WorkerId(worker), sequence });
+    assert_eq!([defer(1, 1), defer(2, 2)], [""; 2]);
+    assert_eq!(defer(2, 4), "", "taken back from 1, it would be 1 who gets it: the one with the least deferred");
+    assert_eq!(scene.recalled(1, &[3], &[]), "send 1", "and nobody asks for it again");
+}
+
+#[test]
+fn who_cannot_serve_it_does_not_ask_for_it() {
+    let mut scene = Scene::claiming(2, |_| {});
+    let ready = |name: &str, jobs| {
+        let methods = vec![Method { name: name.into(), description: None, idempotent: false }];
+        Ready { methods, jobs, ..Ready::default() }
+    };
+    scene.on(Event::Ready { worker: WorkerId(1), ready: ready("m", true) });
+    scene.on(Event::Ready { worker: WorkerId(2), ready: ready("other", false) });
+    assert_eq!(scene.call("m"), "send 1");
+    assert_eq!(scene.call("other"), "send 2");
+    assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#, "what it took back, only 1 could be given again");
 }

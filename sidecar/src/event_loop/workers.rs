@@ -214,6 +214,7 @@ impl EventLoop {
                 Message::Taken(signals) => Event::SignalsTaken { worker: id, signals },
                 Message::Paused => Event::Paused { worker: id, paused: true },
                 Message::Resumed => Event::Paused { worker: id, paused: false },
+                Message::Deferred(sequence) => Event::Deferred { worker: id, sequence },
                 Message::Leaving => Event::Leaving { worker: id },
                 Message::Bind { sequence, bind } => Event::Bind { worker: id, sequence, bind },
                 Message::Unbind(value) => Event::Unbind { worker: id, value },

@@ -27,7 +27,7 @@ pub(super) struct Lives {
 struct Indexes {
     /// `stop_timeout`, on which the steps of an ending depend.
     budget: Duration,
-    free: Sorted<(bool, Instant, WorkerId)>,
+    free: Sorted<(bool, usize, Instant, WorkerId)>,
     due: Sorted<WorkerId>,
     deadlines: Sorted<(Instant, WorkerId)>,
 }
@@ -35,7 +35,7 @@ struct Indexes {
 /// Where a life stands in the indexes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
-    free: Option<(bool, Instant)>,
+    free: Option<(bool, usize, Instant)>,
     is_due: bool,
     deadline: Option<Instant>,
 }
@@ -84,7 +84,8 @@ impl Lives {
         self.all.keys().copied().collect()
     }
 
-    /// Idle ones: first those idle longest, last those that may be busy without our knowing.
+    /// Those free for a request: first those with the least deferred, of these the ones idle longest; last those that may be
+    /// busy without our knowing.
     pub(super) fn free(&self) -> impl Iterator<Item = &Life> {
         self.indexes.free.iter().filter_map(|(.., worker)| self.all.get(worker))
     }
@@ -109,7 +110,7 @@ impl Lives {
 impl Indexes {
     fn place(&self, life: &Life) -> Place {
         Place {
-            free: life.is_free().then_some((life.jobs, life.since)),
+            free: life.is_free().then_some((life.jobs, life.deferred, life.since)),
             is_due: life.due.is_some(),
             deadline: life.next_deadline(self.budget),
         }
@@ -117,7 +118,7 @@ impl Indexes {
 
     fn move_to(&mut self, worker: WorkerId, from: Place, to: Place) {
         if from.free != to.free {
-            let item = |(jobs, since)| (jobs, since, worker);
+            let item = |(jobs, deferred, since)| (jobs, deferred, since, worker);
             self.free.replace(from.free.map(item), to.free.map(item));
         }
         if from.is_due != to.is_due {

@@ -118,7 +118,7 @@ impl Pool {
         }
         if let Some(mut life) = self.lives.change(worker)
             && life.sample_at.is_none()
-            && !(life.ready && life.linked && !life.jobs && life.in_hand.is_none())
+            && (!life.ready || !life.linked || life.jobs || life.has_requests())
             && life.ending.as_ref().is_none_or(|ending| ending.phase < Phase::Killed)
         {
             life.sample_at = Some(now + SAMPLE);

@@ -23,9 +23,13 @@
 //! | `bind [VALUE, SECONDS]` | binds the value to itself, then answers with its process id, or with the sidecar's fault |
 //! | `unbind [VALUE]` | gives the value up, then answers |
 //! | `expired` | answers with the values that have expired, in order |
+//! | `later [X]` | defers the request; `answer_later` answers it with X |
+//! | `answer_later` | answers all that is deferred, in order, and twice the first, then answers with how many there were |
+//! | `defer_again` | answers, and then defers what it has answered, and what was never asked |
 //! | `caller` | answers with who calls, as the frame has it |
 //! | `say [TEXT, N]` | writes the text to stdout N times (default 1), then answers |
 //!
+//! A message does what the method of its name does, with its payload for the arguments.
 //! A FLAT request's arguments are an object: its first member counts as the first argument.
 //! It ends at the end of its link, after the request in hand at TERM or INT, and at Drain once it has read everything. It
 //! acknowledges every Pause and Resume.
@@ -49,7 +53,10 @@ use rustdaemon_core::sys;
 use serde::Serialize;
 use serde_json::Value;
 
-const METHODS: [&str; 25] = [
+const METHODS: [&str; 28] = [
+    "defer_again",
+    "later",
+    "answer_later",
     "bind",
     "unbind",
     "expired",
@@ -100,6 +107,9 @@ struct Arguments {
     /// Say that it runs a loop of its own
     #[arg(long)]
     own_loop: bool,
+    /// How many requests it may have deferred
+    #[arg(long, default_value_t = 1)]
+    concurrency: u32,
     /// Running these methods twice does no harm
     #[arg(long, value_delimiter = ',')]
     idempotent: Vec<String>,
@@ -229,6 +239,7 @@ fn serve(arguments: &Arguments) -> io::Result<u8> {
         kept: Vec::new(),
         put_aside: VecDeque::new(),
         expired: Vec::new(),
+        later: Vec::new(),
         _life: life,
     };
     worker.live(arguments)
@@ -249,6 +260,8 @@ struct Worker {
     put_aside: VecDeque<link::Frame>,
     /// Values whose time is over.
     expired: Vec<String>,
+    /// Requests that are answered later, and with what.
+    later: Vec<(u64, String)>,
     _life: OwnedFd,
 }
 
@@ -342,6 +355,7 @@ impl Worker {
                 | Kind::Taken
                 | Kind::Paused
                 | Kind::Resumed
+                | Kind::Deferred
                 | Kind::Leaving
                 | Kind::Bind
                 | Kind::Unbind => {
@@ -367,7 +381,8 @@ impl Worker {
         let methods = names.into_iter().map(method).collect();
         let own_loop = arguments.own_loop;
         self.page.idle(if own_loop { Phase::OwnIdle } else { Phase::Idle });
-        self.say(Kind::Ready, &link::json(&Ready { methods, own_loop, ..Ready::default() }))
+        let concurrency = arguments.concurrency;
+        self.say(Kind::Ready, &link::json(&Ready { methods, own_loop, concurrency, ..Ready::default() }))
     }
 
     fn answer(&mut self, arguments: &Arguments, request: &link::Frame) -> io::Result<()> {
@@ -378,6 +393,11 @@ impl Worker {
         }
         // Null where they are nested more deeply than serde_json reads.
         let args: Value = serde_json::from_slice(raw).unwrap_or_default();
+        let name = args.get(0).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (method, args) = match method {
+            link::MESSAGE => (name.as_str(), args.get(1).cloned().unwrap_or_default()),
+            method => (method, args),
+        };
         let first = match &args {
             Value::Object(members) => members.values().next(),
             args => args.get(0),
@@ -444,6 +464,22 @@ impl Worker {
                 let value = first.and_then(Value::as_str).unwrap_or_default();
                 self.say(Kind::Unbind, value.as_bytes())?;
                 self.reply(sequence, b"null")
+            }
+            "later" => {
+                let answer = first.map_or_else(|| "null".to_owned(), Value::to_string);
+                self.later.push((sequence, answer));
+                self.frame(Kind::Deferred, 0, sequence, &[])
+            }
+            "answer_later" => {
+                let later = std::mem::take(&mut self.later);
+                for (sequence, answer) in later.iter().chain(later.first()) {
+                    self.reply(*sequence, answer.as_bytes())?;
+                }
+                self.reply(sequence, later.len().to_string().as_bytes())
+            }
+            "defer_again" => {
+                self.reply(sequence, b"null")?;
+                [sequence, u64::MAX].into_iter().try_for_each(|it| self.frame(Kind::Deferred, 0, it, &[]))
             }
             "expired" => {
                 let expired = Value::from(self.expired.clone());

@@ -116,6 +116,24 @@ const SYMFONY: Need = Need {
     packages: &["php-symfony-console", "php-cli"],
     present: has_symfony,
 };
+const PHPUNIT: Need = Need {
+    what: "phpunit",
+    why: "runs php/tests",
+    packages: &["phpunit", "php-cli"],
+    present: || which("phpunit").is_some(),
+};
+const PHPCS: Need = Need {
+    what: "phpcs",
+    why: "checks the style of php/",
+    packages: &["php-codesniffer", "php-cli"],
+    present: || which("phpcs").is_some(),
+};
+const COMPOSER: Need = Need {
+    what: "composer",
+    why: "validates php/composer.json",
+    packages: &["composer", "php-cli"],
+    present: || which("composer").is_some(),
+};
 const PYTHON: Need = Need {
     what: "python3 with venv",
     why: "the plant (asyncua) and supervisord live in target/venv",
@@ -180,8 +198,9 @@ impl For {
         }
         let mut needs = vec![&COMPILER, &LIBCLANG, &PHP, &PHP_HEADERS];
         match self {
-            For::Lint | For::Fuzz => {}
-            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY]),
+            For::Fuzz => {}
+            For::Lint => needs.extend([&PHPCS, &COMPOSER]),
+            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &PHPUNIT]),
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),

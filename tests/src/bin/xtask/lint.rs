@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::failure::{Context, Failure, Result};
 use crate::floors::{self, Finding, Source};
 use crate::install::{self, For};
 use crate::repo::{self, Repo};
-use crate::run::run;
+use crate::run::{self, run};
 use crate::{mentions, stubs};
 
 /// The crates with floors: where their sources are, their root, and their rules about single names.
@@ -23,9 +24,12 @@ const CRATES: [(&str, &str, Mentions); 3] = [
 /// Where `#[allow]` needs a reason: everywhere.
 const RUST: [&str; 4] = ["ext", "sidecar", "tests", "fuzz"];
 
+/// The Composer package.
+const PHP: [&str; 3] = ["php/src", "php/polyfill", "php/tests"];
+
 pub fn lint(repo: &Repo, no_install: bool) -> Result {
     install::ensure(repo, For::Lint, no_install)?;
-    let checks: [(&str, &dyn Fn() -> Result); 8] = [
+    let checks: [(&str, &dyn Fn() -> Result); 10] = [
         ("fmt", &|| run(repo.command("cargo", ["fmt", "--all", "--check"]))),
         ("fmt of fuzz", &|| run(in_fuzz(repo, ["fmt", "--check"]))),
         ("floors", &|| check_floors(repo)),
@@ -44,6 +48,12 @@ pub fn lint(repo: &Repo, no_install: bool) -> Result {
             run(doc)
         }),
         ("stubs", &|| stubs::stubs(repo, true)),
+        ("php", &|| check_php(repo)),
+        ("composer", &|| {
+            let mut composer = repo.command("composer", ["validate", "--strict", "--no-interaction"]);
+            composer.arg("php/composer.json").env("COMPOSER_ALLOW_SUPERUSER", "1");
+            run(composer)
+        }),
     ];
     let mut failed = Vec::new();
     for (name, check) in checks {
@@ -62,6 +72,20 @@ pub fn lint(repo: &Repo, no_install: bool) -> Result {
 /// cargo in fuzz/, which is a workspace of its own. Without its default features it needs no C++ compiler.
 fn in_fuzz(repo: &Repo, [verb, option]: [&str; 2]) -> Command {
     repo.command("cargo", [verb, "--manifest-path=fuzz/Cargo.toml", option])
+}
+
+/// PSR-12, warnings included, and what PHP itself says of the package's files.
+fn check_php(repo: &Repo) -> Result {
+    run(repo.command("phpcs", ["--standard=php/phpcs.xml"]))?;
+    let php = repo::php().ok_or("no php in PATH")?;
+    for directory in PHP {
+        for file in repo::files_below(&repo.path(directory), "php")? {
+            let mut lint = repo.command(&php.to_string_lossy(), ["-n", "-l"]);
+            lint.arg(&file);
+            run::quietly(lint, Duration::from_secs(60))?.success()?;
+        }
+    }
+    Ok(())
 }
 
 fn check_floors(repo: &Repo) -> Result {

@@ -15,6 +15,7 @@ mod matrix;
 mod mentions;
 mod php;
 mod phpt;
+mod phpunit;
 mod procs;
 mod repo;
 mod run;
@@ -171,7 +172,8 @@ fn act(verb: Verb) -> Result<ExitCode> {
             guarded(|| bench::bench(&repo, figure, options))?;
         }
         Verb::Test { suite, filter, no_install } => {
-            let suites = suite.map_or(vec![Suite::Rust, Suite::Phpt, Suite::E2e], |suite| vec![suite]);
+            let suites =
+                suite.map_or(vec![Suite::Rust, Suite::Phpt, Suite::Php, Suite::E2e], |suite| vec![suite]);
             return counted(|| test::test(&repo, &suites, filter.as_deref(), no_install));
         }
         Verb::Fault { filter, no_install } => {

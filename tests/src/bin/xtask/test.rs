@@ -1,4 +1,4 @@
-//! `cargo xtask test [rust|phpt|e2e] [filter]`: all suites, or one; the last line says how many passed, failed and
+//! `cargo xtask test [rust|phpt|php|e2e] [filter]`: all suites, or one; the last line says how many passed, failed and
 //! were skipped over all of them.
 
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::install::{self, For};
 use crate::phpt::{self, Setting};
 use crate::repo::Repo;
 use crate::tally::{Tally, read_cargo_test};
-use crate::{build, child, run};
+use crate::{build, child, phpunit, run};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
@@ -18,6 +18,8 @@ pub enum Suite {
     Rust,
     /// The extension in PHP, by PHP's own run-tests.php
     Phpt,
+    /// The Composer package, by PHPUnit, with real sidecars and workers
+    Php,
     /// The sidecar with fake and with real workers; faults in a short dose
     E2e,
     /// Faults in their full dose: not in CI
@@ -30,6 +32,7 @@ impl Suite {
         match self {
             Suite::Rust => "rust",
             Suite::Phpt => "phpt",
+            Suite::Php => "php",
             Suite::E2e => "e2e",
             Suite::Fault => "fault",
         }
@@ -46,6 +49,7 @@ pub fn test(repo: &Repo, suites: &[Suite], filter: Option<&str>, no_install: boo
             Suite::Phpt => {
                 Setting::of_system(repo, "phpt").and_then(|setting| phpt::phpt(repo, &setting, filter))
             }
+            Suite::Php => phpunit::phpunit(repo, filter),
             Suite::E2e => e2e(repo, filter),
             Suite::Fault => run_cargo_test(repo, "fault", full_dose(repo), filter),
         };

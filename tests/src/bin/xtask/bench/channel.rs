@@ -121,7 +121,10 @@ fn start(
 ) -> Result<Program> {
     let program = bench.program("channel.php").into_os_string();
     let numbers = [size.to_string(), count.to_string(), producers.to_string()].map(OsString::from);
-    let arguments = [program, kind.into(), mode.into()].into_iter().chain(numbers);
+    // Debian has it as a module of its own; where it is built in PHP says so on the standard error, and goes on.
+    let module: &[&str] = if kind == "sysvmsg" { &["-d", "extension=sysvmsg"] } else { &[] };
+    let arguments =
+        module.iter().map(OsString::from).chain([program, kind.into(), mode.into()]).chain(numbers);
     let mut words: Vec<OsString> = before.iter().map(OsString::from).collect();
     words.extend(bench.php.words(kind == "channel", arguments));
     let command = unsupervised(&words);

@@ -1,0 +1,341 @@
+//! The birth and the end of a forked child that runs one callable: what belongs to its parent stays untouched.
+//!
+//! # How it works
+//! The parent's frames stay on the stack and are never returned to: the child ends by `_exit`. Until then nothing of the
+//! parent's may be destructed, freed, closed or printed here, because that reaches out of the process: a goodbye on a
+//! shared connection, a line that is written twice.
+//!
+//! # Correct order
+//! [`be_born`]: the parent's objects and resources are held, so that they can be given up and do not end; its shutdown
+//! functions and output buffers are dropped; the fiber that runs is forgotten, since the callable is no part of it.
+//! [`run`]: the callable, then what PHP does with an uncaught exception. [`end`]: the child's own shutdown functions,
+//! destructors and output buffers, then its own resources and objects: those made after the fork.
+//!
+//! # Rules
+//! Every step of PHP code stands in a `zend_try` of its own: a fatal error would else leave into the parent's frames.
+//! `zend_call_destructors()` is never used here: it frees objects of the parent's.
+//! Sources: php-src main/main.c (`php_request_shutdown`), Zend/zend.c (`zend_execute_scripts`), Zend/zend_objects_API.c,
+//! Zend/zend_list.c, main/output.c, ext/pcntl/pcntl.c; DESIGN 5.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use ext_php_rs::ffi;
+use ext_php_rs::types::{ZendObject, ZendStr, Zval};
+
+use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, pending};
+
+/// The beginning of `php_output_handler`.
+#[repr(C)]
+struct OutputHandler {
+    name: *mut ZendStr,
+    flags: c_int,
+}
+
+unsafe extern "C" {
+    fn php_free_shutdown_functions();
+    fn php_call_shutdown_functions();
+    fn php_output_get_active_handler() -> *mut OutputHandler;
+    fn php_output_discard() -> c_int;
+    fn php_output_end_all();
+    fn php_mt_srand(seed: u32);
+    fn php_combined_lcg() -> f64;
+    fn zend_user_exception_handler();
+    fn zend_exception_error(exception: *mut ZendObject, severity: c_int) -> c_int;
+    fn zend_objects_destroy_object(object: *mut ZendObject);
+    fn zend_list_close(resource: *mut ffi::zend_resource);
+    fn zend_fiber_switch_blocked() -> bool;
+}
+
+const FAILURE: c_int = -1;
+/// `PHP_OUTPUT_HANDLER_DISABLED`: its callback is not called any more.
+const OUTPUT_DISABLED: c_int = 0x2000;
+/// `PHP_OUTPUT_HANDLER_REMOVABLE`.
+const OUTPUT_REMOVABLE: c_int = 0x0040;
+/// `IS_OBJ_DESTRUCTOR_CALLED`, `IS_OBJ_FREE_CALLED`.
+const DESTRUCTED: u32 = 1 << 8;
+const FREED: u32 = 1 << 9;
+/// `EG_FLAGS_IN_SHUTDOWN`, `EG_FLAGS_OBJECT_STORE_NO_REUSE`.
+const IN_SHUTDOWN: u8 = 1;
+const NO_REUSE: u8 = 2;
+/// What PHP ends with after an uncaught exception or a fatal error.
+const FAILED: c_int = 255;
+
+/// What there was when the child was born: the rest is its own.
+#[derive(Clone, Copy)]
+pub struct Birth {
+    objects: u32,
+    resources: i64,
+}
+
+/// Parts this process from its parent. Right after the fork, in the child; calls no PHP.
+pub fn be_born(random: [u32; 2]) -> Birth {
+    let globals = globals();
+    // SAFETY: plain fields of the executor, and tables that live as long as the request; what is counted up stays alive
+    // for good. The functions are the engine's own for these things, called as it calls them.
+    unsafe {
+        if let Some(hook) = child_hook() {
+            hook();
+        }
+        hold_objects();
+        for resource in resources() {
+            (*resource).gc.refcount += 1;
+        }
+        php_free_shutdown_functions();
+        discard_output();
+        (*globals).active_fiber = std::ptr::null_mut();
+        while zend_fiber_switch_blocked() {
+            interrupt::unblock_fibers();
+        }
+        // No handle of the parent's is given to an object of the child's.
+        (*globals).objects_store.free_list_head = -1;
+        (*globals).exit_status = 0;
+        php_mt_srand(random[0]);
+        for _ in 0..=random[1] % 4096 {
+            php_combined_lcg();
+        }
+        Birth {
+            objects: (*globals).objects_store.top,
+            resources: (*globals).regular_list.nNextFreeElement.max(0),
+        }
+    }
+}
+
+/// What PHP wants to be called in a child: since 8.5 there is a function for it; before, with threads, the timer that
+/// measures execution time has to be made anew. Looked up in the parent, and once: a search through all libraries costs
+/// a child more than all the rest of its birth.
+pub fn child_hook() -> Option<unsafe extern "C" fn()> {
+    static HOOK: OnceLock<Option<unsafe extern "C" fn()>> = OnceLock::new();
+    *HOOK.get_or_init(|| {
+        let named = |name: &CStr| {
+            // SAFETY: null, which is `None`, or a function without arguments or result.
+            unsafe {
+                let symbol = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+                std::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn()>>(symbol)
+            }
+        };
+        named(c"php_child_init").or_else(|| named(c"zend_max_execution_timer_init"))
+    })
+}
+
+/// Every object gets a reference that nobody gives up.
+fn hold_objects() {
+    for handle in 1..top() {
+        if let Some(object) = object(handle) {
+            // SAFETY: a live object.
+            unsafe { (*object).gc.refcount += 1 };
+        }
+    }
+}
+
+fn top() -> u32 {
+    // SAFETY: a plain field.
+    unsafe { (*globals()).objects_store.top }
+}
+
+/// The object of a handle below [`top`]; `None`: it has none at the moment.
+fn object(handle: u32) -> Option<*mut ZendObject> {
+    // SAFETY: the store has so many places; one without an object holds an odd number.
+    let object = unsafe { *(*globals()).objects_store.object_buckets.add(handle as usize) };
+    (object.addr() & 1 == 0 && !object.is_null()).then_some(object)
+}
+
+fn resources() -> impl Iterator<Item = *mut ffi::zend_resource> {
+    // SAFETY: a table of resources that lives as long as the request.
+    let list = unsafe { &(*globals()).regular_list };
+    // SAFETY: its values are resources.
+    list.values().map(|value| unsafe { value.value.res })
+}
+
+/// What is buffered is the parent's to print, and so are the callbacks to call.
+fn discard_output() {
+    // SAFETY: null, or the innermost handler, which lives until it is discarded.
+    unsafe {
+        loop {
+            let handler = php_output_get_active_handler();
+            if handler.is_null() {
+                return;
+            }
+            (*handler).flags |= OUTPUT_DISABLED | OUTPUT_REMOVABLE;
+            if php_output_discard() == FAILURE {
+                return;
+            }
+        }
+    }
+}
+
+/// Calls PHP: the callables one after the other, the last one being the child's own, and then what PHP does when one has
+/// thrown. What the last one has returned, unless something has ended the script before.
+pub fn run(callables: &[RawCallable]) -> Option<Zval> {
+    let mut result = Zval::new();
+    let whole = attempt(|| {
+        for callable in callables {
+            result = Zval::new();
+            callable.call_with(None, &mut result);
+            if pending() != Pending::Nothing {
+                return;
+            }
+        }
+    });
+    let globals = globals();
+    // SAFETY: plain fields; the child has no frame to go on in, as at the end of a script.
+    unsafe {
+        if exception::out_of_memory() {
+            (*globals).exit_status = FAILED;
+            exception::tell_out_of_memory();
+        }
+        (*globals).current_execute_data = std::ptr::null_mut();
+    }
+    if !whole {
+        return None;
+    }
+    match pending() {
+        Pending::Nothing => Some(result),
+        Pending::Exception => {
+            report_exception();
+            None
+        }
+        Pending::Leaving => {
+            exception::forget_out_of_memory();
+            attempt(clear_exception);
+            None
+        }
+    }
+}
+
+/// As for the exception that a script ends with.
+fn report_exception() {
+    // SAFETY: an exception is in flight; as zend_execute_scripts does.
+    attempt(|| unsafe {
+        let globals = globals();
+        (*globals).exit_status = FAILED;
+        if (*globals).user_exception_handler.u1.type_info != ffi::IS_UNDEF {
+            zend_user_exception_handler();
+        }
+        if !(*globals).exception.is_null() {
+            zend_exception_error((*globals).exception, c_int::try_from(ffi::E_ERROR).unwrap_or(1));
+        }
+    });
+}
+
+/// Sets what the process ends with.
+pub fn set_exit_code(code: u8) {
+    // SAFETY: a plain field.
+    unsafe { (*globals()).exit_status = code.into() };
+}
+
+/// Calls PHP: what the child itself has registered and made comes to its end. The exit code.
+pub fn end(birth: Birth) -> u8 {
+    // SAFETY: plain fields, and functions of the engine's for the end of a request.
+    unsafe {
+        let globals = globals();
+        (*globals).flags |= IN_SHUTDOWN;
+        attempt(|| php_call_shutdown_functions());
+        settle();
+        (*globals).flags |= NO_REUSE;
+        attempt(|| destruct_from(birth.objects));
+        settle();
+        attempt(|| php_output_end_all());
+        settle();
+        close_resources_from(birth.resources);
+        free_objects_from(birth.objects);
+        u8::try_from((*globals).exit_status & 0xff).unwrap_or(u8::MAX)
+    }
+}
+
+/// Between two steps nothing is in flight.
+fn settle() {
+    exception::forget_out_of_memory();
+    attempt(clear_exception);
+}
+
+/// As zend_objects_store_call_destructors does, for the child's own.
+fn destruct_from(first: u32) {
+    interrupt::block_fibers();
+    let mut handle = first;
+    while handle < top() {
+        if let Some(object) = object(handle) {
+            // SAFETY: a live object, held while its destructor runs; flags as the engine sets them.
+            unsafe {
+                if (*object).gc.u.type_info & DESTRUCTED == 0 {
+                    (*object).gc.u.type_info |= DESTRUCTED;
+                    if let Some(destruct) = (*(*object).handlers).dtor_obj
+                        && has_destructor(object, destruct)
+                    {
+                        (*object).gc.refcount += 1;
+                        destruct(object);
+                        (*object).gc.refcount -= 1;
+                    }
+                }
+            }
+        }
+        handle += 1;
+    }
+    interrupt::unblock_fibers();
+}
+
+/// # Safety
+/// A live object.
+unsafe fn has_destructor(object: *mut ZendObject, destruct: unsafe extern "C" fn(*mut ZendObject)) -> bool {
+    let usual = destruct as usize == zend_objects_destroy_object as *const () as usize;
+    // SAFETY: as the caller promises.
+    !usual || unsafe { !(*(*object).ce).destructor.is_null() }
+}
+
+/// As zend_close_rsrc_list does, for the child's own: a stream writes what it has kept back.
+fn close_resources_from(first: i64) {
+    let own = || {
+        resources().filter(|resource| {
+            // SAFETY: a live resource.
+            unsafe { (**resource).handle >= first && (**resource).type_ >= 0 }
+        })
+    };
+    // The newest one first; each time anew, because one may close others.
+    while let Some(resource) = own().last() {
+        // SAFETY: a live resource; one that cannot be closed is not tried again.
+        attempt(|| unsafe { zend_list_close(resource) });
+        // SAFETY: as above; its memory is the list's.
+        unsafe { (*resource).type_ = -1 };
+    }
+}
+
+/// As zend_objects_store_free_object_storage does, for the child's own: a connection says goodbye, an archive is written.
+fn free_objects_from(first: u32) {
+    for handle in (first..top()).rev() {
+        let Some(object) = object(handle) else { continue };
+        // SAFETY: a live object, which is held for good; flags as the engine sets them.
+        unsafe {
+            if (*object).gc.u.type_info & FREED != 0 {
+                continue;
+            }
+            (*object).gc.u.type_info |= FREED;
+            (*object).gc.refcount += 1;
+            if let Some(free) = (*(*object).handlers).free_obj
+                && free as usize != ffi::zend_object_std_dtor as *const () as usize
+            {
+                attempt(|| free(object));
+            }
+        }
+    }
+}
+
+/// Calls PHP; whether it was not left by a fatal error.
+fn attempt(body: impl FnOnce()) -> bool {
+    unsafe extern "C" fn call<F: FnOnce()>(body: *const c_void) -> *const c_void {
+        // SAFETY: the caller's own body, taken once.
+        let body = unsafe { (*body.cast_mut().cast::<Option<F>>()).take() };
+        if let Some(body) = body {
+            let _ = catch_unwind(AssertUnwindSafe(body)); // what a panic says, the panic hook has printed
+        }
+        std::ptr::null()
+    }
+    fn trampoline<F: FnOnce()>(_: &Option<F>) -> unsafe extern "C" fn(*const c_void) -> *const c_void {
+        call::<F>
+    }
+    let mut body = Some(body);
+    let function = trampoline(&body);
+    let mut nothing = std::ptr::null_mut();
+    // SAFETY: a function and its argument, which outlives the call; the C function is a `zend_try` around it.
+    unsafe { !ffi::ext_php_rs_zend_try_catch(function, (&raw mut body).cast(), &raw mut nothing) }
+}

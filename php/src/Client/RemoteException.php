@@ -1,0 +1,45 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Client;
+
+/**
+ * The daemon or the method has answered with an error: getMessage() is the other side's.
+ *
+ * ```php
+ * try {
+ *     $value = $client->call('plc.read', $node);
+ * } catch (RemoteException $e) {
+ *     $log->warning("$e->method: $e->class: {$e->getMessage()}");    // plc.read: BadNode: there is no node "x"
+ * }
+ * ```
+ */
+final class RemoteException extends \RuntimeException implements ClientException
+{
+    /**
+     * The daemon's own words of which it says that nothing was executed.
+     */
+    private const NOT_RUN = [
+        'auth_failed', 'busy', 'forbidden', 'invalid_json', 'invalid_request', 'max_sessions_reached',
+        'payload_too_large', 'session_lost', 'shutting_down', 'too_many_connections', 'unknown_method',
+    ];
+
+    /**
+     * @param string $method what was called
+     * @param string $class the short class name of what the handler threw, "ServiceException", or one word of the
+     * daemon: "unknown_method", "worker_died", "busy", "shutting_down", "session_lost" ...
+     */
+    public function __construct(
+        public readonly string $method,
+        public readonly string $class,
+        string $message,
+    ) {
+        parent::__construct($message);
+    }
+
+    public function mayHaveRun(): bool
+    {
+        return !in_array($this->class, self::NOT_RUN, true);
+    }
+}

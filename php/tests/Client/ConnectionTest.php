@@ -1,0 +1,253 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Tests\Client;
+
+use PHPUnit\Framework\TestCase;
+use RustDaemon\Client\Client;
+use RustDaemon\Client\ConnectionLost;
+use RustDaemon\Client\InvalidArgument;
+use RustDaemon\Client\RemoteException;
+use RustDaemon\Client\TimedOut;
+use RustDaemon\Tests\Daemon;
+use RustDaemon\Tests\Peer;
+
+/**
+ * Connections that end, forks, and time.
+ */
+final class ConnectionTest extends TestCase
+{
+    public function testAnIdleConnectionThatHasEndedIsReplacedWithoutAWord(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $client->call('note', 'before');
+        $daemon->kill();
+        $daemon->start();
+        $client->call('note', 'after');
+        self::assertSame(['before', 'after'], $daemon->notes());
+    }
+
+    public function testWhatWasUnderWayIsAskedOnceMoreOnlyIfItIsIdempotent(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $plain = $client->begin('hold', ['plain']);
+        $idempotent = $client->begin('hold.idempotent', ['twice']);
+        $look = $client->begin('daemon.status');
+        $daemon->eventually('both are held', static fn (): bool => count($daemon->notes()) === 2);
+        $daemon->kill();
+        $daemon->start();
+        $again = static fn (): bool => !$idempotent->isDone() && count($daemon->notes()) === 3;
+        $daemon->eventually('it is held again', $again);
+        self::assertSame('main#0', $look->result()['workers'][0]['name']);
+        $client->call('release', 'twice');
+        self::assertSame('twice released', $idempotent->result());
+        self::assertSame(['plain', 'twice', 'twice'], $daemon->notes());
+        try {
+            $plain->result();
+            self::fail('no exception');
+        } catch (ConnectionLost $e) {
+            self::assertTrue($e->mayHaveRun());
+            self::assertStringContainsString('hold: the connection to ' . $daemon->socket(), $e->getMessage());
+            self::assertStringContainsString('it may have been executed', $e->getMessage());
+        }
+    }
+
+    public function testWhenNobodyListensAnyMoreTheSentenceSaysBoth(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $call = $client->begin('hold.idempotent', ['x']);
+        $daemon->eventually('it is held', static fn (): bool => $daemon->notes() === ['x']);
+        $daemon->kill();
+        $this->expectException(ConnectionLost::class);
+        $this->expectExceptionMessageMatches('/may have been executed; nobody listens at .*behind it has gone$/');
+        $call->result();
+    }
+
+    public function testNothingIsAskedAThirdTime(): void
+    {
+        $peer = new Peer('echo fgets($peer); fclose($peer);');
+        try {
+            (new Client($peer->socket))->ping();
+            self::fail('no exception');
+        } catch (ConnectionLost $e) {
+            self::assertTrue($e->mayHaveRun());
+            self::assertSame(2, substr_count($peer->output(), '"method":"ping"'));
+        }
+    }
+
+    /**
+     * @requires extension pcntl
+     */
+    public function testAForkAndItsParentHaveConnectionsOfTheirOwn(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $call = $client->begin('hold', ['parent']);
+        $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+        $child = pcntl_fork();
+        if ($child === 0) {
+            try {
+                $call->result();
+                $said = 'the parent\'s answer';
+            } catch (ConnectionLost $e) {
+                $said = $e->getMessage();
+            }
+            $answers = [$client->call('client'), $client->begin('echo', [1])->result(), $said];
+            fwrite($pair[1], json_encode($answers) . "\n");
+            posix_kill(getmypid(), SIGKILL); // not PHPUnit's end
+        }
+        [$pid, $echo, $said] = json_decode(fgets($pair[0]), true);
+        pcntl_waitpid($child, $status);
+        self::assertSame([$child, [1]], [$pid, $echo]);
+        self::assertStringContainsString('hold was called by process ' . getmypid() . ' before this process', $said);
+        $client->call('release', 'parent');
+        self::assertSame('parent released', $call->result());
+        self::assertSame(getmypid(), $client->call('client'));
+    }
+
+    /**
+     * @requires extension pcntl
+     */
+    public function testASignalHandlerMayCallTheClientThatItHasInterrupted(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $held = $client->begin('hold', ['x']);
+        $refused = null;
+        $async = pcntl_async_signals(true);
+        pcntl_signal(SIGALRM, static function () use ($client, $held, &$refused): void {
+            try {
+                $held->result();
+            } catch (InvalidArgument $e) {
+                $refused = $e->getMessage();
+            }
+            $client->call('release', 'x');
+        });
+        try {
+            pcntl_alarm(1);
+            self::assertSame('x released', $held->result());
+        } finally {
+            pcntl_signal(SIGALRM, SIG_DFL);
+            pcntl_async_signals($async);
+        }
+        self::assertStringContainsString('cannot be waited for here', $refused);
+        self::assertSame([1], $client->call('echo', 1));
+    }
+
+    /**
+     * @requires extension pcntl
+     */
+    public function testAnExceptionOfASignalHandlerLeavesTheCallAndTheClientUsable(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $async = pcntl_async_signals(true);
+        pcntl_signal(SIGALRM, static fn () => throw new \LogicException('enough'));
+        try {
+            pcntl_alarm(1);
+            $client->call('hold', 'x');
+            self::fail('no exception');
+        } catch (\LogicException $e) {
+            self::assertSame('enough', $e->getMessage());
+        } finally {
+            pcntl_signal(SIGALRM, SIG_DFL);
+            pcntl_async_signals($async);
+        }
+        self::assertSame([1], $client->call('echo', 1));
+    }
+
+    public function testTimeIsUpHoweverOftenSomethingComes(): void
+    {
+        $peer = new Peer('fgets($peer); while (@fwrite($peer, " ")) { usleep(5000); }');
+        $begun = hrtime(true);
+        try {
+            (new Client($peer->socket, timeout: 0.3))->ping();
+            self::fail('no exception');
+        } catch (TimedOut $e) {
+            self::assertGreaterThanOrEqual(0.3, (hrtime(true) - $begun) / 1e9);
+            self::assertStringContainsString('it may have been executed', $e->getMessage());
+            self::assertTrue($e->mayHaveRun());
+        }
+    }
+
+    public function testTimeIsUpWhereNobodyReads(): void
+    {
+        $peer = new Peer('sleep(60);');
+        try {
+            (new Client($peer->socket, timeout: 0.3))->call('x', str_repeat('x', 4_000_000));
+            self::fail('no exception');
+        } catch (TimedOut $e) {
+            self::assertStringContainsString('did not take the request in time; it was not', $e->getMessage());
+            self::assertFalse($e->mayHaveRun());
+        }
+    }
+
+    public function testAnAnswerThatComesTooLateHarmsNobody(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $late = $client->withTimeout(0.2)->begin('hold', ['x']);
+        try {
+            $late->result();
+            self::fail('no exception');
+        } catch (TimedOut) {
+            self::assertTrue($late->isDone());
+        }
+        $client->call('release', 'x');
+        self::assertSame([2], $client->call('echo', 2));
+        $this->expectException(TimedOut::class);
+        $late->result();
+    }
+
+    public function testTheDaemonsOwnDeadlineIsATimeOutToo(): void
+    {
+        $daemon = new Daemon(['--request-timeout', '200ms']);
+        $this->expectException(TimedOut::class);
+        $this->expectExceptionMessageMatches('/^hold: .*executed/');
+        $daemon->client(timeout: null)->call('hold', 'x');
+    }
+
+    public function testALateAnswerIsKeptForWhoLooksLater(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $call = $client->begin('echo', ['x']);
+        $daemon->eventually('it is done', $call->isDone(...));
+        $daemon->kill();
+        self::assertSame(['x'], $call->result());
+    }
+
+    public function testTheTokenIsShownAndAMissingOrWrongOneIsSaid(): void
+    {
+        $daemon = new Daemon(['--token-env', 'APP_TOKEN'], ['APP_TOKEN' => 's3cret/é']);
+        self::assertSame(['x'], $daemon->client()->call('echo', 'x'));
+        foreach ([[null, 'was given none'], ['other', 'was given another one']] as [$token, $why]) {
+            $client = new Client($daemon->socket(), token: $token);
+            try {
+                $client->call('echo', 'x');
+                self::fail('no exception');
+            } catch (RemoteException $e) {
+                self::assertSame('auth_failed', $e->class);
+                self::assertSame("Invalid or missing auth token: the client $why", $e->getMessage());
+                self::assertFalse($e->mayHaveRun());
+            }
+        }
+        self::assertSame('ok', (new Client($daemon->socket()))->ping()['status'], 'it needs none');
+    }
+
+    public function testTcp(): void
+    {
+        $probe = stream_socket_server('tcp://127.0.0.1:0');
+        $address = stream_socket_get_name($probe, false);
+        fclose($probe);
+        $daemon = new Daemon(['--token-env', 'APP_TOKEN', '--tcp', $address], ['APP_TOKEN' => 't']);
+        self::assertSame(['x'], (new Client("tcp://$address", 't'))->call('echo', 'x'));
+        unset($daemon);
+        $this->expectExceptionMessage("nobody listens at tcp://$address");
+        (new Client("tcp://$address", 't'))->ping();
+    }
+}

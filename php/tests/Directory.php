@@ -1,0 +1,27 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Tests;
+
+/**
+ * A directory of a test's own, removed with what is in it.
+ */
+final class Directory
+{
+    public readonly string $path;
+
+    public function __construct()
+    {
+        $this->path = '/tmp/rdp-' . bin2hex(random_bytes(6));
+        mkdir($this->path, 0700);
+    }
+
+    public function __destruct()
+    {
+        foreach (array_diff(scandir($this->path), ['.', '..']) as $name) {
+            unlink("$this->path/$name");
+        }
+        rmdir($this->path);
+    }
+}

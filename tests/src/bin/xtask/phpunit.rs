@@ -1,0 +1,111 @@
+//! The php suite: PHPUnit over php/tests, without the extension: only the workers of its sidecars have it.
+//!
+//! The verdicts come from the file that PHPUnit writes for machines (`--log-teamcity`).
+
+use std::fs;
+
+use crate::failure::{Context, Result};
+use crate::repo::{self, Repo};
+use crate::run;
+use crate::tally::Tally;
+
+pub fn phpunit(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+    once(repo, "php", &[], &["--testsuite", "package"], filter)
+}
+
+fn once(repo: &Repo, suite: &str, options: &[&str], chosen: &[&str], filter: Option<&str>) -> Result<Tally> {
+    let php = repo::php().ok_or("no php in PATH")?;
+    let phpunit = run::which("phpunit").ok_or("no phpunit in PATH")?;
+    let log = tempfile::NamedTempFile::new().context("a temporary file")?;
+    let mut command = repo.command(&php.to_string_lossy(), []);
+    command.args(options).arg(phpunit);
+    command.args(["--do-not-cache-result", "--configuration", "php/phpunit.xml"]).args(chosen);
+    if let Some(filter) = filter {
+        command.args(["--filter", filter]);
+    }
+    command.arg("--log-teamcity").arg(log.path());
+    command.env("RUSTDAEMON_SO", repo.so()).env("RUSTDAEMON_BIN", repo.sidecar());
+    let (status, _) = run::run_collecting(command)?;
+    let written = fs::read_to_string(log.path()).context("what PHPUnit has written")?;
+    Ok(read_teamcity(suite, &written, &run::ending(status), filter.is_some()))
+}
+
+/// Reads `##teamcity[testFailed name='it_works' message='...']`. A test that was neither finished nor skipped has ended
+/// PHPUnit. `ending` is how PHPUnit has ended; `filtered` allows that nothing ran.
+fn read_teamcity(suite: &str, log: &str, ending: &str, filtered: bool) -> Tally {
+    let mut tally = Tally::default();
+    let mut started = 0_usize;
+    let mut finished = 0_usize;
+    for line in log.lines() {
+        let Some((event, attributes)) =
+            line.strip_prefix("##teamcity[").and_then(|line| line.split_once(' '))
+        else {
+            continue;
+        };
+        let name = || attribute(attributes, "name");
+        match event {
+            "testStarted" => started += 1,
+            "testFinished" => finished += 1,
+            "testFailed" => {
+                tally.failed += 1;
+                tally.failures.push(format!("{suite} {}", name()));
+            }
+            "testIgnored" => {
+                let reason = attribute(attributes, "message");
+                tally.skips.push(format!("{suite} {}: {reason}", name()));
+            }
+            _ => {}
+        }
+    }
+    tally.passed = finished.saturating_sub(tally.failed + tally.skips.len());
+    if started > finished {
+        tally += Tally::broken(format!("{suite}: PHPUnit ended in a test: {ending}"));
+    } else if ending != "exit 0" && tally.failed == 0 {
+        tally += Tally::broken(format!("{suite}: PHPUnit: {ending}"));
+    } else if !filtered && tally.ran() == 0 {
+        tally += Tally::broken(format!("{suite}: no test ran"));
+    }
+    tally
+}
+
+/// The value of `name='value'`, up to its first quote that is not escaped, as it stands there.
+fn attribute<'a>(attributes: &'a str, name: &str) -> &'a str {
+    let value = attributes.split_once(&format!("{name}='")).map_or("", |(_, value)| value);
+    let end = value.match_indices('\'').map(|(at, _)| at).find(|at| !value[..*at].ends_with('|'));
+    &value[..end.unwrap_or(value.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "##teamcity[testCount count='3' flowId='7']
+##teamcity[testStarted name='a' locationHint='php_qn://x::a' flowId='7']
+##teamcity[testFinished name='a' duration='2' flowId='7']
+##teamcity[testStarted name='b' flowId='7']
+##teamcity[testFailed name='b' message='it|'s wrong' details='' flowId='7']
+##teamcity[testFinished name='b' duration='0' flowId='7']
+##teamcity[testStarted name='c with |'x|'' flowId='7']
+##teamcity[testIgnored name='c with |'x|'' message='no pcntl' details='' flowId='7']
+##teamcity[testFinished name='c with |'x|'' duration='0' flowId='7']
+";
+
+    #[test]
+    fn every_test_is_counted_once() {
+        let tally = read_teamcity("php", LOG, "exit 1", false);
+        assert_eq!(tally.to_string(), "1 passed, 1 failed, 1 skipped");
+        assert_eq!(tally.failures, ["php b"]);
+        assert_eq!(tally.skips, ["php c with |'x|': no pcntl"]);
+    }
+
+    #[test]
+    fn an_end_in_a_test_a_bad_end_and_no_test_are_failures() {
+        let cut = LOG.lines().take(4).collect::<Vec<_>>().join("\n");
+        assert_eq!(read_teamcity("php", &cut, "exit 255", false).failed, 1);
+        let good = LOG.lines().take(3).collect::<Vec<_>>().join("\n");
+        assert_eq!(read_teamcity("php", &good, "exit 0", false).failed, 0);
+        assert_eq!(read_teamcity("php", &good, "exit 2", false).failed, 1);
+        assert_eq!(read_teamcity("php", "", "exit 0", false).failed, 1);
+        assert_eq!(read_teamcity("php", "", "exit 0", true).failed, 0);
+    }
+}
