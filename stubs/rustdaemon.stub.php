@@ -19,7 +19,11 @@ namespace RustDaemon
      * ```
      *
      * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
-     * message like any other. A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+     * message like any other, references in arrays arrive as plain values, and what cannot be sent is named by its place in the
+     * value. Objects go by serialize(): of classes that the receiver does not allow they arrive as __PHP_Incomplete_Class. A
+     * channel by create() with allowedClasses: true takes igbinary instead, where it is loaded.
+     *
+     * A process that is killed while it sends or receives, at whatever instruction, leaves the channel
      * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
      *
      * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A

@@ -437,9 +437,8 @@ impl Heart {
 }
 
 extern "C" fn beat_on(heart: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: a name of at most 15 bytes; what `spawn` gave us, which lives as long as the process.
+    // SAFETY: what `spawn` gave us, which lives as long as the process.
     unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"rd-pulse".as_ptr());
         if let Some(heart) = heart.cast::<Heart>().as_ref() {
             heart.run();
         }

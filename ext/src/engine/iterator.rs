@@ -23,6 +23,9 @@ unsafe extern "C" {
     fn zend_try_assign_typed_ref_zval(reference: *mut ffi::zend_reference, value: *mut Zval) -> c_int;
 }
 
+/// What the engine goes through a `foreach` with.
+pub type ElementIterator = ffi::zend_object_iterator;
+
 /// Calls PHP. The next element of an object, into the place; false: there is none, or an exception is pending.
 pub type Next = fn(&Zval, &mut Zval) -> bool;
 
