@@ -27,7 +27,6 @@ pub mod interrupt;
 mod iterator;
 mod json;
 mod kept;
-mod payload;
 pub mod serial;
 pub mod stream;
 pub mod value;
@@ -52,7 +51,6 @@ pub use exception::{
 };
 pub use iterator::{ElementIterator, assign, elements, iterator_object};
 pub use json::{PhpText, json_decode, json_encode, json_error};
-pub use payload::{Handlers, Payload, make_payload_class, new_payload, payload};
 
 unsafe extern "C" {
     static module_registry: ZendHashTable;

@@ -31,7 +31,7 @@ use rustdaemon_core::{audit as core_audit, reaper, signo, sys};
 
 use crate::dispatch;
 use crate::engine::fork;
-use crate::engine::{self, Callable, Handlers, IntOrString, ParameterType, Payload, Pending, interrupt};
+use crate::engine::{self, Callable, IntOrString, ParameterType, Pending, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_status;
 use crate::supervision::{self, Woken};
@@ -50,13 +50,6 @@ struct Owned {
     child: Child,
     /// What `stream()` has given.
     stream: Option<Zval>,
-}
-
-impl Payload for Owned {
-    fn handlers() -> &'static Handlers {
-        static HANDLERS: Handlers = Handlers::new();
-        &HANDLERS
-    }
 }
 
 /// A child process that runs one PHP function: a copy of this process, at this moment, with all its values.
@@ -145,7 +138,7 @@ pub fn register() -> Result<()> {
             engine::keep_parameters(arguments);
             engine::set_parameter_type(class, "signal", 0, ParameterType::IntOrString);
             engine::declare_readonly(class, PID, engine::PropertyType::Int);
-            engine::make_payload_class::<Owned>(class);
+            engine::make_carrier_class(class);
             ENTRY.store(class, Ordering::Relaxed);
         })
         .register()
@@ -224,7 +217,7 @@ fn object(child: Child) -> Zval {
     let pid = u32::try_from(child.pid()).unwrap_or_default();
     // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
     let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
-    let object = engine::new_payload(class, Owned { child, stream: None });
+    let object = engine::new_carrier(class, RefCell::new(Owned { child, stream: None }));
     engine::set_int(&object, PID, pid);
     object
 }
@@ -462,9 +455,9 @@ fn copy_of_pidfd(child: &Child) -> io::Result<OwnedFd> {
 
 // ---- a child ---------------------------------------------------------------------------------------------------
 
+/// `act` calls no PHP.
 fn owned<R>(this: &Zval, act: impl FnOnce(&mut Owned) -> R) -> Option<R> {
-    // SAFETY: a method's `This`; what is done with it here calls no PHP.
-    unsafe { engine::payload(this, act) }
+    engine::carried::<RefCell<Owned>>(this).map(|owned| act(&mut owned.borrow_mut()))
 }
 
 fn look(this: &Zval) -> std::result::Result<Option<End>, Refusal> {
