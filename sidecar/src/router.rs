@@ -1019,7 +1019,11 @@ mod tests {
         assert_eq!((figures(&router), router.counts(0).recalled), ((1, 4), 1));
         assert_eq!(router.recalled(WORKER, 3), None, "not twice");
         (1..=4).for_each(|sequence| drop(router.replied(WORKER, sequence)));
-        assert_eq!((router.to_share(0, false, |_| true), router.counts(0).ahead), (None, 0), "one is being done");
+        assert_eq!(
+            (router.to_share(0, false, |_| true), router.counts(0).ahead),
+            (None, 0),
+            "one is being done"
+        );
     }
 
     #[test]

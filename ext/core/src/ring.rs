@@ -76,6 +76,8 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// How often a count is looked at before one sleeps for it, at most and at least.
 const MOST_SPINS: u32 = 4096;
 const LEAST_SPINS: u32 = 16;
+/// How often who is busy says on which CPU it runs: a scheduler moves it less often. In steps of a count.
+const CPU_EVERY: u32 = 16 * ONE as u32;
 /// How often a place that is being changed is looked at again.
 const LOOKS: usize = 1024;
 
@@ -426,7 +428,8 @@ impl Ring {
     // ---- receiving -------------------------------------------------------------------------------------------
 
     /// Tag and length of the message that comes next, as far as one can tell without a lock: a hint for how much place
-    /// it wants. It may be somebody else's by then.
+    /// it wants. It may be somebody else's by then, and its bytes those of a message that is being written over it: what
+    /// counts is what [`Ring::try_receive`] finds under the lock. ThreadSanitizer reports this look, and no other.
     #[inline]
     #[must_use]
     pub fn next(&self) -> Option<(u32, usize)> {
@@ -752,7 +755,9 @@ fn count_one(face: &Face, count: u32, end: u64, messages: u64, side: &Side, bell
     // SYNC: with the Acquire loads in `look`: this place counted until the last step, which who sees this sees as well.
     next.position.store(end, Ordering::Release);
     next.messages.store(messages.wrapping_add(1), Ordering::Release);
-    face.cpu.store(this_cpu(), Ordering::Relaxed);
+    if count.is_multiple_of(CPU_EVERY) {
+        face.cpu.store(this_cpu(), Ordering::Relaxed);
+    }
     let waiting = side.waiting.load(Ordering::Relaxed);
     if waiting == 0 || waiting == ASLEEP && end < side.wake_from.load(Ordering::Relaxed) {
         // SYNC: with the Acquire loads in `available`, `next` and `look`.
@@ -767,6 +772,7 @@ fn count_and_wake(face: &Face, side: &Side, waiting: u32, bell: impl FnOnce()) {
     if waiting & POLLED != 0 {
         bell();
     }
+    face.cpu.store(this_cpu(), Ordering::Relaxed);
     futex::change_and_wake(&face.count, Change::Add(ONE));
     side.waiting.store(0, Ordering::Relaxed);
 }

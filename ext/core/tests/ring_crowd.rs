@@ -1,6 +1,8 @@
 //! Two producers and two consumers, each a process of its own, and a million messages of each producer: none is lost, none
 //! comes twice, and those of one producer come in order.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::mem::MaybeUninit;
 
 use nix::sys::wait::{WaitStatus, waitpid};

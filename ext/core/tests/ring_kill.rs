@@ -7,6 +7,8 @@
 //!
 //! Sources: ptrace(2) PTRACE_SINGLESTEP; get_robust_list(2).
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::thread;

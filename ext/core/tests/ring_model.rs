@@ -13,6 +13,8 @@
 //! Each message is received once, whole, and in order; where nobody can do a step more, nobody sleeps who has something to
 //! do. The last test breaks the protocol in four ways and expects to be told.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use rustc_hash::FxHashSet;
 
 use Role::{Closer, Consumer, Producer};
@@ -273,7 +275,7 @@ impl State {
                 p.at = if broken == Broken::CountBeforePlace { At::SendWaiting } else { At::SendPlace };
             }
             At::SendPlace => {
-                next.published.places[usize::from(p.count + 1 & 1)] = p.position + units;
+                next.published.places[usize::from((p.count + 1) & 1)] = p.position + units;
                 p.at = if broken == Broken::CountBeforePlace { At::SendUnlock } else { At::SendWaiting };
             }
             At::SendWaiting => {
@@ -377,7 +379,7 @@ impl State {
             }
             At::TakePlace => {
                 p.position += next.lengths[usize::from(p.count)];
-                next.consumed.places[usize::from(p.count + 1 & 1)] = p.position;
+                next.consumed.places[usize::from((p.count + 1) & 1)] = p.position;
                 p.at = At::TakeWaiting;
             }
             At::TakeWaiting => {

@@ -730,7 +730,11 @@ fn who_has_deferred_keeps_the_only_one_in_hand() {
     }
     let mut defer = |worker, sequence| scene.on(Event::Deferred { worker: WorkerId(worker), sequence });
     assert_eq!([defer(1, 1), defer(2, 2)], [""; 2]);
-    assert_eq!(defer(2, 4), "", "taken back from 1, it would be 1 who gets it: the one with the least deferred");
+    assert_eq!(
+        defer(2, 4),
+        "",
+        "taken back from 1, it would be 1 who gets it: the one with the least deferred"
+    );
     assert_eq!(scene.recalled(1, &[3], &[]), "send 1", "and nobody asks for it again");
 }
 
@@ -745,5 +749,9 @@ fn who_cannot_serve_it_does_not_ask_for_it() {
     scene.on(Event::Ready { worker: WorkerId(2), ready: ready("other", false) });
     assert_eq!(scene.call("m"), "send 1");
     assert_eq!(scene.call("other"), "send 2");
-    assert_eq!(scene.reply(2, 2), r#"{"ok":true,"data":42}"#, "what it took back, only 1 could be given again");
+    assert_eq!(
+        scene.reply(2, 2),
+        r#"{"ok":true,"data":42}"#,
+        "what it took back, only 1 could be given again"
+    );
 }
