@@ -300,8 +300,11 @@ impl World {
         process.deferred.push(sequence);
         self.happens(Event::Deferred { worker, sequence });
         let Some(life) = self.daemon.pools[worker.pool()].life(worker) else { return };
-        let deferred = self.alive[&worker].deferred.len();
-        assert_eq!(life.deferred, deferred, "{worker:?} has deferred so many");
+        let is_open = |sequence: &&u64| {
+            self.daemon.router.entry(**sequence).is_some_and(|entry| entry.worker == Some(worker))
+        };
+        let open = self.alive[&worker].deferred.iter().filter(is_open).count();
+        assert_eq!(life.deferred, open, "so many of what {worker:?} has deferred are open");
     }
 
     fn pass(&mut self, time: Duration) {
