@@ -26,7 +26,6 @@ use std::time::Duration;
 use ext_php_rs::args::Arg;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
-use ext_php_rs::ffi;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecuteData, ce};
@@ -37,7 +36,9 @@ use rustdaemon_core::slot::Call;
 use rustdaemon_core::sys;
 
 use crate::engine::value::{Look, look};
-use crate::engine::{self, ChannelCall, DEFAULT_CHANNEL_BYTES, ParameterType, Pending, Slot, interrupt};
+use crate::engine::{
+    self, ChannelCall, DEFAULT_CHANNEL_BYTES, Iterable, ParameterType, Pending, Slot, interrupt,
+};
 use crate::error::{self, Cause, Refusal};
 use crate::message::{self, Classes, SHORT};
 use crate::supervision;
@@ -150,7 +151,7 @@ pub fn register() -> Result<()> {
             engine::set_parameter_type(class, "create", 1, ParameterType::BoolOrArray);
             engine::set_parameter_type(class, "open", 2, ParameterType::BoolOrArray);
             engine::make_carrier_class(class);
-            class.get_iterator = Some(iterate);
+            engine::make_iterable::<Channel>(class);
             ENTRY.store(class, Ordering::Relaxed);
         })
         .register()
@@ -635,22 +636,17 @@ extern "C" fn get_iterator(frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-unsafe extern "C" fn iterate(
-    _class: *mut ClassEntry,
-    object: *mut Zval,
-    by_reference: i32,
-) -> *mut ffi::zend_object_iterator {
-    // SAFETY: the engine's object of this class.
-    engine::elements(unsafe { &*object }, by_reference != 0, |object, value| {
-        let Some(channel) = engine::carried::<Channel>(object) else { return false };
-        match received(channel, None, value) {
+impl Iterable for Channel {
+    fn next(object: &Zval, element: &mut Zval) -> bool {
+        let Some(channel) = engine::carried::<Self>(object) else { return false };
+        match received(channel, None, element) {
             Ok(outcome) => matches!(outcome, Outcome::Value),
             Err(refusal) => {
                 error::throw(&refusal);
                 false
             }
         }
-    })
+    }
 }
 
 // ---- the rest ---------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ pub use exception::{
     Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
     put_aside, runtime_exception, throw, thrown,
 };
-pub use iterator::{assign, elements, iterator_object};
+pub use iterator::{Iterable, assign, iterator_object, make_iterable};
 pub use json::{PhpText, json_decode, json_encode, json_error};
 pub use payload::{Handlers, Payload, make_payload_class, new_payload, payload};
 
