@@ -19,7 +19,11 @@ namespace RustDaemon
      * ```
      *
      * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
-     * message like any other. A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+     * message like any other, references in arrays arrive as plain values, and what cannot be sent is named by its place in the
+     * value. Objects go by serialize(): of classes that the receiver does not allow they arrive as __PHP_Incomplete_Class. A
+     * channel by create() with allowedClasses: true takes igbinary instead, where it is loaded.
+     *
+     * A process that is killed while it sends or receives, at whatever instruction, leaves the channel
      * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
      *
      * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
@@ -574,6 +578,28 @@ namespace RustDaemon
         }
 
         /**
+         * What a fork at this moment would share or write twice: look at it once, before you fork for the first time.
+         *
+         * "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
+         * not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
+         * or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+         * child's own in onFork().
+         *
+         * ```php
+         * foreach (Process::audit()['connections'] as ['class' => $class]) {
+         *     $log->warning("a $class is open: its child must not use it");
+         * }
+         * ```
+         *
+         * @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
+         * list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+         * @throws Exception\UnsupportedSapi not under php-cli
+         */
+        public static function audit(): array
+        {
+        }
+
+        /**
          * Waits until the child has ended. Handlers of signals are called meanwhile.
          *
          * The status is kept: once it is there every call returns it at once. A stop of this process does not end the wait.
@@ -755,9 +781,12 @@ namespace RustDaemon
          * soon as it has returned.
          *
          * Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
-         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded, and a reply
-         * that comes later is dropped. A stopping or paused worker waits until all deferred requests are answered; tick() is true
-         * so long. Deferring twice is deferring once.
+         * throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded: the request
+         * is open no more, and a reply that comes later is dropped. A worker that is paused, stopped or replaced waits until nothing
+         * is open; tick() is true so long. A stop leaves it no more than stop_timeout. Deferring twice is deferring once.
+         *
+         * The handler itself must return: one that suspends its fiber keeps the worker from serving others until it is resumed.
+         * Begin a fiber of your own, and defer.
          *
          * @return Request this request
          * @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
@@ -1204,7 +1233,8 @@ namespace RustDaemon
          * A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
          * signal, a pause, the stop.
          *
-         * It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+         * It stays readable until tick() has done it. A child by pcntl_fork() asks for one of its own: its parent's tells of its
+         * parent. tick() serves one request at a time: the loop calls it again as long as there
          * are more. Never read from it. It is the same resource each time, until somebody closes it.
          *
          * ```php
@@ -1287,6 +1317,7 @@ namespace RustDaemon
          * One turn for a loop of your own: calls the tasks that are due, or waits for one request and serves it.
          *
          * It returns early when a signal handler or a task has run, so that your loop sees what these have changed. See every().
+         * In a loop of fibers it returns at once while a handler is suspended: one request is served at a time.
          *
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool false: stop now

@@ -36,12 +36,10 @@ use rustdaemon_core::slot::Call;
 use rustdaemon_core::sys;
 
 use crate::engine::value::{Look, look};
-use crate::engine::{
-    self, ChannelCall, DEFAULT_CHANNEL_BYTES, Iterable, ParameterType, Pending, Slot, interrupt,
-};
+use crate::engine::{self, ChannelCall, DEFAULT_CHANNEL_BYTES, ParameterType, Slot, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::message::{self, Classes, SHORT};
-use crate::supervision;
+use crate::supervision::{self, Pause};
 
 const CLASS: &str = "RustDaemon\\Channel";
 
@@ -64,7 +62,11 @@ static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
 /// ```
 ///
 /// Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
-/// message like any other. A process that is killed while it sends or receives, at whatever instruction, leaves the channel
+/// message like any other, references in arrays arrive as plain values, and what cannot be sent is named by its place in the
+/// value. Objects go by serialize(): of classes that the receiver does not allow they arrive as __PHP_Incomplete_Class. A
+/// channel by create() with allowedClasses: true takes igbinary instead, where it is loaded.
+///
+/// A process that is killed while it sends or receives, at whatever instruction, leaves the channel
 /// whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
 ///
 /// While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
@@ -151,7 +153,7 @@ pub fn register() -> Result<()> {
             engine::set_parameter_type(class, "create", 1, ParameterType::BoolOrArray);
             engine::set_parameter_type(class, "open", 2, ParameterType::BoolOrArray);
             engine::make_carrier_class(class);
-            engine::make_iterable::<Channel>(class);
+            class.get_iterator = Some(iterate);
             ENTRY.store(class, Ordering::Relaxed);
         })
         .register()
@@ -308,9 +310,9 @@ fn sent_later(
         let sleep = |supervised: bool| {
             let look = supervised.then(|| sys::monotonic() + LOOK);
             let until = look.into_iter().chain(deadline).min();
-            channel.ring.wait_for_room(length, Some(interrupt::word()), until).map(drop)
+            slept(channel.ring.wait_for_room(length, Some(interrupt::word()), until))
         };
-        match pause(deadline, Call::Send, sleep) {
+        match supervision::pause(deadline, Call::Send, sleep) {
             Ok(Pause::Look) => {}
             Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => return Ok(false),
             Err(trouble) => return Err(refused(channel, trouble)),
@@ -339,56 +341,6 @@ fn refused(channel: &Channel, trouble: Trouble) -> Refusal {
         Trouble::Busy | Trouble::Damaged => Cause::SegmentUnusable.because(format!(
             "{what} was written over by some other program: end the processes that use it, and make it anew"
         )),
-    }
-}
-
-// ---- waiting ----------------------------------------------------------------------------------------------------
-
-/// How a pause has ended.
-enum Pause {
-    /// Try again.
-    Look,
-    /// The deadline has passed.
-    TimeUp,
-    /// The process was told to stop.
-    Stop,
-    /// Something is pending.
-    Leave,
-}
-
-/// Calls PHP: handlers of signals. Then sleeps once; `sleep` is told whether a sidecar may want something meanwhile.
-fn pause(
-    deadline: Option<Duration>,
-    call: Call,
-    sleep: impl FnOnce(bool) -> std::result::Result<(), Trouble>,
-) -> std::result::Result<Pause, Trouble> {
-    if deadline.is_some_and(|deadline| deadline <= sys::monotonic()) {
-        return Ok(Pause::TimeUp);
-    }
-    if interrupt::pending() {
-        interrupt::run();
-        let leave = engine::pending() != Pending::Nothing;
-        return Ok(if leave { Pause::Leave } else { Pause::Look });
-    }
-    let (page, stopping) = supervision::with(|state| {
-        if state.supervised() {
-            state.look();
-        }
-        (state.page(), state.stopping())
-    });
-    if stopping {
-        return Ok(Pause::Stop);
-    }
-    if let Some(page) = page {
-        page.waits(call);
-    }
-    let slept = sleep(page.is_some());
-    if let Some(page) = page {
-        page.woke();
-    }
-    match slept {
-        Ok(()) | Err(Trouble::Busy) => Ok(Pause::Look),
-        Err(trouble) => Err(trouble),
     }
 }
 
@@ -523,7 +475,8 @@ fn received_later(
             Err(Trouble::Busy) => {}
             Err(trouble) => return Err(refused(channel, trouble)),
         }
-        match pause(deadline, Call::Receive, |supervised| sleep_for_message(channel, supervised, deadline)) {
+        let sleep = |supervised| sleep_for_message(channel, supervised, deadline);
+        match supervision::pause(deadline, Call::Receive, sleep) {
             Ok(Pause::Look) => now = taken(channel, result),
             Ok(Pause::TimeUp) => return Ok(Outcome::TimeUp),
             Ok(Pause::Stop) => return Ok(Outcome::Stop),
@@ -539,11 +492,19 @@ fn sleep_for_message(
     deadline: Option<Duration>,
 ) -> std::result::Result<(), Trouble> {
     if supervised && let Ok(bell) = channel.ring.bell() {
-        channel.ring.poll()?;
+        slept(channel.ring.poll())?;
         supervision::with(|state| state.wait_for(Some(bell.as_fd()), deadline, Call::Receive));
         return Ok(());
     }
-    channel.ring.wait_for_message(Some(interrupt::word()), deadline).map(drop)
+    slept(channel.ring.wait_for_message(Some(interrupt::word()), deadline))
+}
+
+/// A lock that somebody else has is no trouble to who tries again.
+fn slept<T>(result: std::result::Result<T, Trouble>) -> std::result::Result<(), Trouble> {
+    match result {
+        Ok(_) | Err(Trouble::Busy) => Ok(()),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// What was taken out of the ring.
@@ -636,17 +597,22 @@ extern "C" fn get_iterator(frame: &mut ExecuteData, result: &mut Zval) {
     });
 }
 
-impl Iterable for Channel {
-    fn next(object: &Zval, element: &mut Zval) -> bool {
-        let Some(channel) = engine::carried::<Self>(object) else { return false };
-        match received(channel, None, element) {
+unsafe extern "C" fn iterate(
+    _class: *mut ClassEntry,
+    object: *mut Zval,
+    by_reference: i32,
+) -> *mut engine::ElementIterator {
+    // SAFETY: the engine's object of this class.
+    engine::elements(unsafe { &*object }, by_reference != 0, |object, value| {
+        let Some(channel) = engine::carried::<Channel>(object) else { return false };
+        match received(channel, None, value) {
             Ok(outcome) => matches!(outcome, Outcome::Value),
             Err(refusal) => {
                 error::throw(&refusal);
                 false
             }
         }
-    }
+    })
 }
 
 // ---- the rest ---------------------------------------------------------------------------------------------------

@@ -3,17 +3,20 @@
 //! # How it works
 //! A deferred request stands in [`supervision`] under its object's handle until it is answered. When its handler has
 //! returned, the sidecar hears that this worker is free for others. The object that is freed without an answer, or the
-//! exception that its handler throws, is the answer.
+//! exception that its handler throws, is the answer. When the client's deadline has passed the request is open no more: the
+//! sidecar has answered, and there is room for another one.
 //!
 //! # What may be lost
-//! The answer, when the client's deadline has passed or the client has gone: nobody waits for it. When the script ends with
-//! open requests, the sidecar answers for it.
+//! The answer, when the deadline has passed or the client has gone: nobody waits for it. When the script ends with open
+//! requests, the sidecar answers for it.
 //!
 //! # Rules
 //! [`freed`] calls no PHP: it runs where the engine frees an object.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use ext_php_rs::types::Zval;
-use rustdaemon_core::{fault, link};
+use rustdaemon_core::{fault, link, sys};
 
 use crate::codec;
 use crate::engine::{self, Pending, Thrown};
@@ -23,6 +26,8 @@ use crate::supervision;
 
 /// What the client reads whose request was dropped.
 const UNANSWERED: &str = "unanswered";
+/// The sidecar gives a request up first: what this worker says afterwards is true there, too.
+const GRACE: Duration = Duration::from_millis(50);
 /// What the client reads where a text says why.
 const FAILED: &str = "failed";
 
@@ -47,26 +52,34 @@ pub fn defer(handle: u32) -> Result<(), Refusal> {
             let (head, _) = link::parse_request(frame.flags, &frame.payload).ok()?;
             let dialect = link::Dialect::from_flags(frame.flags)?;
             let (sequence, method) = (frame.sequence, head.method.to_owned());
-            Some(supervision::Deferred { sequence, dialect, method })
+            let deadline = head.caller.and_then(|caller| open_until(caller.deadline));
+            Some((deadline, supervision::Deferred { sequence, dialect, method }))
         });
-        if let Some(deferred) = deferred {
+        if let Some((deadline, deferred)) = deferred {
             state.promised = Some(handle);
-            state.deferred.insert(handle, deferred);
+            state.deferred.insert(handle, deadline, deferred);
         }
         Ok(())
     })
 }
 
-/// Whether the request of this object is still to be answered.
-pub fn is_open(handle: u32) -> bool {
-    supervision::with(|state| state.deferred.contains_key(&handle))
+/// When a request is open no more that its client gives up at this moment in Unix time; on `CLOCK_MONOTONIC`. `None`:
+/// beyond what that can say.
+fn open_until(unix_time: f64) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let left = Duration::try_from_secs_f64((unix_time - now).max(0.0)).ok()?;
+    sys::monotonic().checked_add(left)?.checked_add(GRACE)
+}
+
+/// Whether the request of this object has been deferred, and not been answered here.
+pub fn is_deferred(handle: u32) -> bool {
+    supervision::with(|state| state.deferred.get(handle).is_some())
 }
 
 /// Calls PHP: answers with a value. False: it has been answered. What is thrown while the value is encoded is pending, and
 /// the request is still open.
 pub fn reply(handle: u32, value: &mut Zval) -> bool {
-    let Some(dialect) = supervision::with(|state| state.deferred.get(&handle).map(|open| open.dialect))
-    else {
+    let Some(dialect) = supervision::with(|state| state.deferred.get(handle).map(|open| open.dialect)) else {
         return false;
     };
     let text = codec::encode_result(value, dialect);
@@ -100,7 +113,9 @@ pub fn fail(handle: u32, why: &[u8]) -> bool {
 
 /// An object has been freed.
 pub fn freed(handle: u32) {
-    let Some(open) = take(handle).filter(|_| !engine::in_shutdown()) else { return };
+    // In a script that ends its end tells.
+    let open = supervision::with(|state| state.deferred.take(handle)).filter(|_| !engine::in_shutdown());
+    let Some((open, false)) = open else { return };
     supervision::log(&format!("{}: the request was given up without an answer", open.method));
     let sentence = "the worker has given the request up without an answer";
     request::send_fault(open.sequence, UNANSWERED, sentence.into());
@@ -108,7 +123,7 @@ pub fn freed(handle: u32) {
 }
 
 fn take(handle: u32) -> Option<supervision::Deferred> {
-    supervision::with(|state| state.deferred.remove(&handle))
+    supervision::with(|state| state.deferred.take(handle)).map(|(open, _)| open)
 }
 
 /// There may be room for a request that has been read, or nothing left to wait for.

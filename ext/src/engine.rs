@@ -16,6 +16,7 @@ use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::run_handler;
 
 mod argument;
+pub mod audit;
 mod call;
 mod carrier;
 mod class;
@@ -25,7 +26,7 @@ pub mod fork;
 pub mod interrupt;
 mod iterator;
 mod json;
-mod payload;
+mod kept;
 pub mod serial;
 pub mod stream;
 pub mod value;
@@ -40,17 +41,16 @@ pub use argument::{
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, keep_parameters,
-    list, make_handle_class, new_handle, new_value, new_watched, permanent_name, renew_value, set_int,
-    set_parameter_type, set_string, set_value, text,
+    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, int,
+    keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
+    renew_value, set_int, set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
     Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
     put_aside, runtime_exception, throw, thrown,
 };
-pub use iterator::{Iterable, assign, iterator_object, make_iterable};
+pub use iterator::{ElementIterator, assign, elements, iterator_object};
 pub use json::{PhpText, json_decode, json_encode, json_error};
-pub use payload::{Handlers, Payload, make_payload_class, new_payload, payload};
 
 unsafe extern "C" {
     static module_registry: ZendHashTable;
@@ -209,6 +209,12 @@ pub fn method(body: impl FnOnce()) {
 pub fn in_fiber() -> bool {
     // SAFETY: a plain field.
     unsafe { !(*globals()).active_fiber.is_null() }
+}
+
+/// Which fiber is running; 0: none.
+pub fn fiber() -> usize {
+    // SAFETY: a plain field; the address is only compared.
+    unsafe { (*globals()).active_fiber.addr() }
 }
 
 /// Whether an output callback is running.

@@ -27,11 +27,11 @@ use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::child::{self, Child, End, Forked};
 use rustdaemon_core::slot::Call;
-use rustdaemon_core::{reaper, signo, sys};
+use rustdaemon_core::{audit as core_audit, reaper, signo, sys};
 
 use crate::dispatch;
 use crate::engine::fork;
-use crate::engine::{self, Callable, Handlers, IntOrString, ParameterType, Payload, Pending, interrupt};
+use crate::engine::{self, Callable, IntOrString, ParameterType, Pending, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_status;
 use crate::supervision::{self, Woken};
@@ -50,13 +50,6 @@ struct Owned {
     child: Child,
     /// What `stream()` has given.
     stream: Option<Zval>,
-}
-
-impl Payload for Owned {
-    fn handlers() -> &'static Handlers {
-        static HANDLERS: Handlers = Handlers::new();
-        &HANDLERS
-    }
 }
 
 /// A child process that runs one PHP function: a copy of this process, at this moment, with all its values.
@@ -113,6 +106,7 @@ pub fn register() -> Result<()> {
             ),
             public(),
         )
+        .method(FunctionBuilder::new("audit", audit).returns(DataType::Array, false, false), public())
         .method(
             FunctionBuilder::new("wait", wait)
                 .not_required()
@@ -144,7 +138,7 @@ pub fn register() -> Result<()> {
             engine::keep_parameters(arguments);
             engine::set_parameter_type(class, "signal", 0, ParameterType::IntOrString);
             engine::declare_readonly(class, PID, engine::PropertyType::Int);
-            engine::make_payload_class::<Owned>(class);
+            engine::make_carrier_class(class);
             ENTRY.store(class, Ordering::Relaxed);
         })
         .register()
@@ -178,7 +172,7 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         if checked(may_fork()).is_none() {
             return;
         }
-        fork::child_hook();
+        fork::prepare();
         // SAFETY: no foreign thread runs, as `may_fork` has looked.
         match unsafe { child::fork() } {
             Ok(Forked::Parent(child)) => *result = object(child),
@@ -206,6 +200,16 @@ fn may_fork() -> std::result::Result<(), Refusal> {
     if engine::in_destructor() {
         return not_here("a destructor");
     }
+    if core_audit::thread_count() > 1
+        && let Some(thread) = core_audit::foreign_threads().first()
+    {
+        return Err(Cause::NotAllowedHere.because(format!(
+            "Process::fork() cannot copy a process with native threads of others: thread {} ({}) may hold a lock that its \
+             copy would wait for, for ever; fork before the extension starts it, or start a program of its own with \
+             proc_open()",
+            thread.id, thread.name
+        )));
+    }
     Ok(())
 }
 
@@ -213,7 +217,7 @@ fn object(child: Child) -> Zval {
     let pid = u32::try_from(child.pid()).unwrap_or_default();
     // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
     let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
-    let object = engine::new_payload(class, Owned { child, stream: None });
+    let object = engine::new_carrier(class, RefCell::new(Owned { child, stream: None }));
     engine::set_int(&object, PID, pid);
     object
 }
@@ -269,6 +273,50 @@ extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
         if checked(in_cli()).is_some() {
             ON_FORK.with_borrow_mut(|resets| resets.push(reset));
         }
+    });
+}
+
+/// What a fork at this moment would share or write twice: look at it once, before you fork for the first time.
+///
+/// "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
+/// not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
+/// or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+/// child's own in onFork().
+///
+/// ```php
+/// foreach (Process::audit()['connections'] as ['class' => $class]) {
+///     $log->warning("a $class is open: its child must not use it");
+/// }
+/// ```
+///
+/// @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
+/// list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+/// @throws Exception\UnsupportedSapi not under php-cli
+// stub: RustDaemon\Process::audit
+extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
+    engine::method(|| {
+        if !engine::no_arguments(frame) || checked(in_cli()).is_none() {
+            return;
+        }
+        let entry = |number: &str, value: i64, name: &str, text: &str| {
+            engine::map([(number, engine::int(value)), (name, engine::text(text.as_bytes()))])
+        };
+        let sockets = core_audit::sockets();
+        let sockets = sockets.iter().map(|socket| entry("fd", socket.number.into(), "what", &socket.what));
+        let threads = core_audit::foreign_threads();
+        let threads = threads.iter().map(|thread| entry("id", thread.id.into(), "name", &thread.name));
+        let unsent = engine::audit::unsent();
+        let unsent = unsent.iter().map(|unsent| entry("resource", unsent.resource, "what", &unsent.what));
+        let connections = engine::audit::connections();
+        let connections = connections
+            .iter()
+            .map(|connection| entry("object", connection.object.into(), "class", &connection.class));
+        *result = engine::map([
+            ("sockets", engine::list(sockets)),
+            ("threads", engine::list(threads)),
+            ("unsent", engine::list(unsent)),
+            ("connections", engine::list(connections)),
+        ]);
     });
 }
 
@@ -407,9 +455,9 @@ fn copy_of_pidfd(child: &Child) -> io::Result<OwnedFd> {
 
 // ---- a child ---------------------------------------------------------------------------------------------------
 
+/// `act` calls no PHP.
 fn owned<R>(this: &Zval, act: impl FnOnce(&mut Owned) -> R) -> Option<R> {
-    // SAFETY: a method's `This`; what is done with it here calls no PHP.
-    unsafe { engine::payload(this, act) }
+    engine::carried::<RefCell<Owned>>(this).map(|owned| act(&mut owned.borrow_mut()))
 }
 
 fn look(this: &Zval) -> std::result::Result<Option<End>, Refusal> {

@@ -73,7 +73,7 @@ pub fn serve(frame: Frame) -> bool {
 
 fn take(mut frame: Frame) -> Result<Taken, LinkError> {
     supervision::with(|state| {
-        state.busy = true;
+        (state.busy, state.fiber) = (true, engine::fiber());
         state.promised = None;
         state.goes_on();
         if let Some(link) = &state.link {
@@ -147,7 +147,7 @@ fn run(taken: &Taken, arguments: &mut Slot, result: &mut Slot) {
 fn is_deferred(sequence: u64) -> bool {
     supervision::with(|state| {
         let Some(handle) = state.promised else { return false };
-        if state.deferred.contains_key(&handle) {
+        if state.deferred.get(handle).is_some() {
             state.send(Kind::Deferred, 0, sequence, &[]);
         }
         true
@@ -231,7 +231,7 @@ fn report_exception(sequence: u64, handler: &RawCallable) {
     let Some(thrown) = engine::thrown() else { return };
     let answered = supervision::with(|state| {
         let promised = state.promised.take();
-        promised.is_some_and(|handle| state.deferred.remove(&handle).is_none())
+        promised.is_some_and(|handle| state.deferred.take(handle).is_none())
     });
     if answered {
         return log_exception("after a reply");

@@ -307,9 +307,12 @@ fn session(value: &[u8]) -> std::result::Result<&str, Refusal> {
 /// soon as it has returned.
 ///
 /// Keep the object until then: when nothing refers to it any more the client hears "unanswered", and what the handler
-/// throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded, and a reply
-/// that comes later is dropped. A stopping or paused worker waits until all deferred requests are answered; tick() is true
-/// so long. Deferring twice is deferring once.
+/// throws after it is the client's answer. When the client's deadline passes first, it hears deadline_exceeded: the request
+/// is open no more, and a reply that comes later is dropped. A worker that is paused, stopped or replaced waits until nothing
+/// is open; tick() is true so long. A stop leaves it no more than stop_timeout. Deferring twice is deferring once.
+///
+/// The handler itself must return: one that suspends its fiber keeps the worker from serving others until it is resumed.
+/// Begin a fiber of your own, and defer.
 ///
 /// @return Request this request
 /// @throws Exception\NotAllowedHere the worker answers one request after the other: see Worker::concurrency(); or this one
@@ -322,7 +325,7 @@ extern "C" fn defer(frame: &mut ExecuteData, result: &mut Zval) {
             return;
         }
         let handle = engine::handle(&frame.This).unwrap_or_default();
-        let done = if deferred::is_open(handle) {
+        let done = if deferred::is_deferred(handle) {
             Ok(())
         } else {
             is_unanswered(&frame.This, "defer").and_then(|()| deferred::defer(handle))
@@ -393,7 +396,7 @@ fn is_unanswered(object: &Zval, method: &str) -> std::result::Result<(), Refusal
     let is_it = supervision::with(|state| {
         let current = state.request_object.as_ref().and_then(engine::handle);
         let in_hand = current == Some(handle) && state.promised != Some(handle);
-        in_hand || state.deferred.contains_key(&handle)
+        in_hand || state.deferred.get(handle).is_some()
     });
     let sentence =
         || format!("{CLASS}::{method}() cannot be called any more: this request has been answered");

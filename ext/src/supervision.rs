@@ -21,7 +21,7 @@
 //! Sources: poll(2), pipe(7), eventfd(2).
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,6 +35,7 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
 use rustdaemon_core::fork::{self, OwnDescriptor};
 use rustdaemon_core::link::{self, Decoder, Dialect, Ends, Frame, Kind, LinkError, Method};
+use rustdaemon_core::open::Open;
 use rustdaemon_core::readiness::Readiness;
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
@@ -194,9 +195,13 @@ pub struct State {
     /// The object's handle, once it has been deferred.
     pub promised: Option<u32>,
     /// Requests that are answered later, by their objects' handles.
-    pub deferred: HashMap<u32, Deferred>,
+    pub deferred: Open<Deferred>,
     /// How many of them there may be; up to 1: none.
     pub concurrency: u32,
+    /// In which fiber a handler or a task runs.
+    pub fiber: usize,
+    /// `run()` or `tick()` has said that the worker is to stop.
+    pub stop_said: bool,
     /// What `Worker::stream()` has given out.
     pub stream: Option<Zval>,
     /// What lies behind it.
@@ -332,10 +337,14 @@ impl State {
     /// Tells the sidecar that nothing is begun here any more: what it has sent moves at once, and not when the script has
     /// ended.
     pub fn say_leaving(&mut self) {
-        let speaks = self.link.as_ref().is_some_and(|link| link.version >= link::CLAIMS_VERSION);
-        if speaks && !std::mem::replace(&mut self.leaving_said, true) {
+        if self.has_leaving_to_say() {
+            self.leaving_said = true;
             self.send(Kind::Leaving, 0, 0, &[]);
         }
+    }
+
+    fn has_leaving_to_say(&self) -> bool {
+        !self.leaving_said && self.link.as_ref().is_some_and(|link| link.version >= link::CLAIMS_VERSION)
     }
 
     /// Whether the script is ending: see [`Self::leave`].
@@ -656,17 +665,19 @@ impl State {
         if self.readiness.is_none() {
             return;
         }
-        let ends = self.stopping() && self.deferred.is_empty() && !self.stop_told;
-        let has_work = !self.leaving && (ends || self.start == Progress::NotYet || self.has_frame());
+        let unsaid = self.has_leaving_to_say() || self.deferred.is_empty() && !self.stop_said;
+        let ends = self.stopping() && unsaid;
+        let idle = !self.leaving && !self.busy;
+        let has_work = idle && (ends || self.start == Progress::NotYet || self.has_frame());
         if let Some(readiness) = &mut self.readiness {
             readiness.set_work(has_work);
         }
     }
 
-    /// Makes the stream readable when a task is due.
+    /// Makes the stream readable when a task is due, or a deferred request's deadline has come.
     pub fn show_due(&mut self, due: Option<Duration>) {
         if let Some(readiness) = &mut self.readiness {
-            readiness.set_due(due);
+            readiness.set_due(due.into_iter().chain(self.deferred.next_deadline()).min());
         }
     }
 }

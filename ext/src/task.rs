@@ -199,7 +199,7 @@ fn take(by: Duration) -> Option<(RawCallable, Slot)> {
 
 fn take_in_hand(name: &str, now: Duration) {
     supervision::with(|state| {
-        state.busy = true;
+        (state.busy, state.fiber) = (true, engine::fiber());
         state.goes_on();
         if let Some(page) = state.page() {
             state.set_aside = page.job();

@@ -38,6 +38,11 @@ pub enum Turn {
     Leave,
 }
 
+/// Whether a handler or a task waits in another fiber than this one.
+pub fn is_suspended() -> bool {
+    supervision::with(|state| state.busy && state.fiber != engine::fiber())
+}
+
 /// Whether the loop may be entered; else an exception is pending.
 pub fn enter_loop(method: &str) -> bool {
     let busy = supervision::with(|state| {
@@ -70,6 +75,7 @@ pub fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
         supervision::with(|state| {
             state.goes_on();
             state.announce();
+            state.deferred.expire(sys::monotonic());
             if std::mem::take(&mut php_ran) {
                 look_after_signals(state);
             }
@@ -103,10 +109,15 @@ pub fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
             }
             supervision::with(|state| state.say_leaving());
             if supervision::with(|state| state.deferred.is_empty()) {
-                return if tell_stop() { Turn::Stop } else { Turn::Leave };
+                if !tell_stop() {
+                    return Turn::Leave;
+                }
+                supervision::with(|state| state.stop_said = true);
+                return Turn::Stop;
             }
         }
-        let task = task::next_due(place).filter(|_| !tasks_ran);
+        let due = earlier(task::next_due(place), supervision::with(|state| state.deferred.next_deadline()));
+        let task = due.filter(|_| !tasks_ran);
         let until = if tasks_ran { Some(Duration::ZERO) } else { earlier(deadline, task) };
         match supervision::with(|state| state.wait(until, Call::Loop)) {
             Woken::Ready => {}

@@ -305,6 +305,7 @@ extern "C" fn concurrency(frame: &mut ExecuteData, result: &mut Zval) {
                 supervision::with(|state| {
                     state.concurrency = requests;
                     state.announce_again();
+                    state.show_work();
                 });
                 *result = frame.This.shallow_clone();
             }
@@ -315,7 +316,8 @@ extern "C" fn concurrency(frame: &mut ExecuteData, result: &mut Zval) {
 /// A stream that becomes readable when tick(0.0) has something to do, for event loops: a request, a task that is due, a
 /// signal, a pause, the stop.
 ///
-/// It stays readable until tick() has done it. tick() serves one request at a time: the loop calls it again as long as there
+/// It stays readable until tick() has done it. A child by pcntl_fork() asks for one of its own: its parent's tells of its
+/// parent. tick() serves one request at a time: the loop calls it again as long as there
 /// are more. Never read from it. It is the same resource each time, until somebody closes it.
 ///
 /// ```php
@@ -436,6 +438,7 @@ extern "C" fn run(frame: &mut ExecuteData, result: &mut Zval) {
 /// One turn for a loop of your own: calls the tasks that are due, or waits for one request and serves it.
 ///
 /// It returns early when a signal handler or a task has run, so that your loop sees what these have changed. See every().
+/// In a loop of fibers it returns at once while a handler is suspended: one request is served at a time.
 ///
 /// @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
 /// @return bool false: stop now
@@ -450,18 +453,28 @@ extern "C" fn tick(frame: &mut ExecuteData, result: &mut Zval) {
             Ok(deadline) => deadline,
             Err(refusal) => return error::throw(&refusal),
         };
-        if turn::enter_loop("tick") {
+        if turn::is_suspended() {
+            // Nothing is served, or busy, before the handler goes on.
+            supervision::with(|state| state.look());
+            show();
+            result.set_bool(true);
+        } else if turn::enter_loop("tick") {
             // A stop that was seen while it served: the next tick() serves what had arrived, and calls onStop().
             let goes_on =
                 turn::start() && !matches!(turn::turn(deadline, TaskPlace::Tick), Turn::Stop | Turn::Leave);
-            if supervision::with(|state| state.is_shown()) {
-                dispatch::drain_stream(); // a handler that is due runs on return; a stop is looked at next
-                supervision::with(|state| state.show_work());
-                task::show_due();
-            }
+            show();
             result.set_bool(goes_on);
         }
     });
+}
+
+/// Brings the stream up to what a turn has left.
+fn show() {
+    if supervision::with(|state| state.is_shown()) {
+        dispatch::drain_stream(); // a handler that is due runs on return; a stop is looked at next
+        supervision::with(|state| state.show_work());
+        task::show_due();
+    }
 }
 
 /// Sleeps, in a loop of your own, until the time is over or the worker is told to stop.

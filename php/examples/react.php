@@ -19,14 +19,16 @@ $worker = Worker::install(socket: $argv[1])->concurrency(50);
 $loop = new StreamSelectLoop(); // or any other one
 $devices = new Connector($loop, ['timeout' => 10.0]);
 
-$worker->expose('device.ask', static function (string $uri, string $question) use ($devices): void {
+$worker->expose('device.ask', static function (string $uri, string $question) use ($devices, $loop): void {
     $request = Request::current()->defer();
-    $devices->connect($uri)->then(static function (ConnectionInterface $device) use ($request, $question): void {
+    $devices->connect($uri)->then(static function (ConnectionInterface $device) use ($request, $question, $loop): void {
         $answer = '';
         $device->on('data', static function (string $data) use (&$answer): void {
             $answer .= $data;
         });
-        $device->on('close', static function () use (&$answer, $request): void {
+        $silent = $loop->addTimer(20.0, $device->close(...));
+        $device->on('close', static function () use (&$answer, $request, $loop, $silent): void {
+            $loop->cancelTimer($silent);
             $request->reply(rtrim($answer));
         });
         $device->write("$question\n");

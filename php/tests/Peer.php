@@ -18,10 +18,10 @@ final class Peer
     {
         $this->directory = new Directory();
         $this->socket = "{$this->directory->path}/s";
-        $serve = "\$server = stream_socket_server('unix://$this->socket');
+        $serve = "\$server = stream_socket_server('unix://$this->socket'); echo \"listens\n\";
             while (\$peer = stream_socket_accept(\$server, 60)) { $php }";
         $this->child = new Child([PHP_BINARY, '-n', '-r', $serve], "{$this->directory->path}/out");
-        $this->child->eventually('it listens', fn (): bool => file_exists($this->socket));
+        $this->child->eventually('it listens', fn (): bool => str_contains($this->output(), 'listens'));
     }
 
     /**

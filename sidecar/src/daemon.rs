@@ -452,6 +452,11 @@ impl Daemon {
                     Some(_) => Cause::NoAnswer(entry.limit),
                     None => Cause::NotStarted(entry.limit, trouble(entry)),
                 });
+                for worker in expired.deferred {
+                    self.with(out, now, worker, |pool| pool.deferred_over(now, worker));
+                    self.serve(out, now, worker);
+                    self.share(out, worker);
+                }
                 let asked = expired.asked.into_iter();
                 out.extend(asked.map(|(worker, claim)| Action::Recall { worker, claims: vec![claim] }));
                 self.expire_sessions(out, now);

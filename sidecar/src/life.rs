@@ -286,9 +286,9 @@ impl Life {
     /// How many requests it may have in hand at one time, where others may have `prefetch`: no more than it may defer.
     #[must_use]
     pub fn most_in_hand(&self, prefetch: usize) -> usize {
-        match self.concurrency {
-            1 => prefetch,
-            concurrency => prefetch.min(concurrency.saturating_sub(self.deferred)),
+        match (self.concurrency, self.deferred) {
+            (1, 0) => prefetch,
+            (concurrency, deferred) => prefetch.min(concurrency.saturating_sub(deferred)),
         }
     }
 

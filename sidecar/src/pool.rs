@@ -515,9 +515,15 @@ impl Pool {
         self.has_served(now, worker)
     }
 
-    /// The request in hand is answered later, otherwise at `deadline`; `next` as in [`Pool::answered`].
-    pub fn deferred(&mut self, now: Instant, worker: WorkerId, deadline: Instant, next: Option<Instant>) {
-        if let Some(mut life) = self.lives.change(worker) {
+    /// The request in hand is answered later, otherwise at `deadline`; `None`: it has been. `next` as in [`Pool::answered`].
+    pub fn deferred(
+        &mut self,
+        now: Instant,
+        worker: WorkerId,
+        deadline: Option<Instant>,
+        next: Option<Instant>,
+    ) {
+        if let Some((mut life, deadline)) = self.lives.change(worker).zip(deadline) {
             life.defers(deadline);
         }
         self.goes_on(now, worker, next);
@@ -529,6 +535,14 @@ impl Pool {
             life.answers_deferred(now);
         }
         self.has_served(now, worker)
+    }
+
+    /// The deadline of a deferred request has passed.
+    pub fn deferred_over(&mut self, now: Instant, worker: WorkerId) -> Vec<Order> {
+        if let Some(mut life) = self.lives.change(worker) {
+            life.answers_deferred(now);
+        }
+        self.start_due(now)
     }
 
     fn goes_on(&mut self, now: Instant, worker: WorkerId, next: Option<Instant>) {

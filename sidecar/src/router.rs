@@ -122,7 +122,7 @@ struct Hand {
     bytes: usize,
     /// How many of them cannot be taken back.
     unclaimed: usize,
-    /// What it answers later, also where somebody else has answered it meanwhile.
+    /// What it answers later, until its deadline.
     deferred: FxHashSet<u64>,
     /// It may be at something else than its requests: even one is not safe with it.
     jobs: bool,
@@ -228,7 +228,7 @@ pub struct Replied {
     pub entry: Option<Entry>,
     /// The worker had it in hand, answered otherwise or not.
     pub was_in_hand: bool,
-    /// The worker had deferred it, answered otherwise or not.
+    /// The worker had deferred it.
     pub was_deferred: bool,
     /// The deadline of the request that the worker is at now, as far as it is known.
     pub next: Option<Instant>,
@@ -237,8 +237,8 @@ pub struct Replied {
 /// A request that its worker answers later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deferred {
-    /// When it is answered otherwise.
-    pub deadline: Instant,
+    /// When it is answered otherwise; `None`: it has been.
+    pub deadline: Option<Instant>,
     /// The deadline of the request that the worker is at now, as far as it is known.
     pub next: Option<Instant>,
 }
@@ -270,6 +270,8 @@ pub struct Expired {
     pub over: Vec<Entry>,
     /// Those that are asked back first.
     pub asked: Vec<(WorkerId, Claim)>,
+    /// Whose deferred requests are among those that are over, once for each: it has room for others.
+    pub deferred: Vec<WorkerId>,
 }
 
 impl Router {
@@ -477,9 +479,15 @@ impl Router {
 
     /// `worker` answers a request later, and is free for others. `None`: it does not have it in hand.
     pub fn deferred(&mut self, worker: WorkerId, sequence: u64) -> Option<Deferred> {
-        let deadline = self.hands.get(&worker)?.sent.iter().find(|sent| sent.sequence == sequence)?.deadline;
-        self.drop_from(worker, sequence);
-        self.change_deferred(worker, |all| all.insert(sequence));
+        if !self.drop_from(worker, sequence) {
+            return None;
+        }
+        let entry =
+            self.entries.get(&sequence).filter(|entry| entry.worker == Some(worker) && !entry.expired);
+        let deadline = entry.map(|entry| entry.deadline);
+        if deadline.is_some() {
+            self.change_deferred(worker, |all| all.insert(sequence));
+        }
         Some(Deferred { deadline, next: self.next_of(worker) })
     }
 
@@ -604,7 +612,14 @@ impl Router {
                     entry.expired = true;
                     expired.asked.push(claim);
                 }
-                _ => expired.over.extend(self.take(sequence)),
+                _ => {
+                    let entry = self.take(sequence);
+                    let worker = entry.as_ref().and_then(|entry| entry.worker);
+                    let deferred =
+                        worker.filter(|worker| self.change_deferred(*worker, |all| all.remove(&sequence)));
+                    expired.deferred.extend(deferred);
+                    expired.over.extend(entry);
+                }
             }
         }
         expired
@@ -1094,7 +1109,7 @@ mod tests {
         assert_eq!(router.deferred(OTHER, 1), None, "another worker's");
         assert_eq!(router.deferred(WORKER, 3), None, "nobody's");
         let deferred = router.deferred(WORKER, 1).unwrap();
-        assert_eq!((deferred.deadline, deferred.next), (now + TIMEOUT, Some(now + TIMEOUT)));
+        assert_eq!((deferred.deadline, deferred.next), (Some(now + TIMEOUT), Some(now + TIMEOUT)));
         assert_eq!((router.in_hand(WORKER), sequences(&router.claims(WORKER))), (1, vec![2]));
         assert_eq!((figures(&router), router.counts(0).ahead), ((1, 2), 0));
         assert_eq!(give(&mut router, WORKER, 3), Some(0), "its word is free again");
@@ -1103,11 +1118,22 @@ mod tests {
         assert_eq!((router.in_hand(WORKER), router.to_share(0, false, |_| true)), (0, None));
         let replied = router.replied(WORKER, 1);
         assert!(replied.entry.is_some() && replied.was_deferred && !replied.was_in_hand);
-        assert_eq!(methods(&router.expired(now + TIMEOUT).over), ["b"], "answered otherwise, without asking");
-        let late = Replied { was_deferred: true, ..Replied::default() };
-        assert_eq!(router.replied(WORKER, 2), late);
-        assert_eq!(router.replied(WORKER, 2), Replied::default(), "a second reply");
-        assert_eq!(figures(&router), (0, 0));
+        let expired = router.expired(now + TIMEOUT);
+        assert_eq!(methods(&expired.over), ["b"], "answered otherwise, without asking");
+        assert_eq!((expired.asked, expired.deferred), (vec![], vec![WORKER]));
+        assert_eq!(router.replied(WORKER, 2), Replied::default(), "the late reply");
+        assert_eq!((figures(&router), router.counts(0).late), ((0, 0), 1));
+    }
+
+    #[test]
+    fn what_is_deferred_after_its_deadline_is_not_open() {
+        let (mut router, now) = router(&["a", "b"]);
+        give_all(&mut router, &[1, 2]);
+        assert_eq!(router.expired(now + TIMEOUT).asked.len(), 2);
+        assert_eq!(router.deferred(WORKER, 2).unwrap().deadline, None, "while it is being asked");
+        assert!(router.kept(WORKER, 1).is_some());
+        assert_eq!(router.deferred(WORKER, 1).unwrap().deadline, None);
+        assert!(!router.replied(WORKER, 1).was_deferred);
     }
 
     #[test]

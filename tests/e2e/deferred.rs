@@ -240,9 +240,47 @@ fn a_reply_after_the_deadline_is_dropped() {
     client.raw("{\"id\":9,\"t\":\"req\",\"method\":\"later\",\"args\":[\"a\"],\"timeout\":0.2}\n");
     let (id, reply) = client.receive();
     assert_eq!((id, reply.unwrap_err().class.as_str()), (9, "deadline_exceeded"));
-    assert_eq!(sidecar.worker(0)["deferred"], 1, "the worker has it still");
-    assert_eq!(sidecar.call("reply", json!(["a", 1])), Ok(json!("done")));
-    assert_eq!((sidecar.pool()["late"].clone(), sidecar.worker(0)["deferred"].clone()), (json!(1), json!(0)));
+    assert_eq!(sidecar.worker(0)["deferred"], 0, "it is open no more");
+    assert_eq!(sidecar.call("reply", json!(["a", 1])), Ok(json!("done")), "no mistake");
+    assert_eq!(sidecar.pool()["late"], 1);
+    assert_eq!(sidecar.call("reply", json!(["a", 1])), Ok(json!(ANSWERED)));
+}
+
+#[test]
+fn requests_that_nobody_ever_answers_block_nobody_beyond_their_deadline() {
+    let mut sidecar = worker(json!({}), "--stop-timeout 60s");
+    let mut client = sidecar.client();
+    for id in [8, 9] {
+        client.raw(format!(
+            "{{\"id\":{id},\"t\":\"req\",\"method\":\"later\",\"args\":[\"{id}\"],\"timeout\":0.5}}\n"
+        ));
+    }
+    wait_deferred(&sidecar, 2);
+    assert_eq!(sidecar.call("open", json!([])), Ok(json!([8, 9])), "it waits for room");
+    for id in [8, 9] {
+        let (answered, reply) = client.receive();
+        assert_eq!((answered, reply.unwrap_err().class.as_str()), (id, "deadline_exceeded"));
+    }
+    client.raw("{\"id\":10,\"t\":\"req\",\"method\":\"later\",\"args\":[\"c\"],\"timeout\":0.5}\n");
+    wait_deferred(&sidecar, 1);
+    let paused = sidecar.call("worker.pause", json!(["main"])).unwrap();
+    assert_eq!(paused["workers"][0]["state"], "paused", "a pause waits no longer");
+    assert_eq!(sidecar.stop().code(), 0);
+}
+
+#[test]
+fn a_handler_that_suspends_its_fiber_holds_the_worker_and_not_the_loop() {
+    let sidecar = Sidecar::builder().command(script("fibers", &json!({})).words()).start();
+    sidecar.wait_state(0, "idle");
+    let mut client = sidecar.client();
+    let slow = client.send("slow", json!([]));
+    sidecar.wait_state(0, "busy");
+    let turns: Vec<u64> = (0..3).map(|_| client.send("turns", json!([]))).collect();
+    sidecar.wait_pool("waiting", 3);
+    sidecar.signal_worker(0, Signal::SIGUSR1);
+    assert_eq!(client.receive(), (slow, Ok(json!("resumed"))));
+    let counted = client.receive_all(&turns);
+    assert!(counted.iter().all(|turns| turns.as_u64().unwrap() < 50), "the loop did not spin: {counted:?}");
 }
 
 #[test]

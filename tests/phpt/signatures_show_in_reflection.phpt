@@ -158,6 +158,8 @@ public static fork
 public static onFork
     callable $reset
     : void
+public static audit
+    : array
 public wait
     ?float $timeout = NULL
     : ?RustDaemon\ExitStatus

@@ -32,13 +32,9 @@ $show('TERM', $process->terminate());
 $show('once more', $process->terminate(0.0));
 $show('no grace', ready($for_ever)->terminate(0.0));
 $show('it listens', ready(function (callable $ready): int {
-    $stop = false;
-    Signal::on('TERM', function () use (&$stop): void { $stop = true; });
+    Signal::wait(0.0, 'TERM');                     // from here on it is kept
     $ready();
-    while (!$stop) {
-        Signal::wait(60.0);
-    }
-    return 7;
+    return Signal::wait(60.0, 'TERM') === null ? 8 : 7;
 })->terminate());
 $begin = hrtime(true);
 $show('it does not listen', ready(function (callable $ready) use ($for_ever): void {

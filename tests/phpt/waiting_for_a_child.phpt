@@ -41,8 +41,8 @@ $helper->wait();
 // An exception in a handler leaves the wait; the child is there still.
 Signal::on('USR2', fn () => throw new RuntimeException('from a handler'));
 $process = Process::fork($until_told);
-$helper = Process::fork(fn () => Signal::send($parent, 'USR2'));
 try {
+    $helper = Process::fork(fn () => Signal::send($parent, 'USR2'));
     $process->wait();
 } catch (RuntimeException $e) {
     echo $e->getMessage(), ', running: ', json_encode($process->isRunning()), "\n";

@@ -19,13 +19,16 @@
 //! F1 `spawn`   a program started without copying this process
 //! F1 `segment` memory that several processes see, and what it is
 //! F1 `futex`   sleeping on a word of several processes
+//! F0 `open`    requests that are answered later
 //! F0 `message` messages between PHP processes: values as bytes
+//! F0 `audit`   open sockets and foreign threads
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
 //! F0 `sys`     every other unsafe system call
+pub mod audit;
 pub mod child;
 pub mod counter;
 pub mod fault;
@@ -34,6 +37,7 @@ pub mod futex;
 pub mod link;
 pub mod lock;
 pub mod message;
+pub mod open;
 pub mod pulse;
 pub mod readiness;
 pub mod reaper;

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, 
 use std::time::Duration;
 
 use crate::slot::{SlotPage, decimal};
-use crate::{signal, sys};
+use crate::{audit, signal, sys};
 
 /// Between two beats.
 pub const PERIOD: Duration = Duration::from_millis(250);
@@ -302,6 +302,7 @@ impl Heart {
             libc::pthread_attr_destroy(attributes.as_mut_ptr());
             if made {
                 self.thread.store(thread, Ordering::Relaxed);
+                audit::name_own_thread(thread, c"rustdaemon-beat");
             }
             made
         }
@@ -436,9 +437,8 @@ impl Heart {
 }
 
 extern "C" fn beat_on(heart: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: a name of at most 15 bytes; what `spawn` gave us, which lives as long as the process.
+    // SAFETY: what `spawn` gave us, which lives as long as the process.
     unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"rd-pulse".as_ptr());
         if let Some(heart) = heart.cast::<Heart>().as_ref() {
             heart.run();
         }

@@ -14,16 +14,18 @@
 //! Sources: poll(2), pidfd_open(2), waitid(2).
 
 use std::cell::RefCell;
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::thread::JoinHandleExt;
 use std::thread::JoinHandle;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::{signal, sys};
+use crate::{audit, signal, sys};
 
-/// What the kernel calls the thread: threads of ours begin so.
-pub const THREAD: &str = "rustdaemon-reap";
+/// What the kernel calls the thread: see [`crate::audit::OWN_THREADS`].
+const THREAD: &CStr = c"rustdaemon-reap";
 const STACK_BYTES: usize = 128 * 1024;
 /// In place of a pidfd's number: the end.
 const STOP: i32 = -1;
@@ -84,10 +86,13 @@ fn forget_parents(reaper: &mut Option<Reaper>) {
 fn start() -> io::Result<Reaper> {
     let pipe = sys::pipe()?;
     let mask = signal::block_all(); // which the thread inherits
-    let builder = std::thread::Builder::new().name(THREAD.into()).stack_size(STACK_BYTES);
+    let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
     let thread = builder.spawn(move || run(&pipe.read));
     signal::set_mask(mask);
-    Ok(Reaper { process: std::process::id(), to_thread: pipe.write, thread: thread? })
+    let thread = thread?;
+    // SAFETY: it ends when `stop` tells it, and is joined then.
+    unsafe { audit::name_own_thread(thread.as_pthread_t(), THREAD) };
+    Ok(Reaper { process: std::process::id(), to_thread: pipe.write, thread })
 }
 
 fn tell(to_thread: &OwnedFd, number: i32) -> io::Result<()> {

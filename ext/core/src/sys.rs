@@ -660,6 +660,39 @@ pub fn random() -> [u32; 2] {
     numbers
 }
 
+/// Where this process may write: the ranges of addresses that /proc shows, none where it is not mounted. Source: proc(5)
+/// `maps`.
+#[must_use]
+pub fn writable_memory() -> Vec<Range<usize>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines().filter_map(writable_range).collect()
+}
+
+/// `55d0-55e0 rw-p ...`
+fn writable_range(line: &str) -> Option<Range<usize>> {
+    let (range, rest) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-')?;
+    let number = |text| usize::from_str_radix(text, 16).ok();
+    if rest.as_bytes().get(1) == Some(&b'w') { Some(number(start)?..number(end)?) } else { None }
+}
+
+/// Lets this process write to memory that a library keeps constant: its own copy of it.
+///
+/// # Errors
+/// `EACCES`, `EPERM`: the system forbids that. `ENOMEM`. Source: mprotect(2).
+///
+/// # Safety
+/// Memory of a private mapping, of `bytes` bytes at `address`.
+pub unsafe fn make_writable(address: usize, bytes: usize) -> io::Result<()> {
+    // SAFETY: only asks.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let first = address - address % page;
+    let start = std::ptr::with_exposed_provenance_mut(first);
+    // SAFETY: the caller's promise; whole pages around it.
+    let rc = unsafe { libc::mprotect(start, address + bytes - first, libc::PROT_READ | libc::PROT_WRITE) };
+    done(rc.into())
+}
+
 /// The standard input becomes /dev/null, when there is one: what comes there is for others.
 pub fn forget_standard_input() {
     // SAFETY: system calls on numbers; whoever reads from 0 finds an end.
@@ -726,6 +759,18 @@ mod tests {
         assert!(!own.is_empty() && !own.ends_with('\n'));
         assert_eq!(command_name(-1), None);
         assert_eq!(send_signal(i32::MAX, 0, None).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+    }
+
+    #[test]
+    fn memory_that_may_be_written_is_told_from_what_may_not() {
+        static CONSTANT: [u8; 64] = [7; 64];
+        let on_the_stack = 0_u8;
+        let writable = |address: usize| writable_memory().iter().any(|range| range.contains(&address));
+        assert!(writable((&raw const on_the_stack).addr()));
+        assert!(!writable((&raw const CONSTANT).addr()));
+        assert_eq!(writable_range("7f0a10-7f0b20 rw-p 00000000 00:00 0"), Some(0x7f_0a10..0x7f_0b20));
+        assert_eq!(writable_range("7f0a10-7f0b20 r--p 00000000 08:01 5 /lib/x.so"), None);
+        assert_eq!(writable_range("no map"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Objects that carry a Rust value: for classes of which PHP code has many.
+//! Objects that carry a Rust value.
 //!
 //! # How it works
 //! The value lies before the object, in the same memory of the Zend allocator, and is dropped with the object. Also after a
@@ -8,13 +8,12 @@
 //! What is carried calls no PHP when it is dropped.
 //! Sources: php-src Zend/zend_objects_API.c, Zend/zend_objects.c; the manual's "custom object storage".
 
-use std::alloc::Layout;
 use std::any::Any;
 use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use ext_php_rs::alloc::emalloc;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
@@ -45,10 +44,10 @@ fn handlers() -> *const ZendObjectHandlers {
 }
 
 extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
-    // SAFETY: memory for the struct and, as no class of ours has properties, nothing behind it; then what the engine does
-    // for a class without a `create_object` of its own. The engine ends the script when there is no memory.
+    // SAFETY: memory for the struct and, behind it, for the class's properties; then what the engine does for a class
+    // without a `create_object` of its own. The engine ends the script when there is no memory.
     unsafe {
-        let carrier = emalloc(Layout::new::<Carrier>()).cast::<Carrier>();
+        let carrier = ffi::ext_php_rs_zend_object_alloc(size_of::<Carrier>(), class).cast::<Carrier>();
         (&raw mut (*carrier).value).write(None);
         let object = &raw mut (*carrier).object;
         ffi::zend_object_std_init(object, class);
@@ -61,7 +60,8 @@ extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
 unsafe extern "C" fn free(object: *mut ZendObject) {
     // SAFETY: an object made by `create`, which the engine gives up here and does not look at again.
     unsafe {
-        drop((*carrier(object)).value.take());
+        let value = (*carrier(object)).value.take();
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(value))); // what a panic says, the panic hook has printed
         ffi::zend_object_std_dtor(object);
     }
 }
@@ -73,8 +73,7 @@ unsafe fn carrier(object: *mut ZendObject) -> *mut Carrier {
     unsafe { object.byte_sub(offset_of!(Carrier, object)).cast() }
 }
 
-/// Makes a final class without properties one whose objects carry a value, and which only this extension makes. MINIT
-/// only.
+/// Makes a final class one whose objects carry a value, and which only this extension makes. MINIT only.
 pub fn make_carrier_class(class: &mut ClassEntry) {
     class.__bindgen_anon_2.create_object = Some(create);
 }

@@ -443,6 +443,24 @@ pub fn text(bytes: &[u8]) -> Zval {
     text
 }
 
+/// An array with these keys.
+pub fn map<const N: usize>(entries: [(&str, Zval); N]) -> Zval {
+    let mut array = ZendHashTable::new();
+    for (key, value) in entries {
+        let _ = array.insert(key, value); // fails only for keys with a NUL
+    }
+    let mut map = Zval::new();
+    map.set_hashtable(array);
+    map
+}
+
+/// An int.
+pub fn int(number: i64) -> Zval {
+    let mut int = Zval::new();
+    int.set_long(number);
+    int
+}
+
 /// Calls PHP as far as making the values does. An array of them.
 pub fn list(values: impl Iterator<Item = Zval>) -> Zval {
     let mut array = ZendHashTable::new();

@@ -6,7 +6,7 @@
 //! shared connection, a line that is written twice.
 //!
 //! # Correct order
-//! [`be_born`]: the parent's objects and resources are held, so that they can be given up and do not end; its shutdown
+//! [`be_born`]: the parent's objects ([`super::kept`]) and resources are held, so that they can be given up and do not end; its shutdown
 //! functions and output buffers are dropped; the fiber that runs is forgotten, since the callable is no part of it.
 //! [`run`]: the callable, then what PHP does with an uncaught exception. [`end`]: the child's own shutdown functions,
 //! destructors and output buffers, then its own resources and objects: those made after the fork.
@@ -24,6 +24,7 @@ use std::sync::OnceLock;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 
+use super::kept::{self, object, top};
 use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, pending};
 
 /// The beginning of `php_output_handler`.
@@ -69,6 +70,12 @@ pub struct Birth {
     resources: i64,
 }
 
+/// In the parent, before the fork: what a child of its own would have to look for at a price.
+pub fn prepare() {
+    child_hook();
+    kept::prepare();
+}
+
 /// Parts this process from its parent. Right after the fork, in the child; calls no PHP.
 pub fn be_born(random: [u32; 2]) -> Birth {
     let globals = globals();
@@ -78,7 +85,7 @@ pub fn be_born(random: [u32; 2]) -> Birth {
         if let Some(hook) = child_hook() {
             hook();
         }
-        hold_objects();
+        kept::keep();
         for resource in resources() {
             (*resource).gc.refcount += 1;
         }
@@ -105,7 +112,7 @@ pub fn be_born(random: [u32; 2]) -> Birth {
 /// What PHP wants to be called in a child: since 8.5 there is a function for it; before, with threads, the timer that
 /// measures execution time has to be made anew. Looked up in the parent, and once: a search through all libraries costs
 /// a child more than all the rest of its birth.
-pub fn child_hook() -> Option<unsafe extern "C" fn()> {
+fn child_hook() -> Option<unsafe extern "C" fn()> {
     static HOOK: OnceLock<Option<unsafe extern "C" fn()>> = OnceLock::new();
     *HOOK.get_or_init(|| {
         let named = |name: &CStr| {
@@ -117,28 +124,6 @@ pub fn child_hook() -> Option<unsafe extern "C" fn()> {
         };
         named(c"php_child_init").or_else(|| named(c"zend_max_execution_timer_init"))
     })
-}
-
-/// Every object gets a reference that nobody gives up.
-fn hold_objects() {
-    for handle in 1..top() {
-        if let Some(object) = object(handle) {
-            // SAFETY: a live object.
-            unsafe { (*object).gc.refcount += 1 };
-        }
-    }
-}
-
-fn top() -> u32 {
-    // SAFETY: a plain field.
-    unsafe { (*globals()).objects_store.top }
-}
-
-/// The object of a handle below [`top`]; `None`: it has none at the moment.
-fn object(handle: u32) -> Option<*mut ZendObject> {
-    // SAFETY: the store has so many places; one without an object holds an odd number.
-    let object = unsafe { *(*globals()).objects_store.object_buckets.add(handle as usize) };
-    (object.addr() & 1 == 0 && !object.is_null()).then_some(object)
 }
 
 fn resources() -> impl Iterator<Item = *mut ffi::zend_resource> {
@@ -337,5 +322,9 @@ fn attempt(body: impl FnOnce()) -> bool {
     let function = trampoline(&body);
     let mut nothing = std::ptr::null_mut();
     // SAFETY: a function and its argument, which outlives the call; the C function is a `zend_try` around it.
-    unsafe { !ffi::ext_php_rs_zend_try_catch(function, (&raw mut body).cast(), &raw mut nothing) }
+    let left = unsafe { ffi::ext_php_rs_zend_try_catch(function, (&raw mut body).cast(), &raw mut nothing) };
+    if left {
+        kept::keep_after_a_fatal_error();
+    }
+    !left
 }

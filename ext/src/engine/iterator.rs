@@ -23,28 +23,11 @@ unsafe extern "C" {
     fn zend_try_assign_typed_ref_zval(reference: *mut ffi::zend_reference, value: *mut Zval) -> c_int;
 }
 
-/// What foreach goes over.
-pub trait Iterable {
-    /// Calls PHP. The next element of an object, into the place, which is null; false: there is none, or an exception is
-    /// pending.
-    fn next(object: &Zval, element: &mut Zval) -> bool;
-}
+/// What the engine goes through a `foreach` with.
+pub type ElementIterator = ffi::zend_object_iterator;
 
-type Next = fn(&Zval, &mut Zval) -> bool;
-
-/// Makes the objects of a class ones that foreach goes over, each element taken when the loop comes to it. MINIT only.
-pub fn make_iterable<T: Iterable>(class: &mut ClassEntry) {
-    class.get_iterator = Some(iterate::<T>);
-}
-
-unsafe extern "C" fn iterate<T: Iterable>(
-    _class: *mut ClassEntry,
-    object: *mut Zval,
-    by_reference: c_int,
-) -> *mut ffi::zend_object_iterator {
-    // SAFETY: an object of the class, alive during the call.
-    elements(unsafe { &*object }, by_reference != 0, T::next)
-}
+/// Calls PHP. The next element of an object, into the place; false: there is none, or an exception is pending.
+pub type Next = fn(&Zval, &mut Zval) -> bool;
 
 /// An iterator, in memory of the Zend allocator. `head.data` is the object.
 #[repr(C)]
@@ -68,7 +51,8 @@ static FUNCTIONS: ffi::zend_object_iterator_funcs = ffi::zend_object_iterator_fu
     get_gc: None,
 };
 
-fn elements(object: &Zval, by_reference: bool, next: Next) -> *mut ffi::zend_object_iterator {
+/// An iterator over the elements of an object, each taken when the loop comes to it. For a class's `get_iterator`.
+pub fn elements(object: &Zval, by_reference: bool, next: Next) -> *mut ffi::zend_object_iterator {
     if by_reference {
         // SAFETY: a message without arguments.
         unsafe {

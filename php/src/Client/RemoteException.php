@@ -21,8 +21,9 @@ final class RemoteException extends \RuntimeException implements ClientException
      * The daemon's own words of which it says that nothing was executed.
      */
     private const NOT_RUN = [
-        'auth_failed', 'busy', 'forbidden', 'invalid_json', 'invalid_request', 'max_sessions_reached',
-        'payload_too_large', 'session_lost', 'shutting_down', 'too_many_connections', 'unknown_method',
+        'auth_failed', 'busy', 'connection_timeout', 'forbidden', 'invalid_json', 'invalid_request',
+        'payload_too_large', 'session_lost', 'shutting_down', 'too_many_connections', 'unhandled_message',
+        'unknown_method',
     ];
 
     /**

@@ -11,6 +11,7 @@ use RustDaemon\Client\Internal\Deadline;
 use RustDaemon\Client\Internal\Frame;
 use RustDaemon\Client\Internal\Pending;
 use RustDaemon\Client\Internal\Verbs;
+use SensitiveParameterValue;
 
 /**
  * A client without a daemon, for tests of what calls one: it answers as it was told and remembers what it was asked.
@@ -73,7 +74,7 @@ final class FakeClient implements ClientInterface
     public function begin(string $method, array $arguments = []): Call
     {
         $frame = Frame::encode(1, $method, $arguments);
-        $pending = new Pending(1, $method, $frame, Deadline::in(null), getmypid());
+        $pending = new Pending(1, $method, new SensitiveParameterValue($frame), Deadline::in(null), getmypid());
         try {
             $pending->succeed($this->answers->to($method, json_decode($frame, true)['args']));
         } catch (ClientException $why) {

@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace RustDaemon\Testing;
 
 use RustDaemon\Client\ClientInterface;
+use RustDaemon\Exception\InvalidArgument;
+use RustDaemon\Internal\Settings;
 
 /**
  * Runs what a worker would run, in the test's own process: the verbs of RustDaemon\Worker, and a clock that you move.
@@ -32,6 +34,8 @@ final class TestWorker
     public readonly null $predecessor;
 
     private readonly FakeClient $client;
+    /** @var array<string, true> */
+    private array $methods = [];
     private bool $ready = false;
     private bool $stopping = false;
     /** Seconds since it is ready. */
@@ -116,23 +120,31 @@ final class TestWorker
         ?string $description = null,
         bool $idempotent = false,
     ): self {
+        Settings::checkMethod($method);
+        if (isset($this->methods[$method])) {
+            throw new InvalidArgument("method: \"$method\" is exposed already");
+        }
+        $this->methods[$method] = true;
         $this->client->answer($method, $handler(...));
         return $this;
     }
 
     public function concurrency(int $requests): self
     {
+        Settings::checkConcurrency($requests);
         return $this;
     }
 
     public function every(float $seconds, callable $task): self
     {
+        Settings::checkSeconds($seconds, again: true);
         $this->tasks[] = [$this->now + $seconds, $seconds, $task];
         return $this;
     }
 
     public function after(float $seconds, callable $task): self
     {
+        Settings::checkSeconds($seconds, again: false);
         $this->tasks[] = [$this->now + $seconds, null, $task];
         return $this;
     }

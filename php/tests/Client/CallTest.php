@@ -85,6 +85,13 @@ final class CallTest extends TestCase
         );
     }
 
+    public function testAMessageReachesTheWorker(): void
+    {
+        $taken = self::client()->send('main#0', 'tags.changed', ['line' => 3]);
+        self::assertSame(['acknowledged' => 1, 'workers' => ['main#0']], $taken);
+        self::assertContains('tags.changed{"line":3}', self::$daemon->notes());
+    }
+
     public function testWhatTheClientTakesForALookTheSidecarDoesToo(): void
     {
         $looks = [];

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Tests\Client;
 
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Client\Call;
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ConnectionLost;
 use RustDaemon\Client\InvalidArgument;
@@ -65,6 +66,37 @@ final class ConnectionTest extends TestCase
         $this->expectException(ConnectionLost::class);
         $this->expectExceptionMessageMatches('/may have been executed; nobody listens at .*behind it has gone$/');
         $call->result();
+    }
+
+    public function testHoweverOftenTheDaemonIsKilledNothingRunsTwiceAndWhatIsSaidOfItIsTrue(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $outcomes = [];
+        for ($round = 0; $round < 8; $round++) {
+            $names = array_map(static fn (int $n): string => "$round.$n", range(0, 39));
+            $calls = array_map(static fn (string $name): Call => $client->begin('note', [$name]), $names);
+            $calls[40] = $client->begin('hold', [$names[40] = "$round.held"]); // has no answer when the kill comes
+            $after = random_int(0, 30);
+            foreach ($calls as $n => $call) {
+                $n === $after && $daemon->kill();
+                try {
+                    $outcomes[$names[$n]] = $call->result();
+                } catch (ConnectionLost $e) {
+                    $outcomes[$names[$n]] = $e->mayHaveRun();
+                }
+            }
+            $daemon->start();
+        }
+        $notes = $daemon->notes();
+        self::assertSame(array_unique($notes), $notes);
+        $ran = array_fill_keys($notes, true);
+        foreach ($outcomes as $name => $outcome) {
+            $outcome === (string) $name && self::assertArrayHasKey($name, $ran, 'answered, and so executed');
+            $outcome === false && self::assertArrayNotHasKey($name, $ran, 'said not to have been executed');
+        }
+        self::assertGreaterThanOrEqual(8, count(array_filter($outcomes, is_bool(...))), 'those that were held');
+        self::assertSame(['x'], $client->call('echo', 'x'));
     }
 
     public function testNothingIsAskedAThirdTime(): void
@@ -211,6 +243,27 @@ final class ConnectionTest extends TestCase
         $daemon->client(timeout: null)->call('hold', 'x');
     }
 
+    public function testWhetherItWasBegunIsSaidByTheDaemonBeforeTimeIsUp(): void
+    {
+        $daemon = new Daemon();
+        $client = $daemon->client();
+        $begun = $client->withTimeout(2.0)->begin('hold', ['begun']);
+        $daemon->eventually('it is held', static fn (): bool => $daemon->notes() === ['begun']);
+        $client->begin('worker.pause', ['main#0']); // answered when nothing is open any more
+        $waiting = $client->withTimeout(2.0)->begin('note', ['never']);
+        foreach ([[$begun, 'may have been executed', true], [$waiting, 'was not started', false]] as $expected) {
+            [$call, $said, $mayHaveRun] = $expected;
+            try {
+                $call->result();
+                self::fail('no exception');
+            } catch (TimedOut $e) {
+                self::assertStringEndsWith("1.8 s; the request $said", $e->getMessage());
+                self::assertSame($mayHaveRun, $e->mayHaveRun());
+            }
+        }
+        self::assertSame(['begun'], $daemon->notes());
+    }
+
     public function testALateAnswerIsKeptForWhoLooksLater(): void
     {
         $daemon = new Daemon();
@@ -237,6 +290,22 @@ final class ConnectionTest extends TestCase
             }
         }
         self::assertSame('ok', (new Client($daemon->socket()))->ping()['status'], 'it needs none');
+    }
+
+    /**
+     * stream_select() cannot wait for descriptors from 1024 on.
+     */
+    public function testAProcessWithManyOpenFilesIsServedToo(): void
+    {
+        $daemon = new Daemon();
+        $open = [];
+        while (count($open) < 1100 && ($file = @fopen('/dev/null', 'r')) !== false) {
+            $open[] = $file;
+        }
+        if (count($open) < 1100) {
+            self::markTestSkipped('a process may not have 1100 files open here: ulimit -n');
+        }
+        self::assertSame('x#13', $daemon->client()->call('read', 'x'));
     }
 
     public function testTcp(): void

@@ -113,6 +113,21 @@ final class FakesTest extends TestCase
         ], $said);
     }
 
+    /**
+     * @testWith ["expose", "ping", "time"]
+     *           ["expose", "a b", "time"]
+     *           ["expose", "taken", "time"]
+     *           ["every", 0.0, "time"]
+     *           ["after", -1.0, "time"]
+     *           ["concurrency", 0]
+     */
+    public function testItRefusesWhatARealWorkerRefuses(string $verb, mixed ...$arguments): void
+    {
+        $worker = (new TestWorker())->expose('taken', 'time');
+        $this->expectException(\RustDaemon\Exception\InvalidArgument::class);
+        $worker->$verb(...$arguments);
+    }
+
     public function testItHasAllVerbsOfTheRealWorkerThatNeedNoLoop(): void
     {
         $loop = ['run', 'tick', 'sleep', 'stream', 'install', '__construct'];

@@ -122,16 +122,21 @@ final class Connection
     private function read(): array
     {
         $lines = [];
-        for ($turn = 0; $turn < self::TURN_CHUNKS; $turn++) {
+        $isAll = false;
+        for ($turn = 0; $turn < self::TURN_CHUNKS && !$isAll; $turn++) {
             $bytes = @fread($this->stream, self::CHUNK_BYTES);
             if ($bytes === '' || $bytes === false) {
                 $this->open = !stream_get_meta_data($this->stream)['eof'];
                 return $lines;
             }
             $parts = explode("\n", $bytes);
-            $parts[0] = $this->input . $parts[0];
-            $this->input = array_pop($parts);
-            array_push($lines, ...$parts);
+            $this->input .= $parts[0]; // in place: a line of 16 MiB comes in hundreds of pieces
+            if (count($parts) > 1) {
+                $parts[0] = $this->input;
+                $this->input = array_pop($parts);
+                array_push($lines, ...$parts);
+            }
+            $isAll = strlen($bytes) < self::CHUNK_BYTES; // of what is there; the end is seen in the next turn
             if (strlen($this->input) > self::MAX_LINE_BYTES) {
                 throw new ProtocolError("what listens at $this->shown is not rustdaemon: a line of more than "
                     . self::MAX_LINE_BYTES . ' bytes came');

@@ -40,11 +40,6 @@ use WeakReference;
 final class Exchange
 {
     /**
-     * Deeper than what a worker's json_encode() writes.
-     */
-    private const MAX_ANSWER_DEPTH = 1024;
-
-    /**
      * Built-in methods that only look.
      */
     private const LOOKS = [
@@ -52,6 +47,13 @@ final class Exchange
         'daemon.subscribe' => true, 'worker.list' => true, 'worker.status' => true, 'farm.list' => true,
         'system.listMethods' => true,
     ];
+
+    /**
+     * So much less time the daemon is given than we have: it knows whether the method was begun, and says so before our
+     * own time is up.
+     */
+    private const GRACE_PART = 0.1;
+    private const GRACE_SECONDS = 1.0;
 
     private ?Connection $connection = null;
     private int $pid = 0;
@@ -85,7 +87,8 @@ final class Exchange
             return (new self($this->endpoint, $this->token))->begin($method, $arguments, $timeout, $session);
         }
         $id = ++$this->lastId;
-        $frame = $this->frame($id, $method, $arguments, $timeout, $session);
+        $told = $timeout === null ? null : $timeout - min(self::GRACE_PART * $timeout, self::GRACE_SECONDS);
+        $frame = $this->frame($id, $method, $arguments, $told, $session);
         $pending = new Pending($id, $method, $frame, Deadline::in($timeout), $this->pid);
         $this->connection === null || $this->turn(0.0, $pending->deadline); // it may have ended meanwhile
         $this->connection ??= $this->connect($pending->deadline);
@@ -157,13 +160,14 @@ final class Exchange
 
     private function giveUp(Pending $pending): void
     {
-        $sent = $this->connection?->hasSent($pending->mark) ?? false;
+        $sent = $this->connection?->hasSent($pending->mark) ?? true;
+        $mayHaveRun = $sent || $pending->again;
         $at = $this->endpoint->shown;
-        $pending->fail(fn () => new TimedOut($sent
+        $pending->fail(fn () => new TimedOut($mayHaveRun
             ? "$pending->method: no answer from $at in time; it may have been executed"
-            : "$pending->method: $at did not take the request in time; it was not executed", $sent));
+            : "$pending->method: $at did not take the request in time; it was not executed", $mayHaveRun));
         unset($this->open[$pending->id]);
-        if (!$sent && $this->connection !== null) {
+        if (!$sent) {
             $this->recover($pending->deadline); // half a frame stands in the way of all others
         }
     }
@@ -171,7 +175,7 @@ final class Exchange
     private function put(Pending $pending): void
     {
         $this->open[$pending->id] = WeakReference::create($pending);
-        $pending->mark = $this->connection->put($pending->frame);
+        $pending->mark = $this->connection->put($pending->frame->getValue());
     }
 
     private function connect(Deadline $deadline): Connection
@@ -209,55 +213,53 @@ final class Exchange
      */
     private function take(string $line): void
     {
-        $answer = json_decode($line, true, self::MAX_ANSWER_DEPTH);
-        $kind = is_array($answer) ? $answer['t'] ?? null : null;
-        if ($kind === 'evt') {
-            return; // what follows the answer of daemon.subscribe
-        }
-        if (isset($answer['success'], $answer['error']['type']) && $answer['error']['type'] !== 'unknown_command') {
-            // What the sidecar says before it has read which dialect we speak.
-            [$kind, $answer] = ['res', ['id' => null, 'ok' => false, 'error' => [
-                'class' => $answer['error']['type'], 'message' => $answer['error']['message'] ?? '',
-            ]]];
-        }
-        $error = $answer['error'] ?? null;
-        $whole = $kind === 'res' && array_key_exists('id', $answer) && is_bool($answer['ok'] ?? null);
-        if (!$whole || (!$answer['ok'] && !is_string($error['class'] ?? null))) {
-            throw new ProtocolError("what listens at {$this->endpoint->shown} is not rustdaemon: it answered "
-                . json_encode(substr($line, 0, 100), JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE));
-        }
-        if ($answer['id'] === null) {
-            $this->failAll(fn (Pending $pending) => $this->remote($pending, $error));
+        $answer = Answer::parse($line) ?? throw new ProtocolError("what listens at {$this->endpoint->shown} is not "
+            . 'rustdaemon: it answered '
+            . json_encode(substr($line, 0, 100), JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE));
+        if ($answer->id === null) {
+            $answer->ok || $this->failAll(fn (Pending $pending) => $this->remote($pending, $answer));
             return;
         }
-        $pending = ($this->open[$answer['id']] ?? null)?->get();
-        unset($this->open[$answer['id']]);
+        $pending = ($this->open[$answer->id] ?? null)?->get();
+        unset($this->open[$answer->id]);
         match (true) {
             $pending === null => null, // nobody waits for it any more
-            $answer['ok'] => $this->succeed($pending, $answer['data'] ?? null),
-            default => $pending->fail(fn () => $this->remote($pending, $error)),
+            $answer->ok => $this->succeed($pending, $answer->data),
+            default => $pending->fail(fn () => $this->remote($pending, $answer)),
         };
     }
 
     private function succeed(Pending $pending, mixed $data): void
     {
-        if ($pending->method === 'daemon.methods' && is_array($data)) {
-            $this->idempotent = array_column($data['methods'] ?? [], 'idempotent', 'name') + self::LOOKS;
+        if ($pending->method === 'daemon.methods' && is_array($data['methods'] ?? null)) {
+            $this->learn($data['methods']);
         }
         $pending->succeed($data);
     }
 
     /**
-     * @param array{class: string, message?: string} $error
+     * @param array<mixed> $methods of daemon.methods; a name that two pools offer is harmless if it is so in both
      */
-    private function remote(Pending $pending, array $error): ClientException
+    private function learn(array $methods): void
     {
-        $message = (string) ($error['message'] ?? '');
-        return match ($error['class']) {
-            'deadline_exceeded' => new TimedOut("$pending->method: $message", true),
-            'auth_failed' => new RemoteException($pending->method, 'auth_failed', $message . ($this->token === null
-                ? ': the client was given none' : ': the client was given another one')),
-            default => new RemoteException($pending->method, $error['class'], $message),
+        $this->idempotent = [];
+        foreach ($methods as $method) {
+            $name = (string) ($method['name'] ?? '');
+            $this->idempotent[$name] = ($method['idempotent'] ?? false) === true && ($this->idempotent[$name] ?? true);
+        }
+        $this->idempotent += self::LOOKS;
+    }
+
+    private function remote(Pending $pending, Answer $answer): ClientException
+    {
+        return match ($answer->class) {
+            'deadline_exceeded' => new TimedOut(
+                "$pending->method: $answer->message",
+                !str_ends_with($answer->message, 'the request was not started'),
+            ),
+            'auth_failed' => new RemoteException($pending->method, 'auth_failed', $answer->message
+                . ($this->token === null ? ': the client was given none' : ': the client was given another one')),
+            default => new RemoteException($pending->method, $answer->class, $answer->message),
         };
     }
 
@@ -296,7 +298,7 @@ final class Exchange
             $sent = $old->hasSent($pending->mark);
             $harmless = $sent ? $this->idempotent[$pending->method] ?? null : true;
             match (true) {
-                $pending->again || $harmless === false => $this->lose($pending, $sent),
+                $pending->again || $harmless === false => $this->lose($pending, $sent || $pending->again),
                 $harmless => $again[] = $pending,
                 default => $unsure[] = $pending,
             };
@@ -338,20 +340,26 @@ final class Exchange
         return new Pending($id, 'daemon.methods', $frame, $deadline, $this->pid);
     }
 
-    private function lose(Pending $pending, bool $sent, string $why = ''): void
+    private function lose(Pending $pending, bool $mayHaveRun, string $why = ''): void
     {
         $at = $this->endpoint->shown;
-        $run = $sent ? 'it may have been executed' : 'it was not executed';
+        $run = $mayHaveRun ? 'it may have been executed' : 'it was not executed';
         $why = $why === '' ? '' : "; $why";
         $pending->fail(fn () => new ConnectionLost("$pending->method: the connection to $at ended before the answer "
-            . "came, and it was not asked again; $run$why", $sent));
+            . "came, and it was not asked again; $run$why", $mayHaveRun));
     }
 
     /**
      * @param array<mixed> $arguments
      */
-    private function frame(int $id, string $method, array $arguments, ?float $timeout, ?string $session): string
-    {
-        return Frame::encode($id, $method, $arguments, $timeout, $session, $this->token?->getValue());
+    private function frame(
+        int $id,
+        string $method,
+        array $arguments,
+        ?float $timeout,
+        ?string $session,
+    ): SensitiveParameterValue {
+        $frame = Frame::encode($id, $method, $arguments, $timeout, $session, $this->token?->getValue());
+        return new SensitiveParameterValue($frame);
     }
 }

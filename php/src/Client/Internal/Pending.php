@@ -6,6 +6,7 @@ namespace RustDaemon\Client\Internal;
 
 use Closure;
 use RustDaemon\Client\ClientException;
+use SensitiveParameterValue;
 
 /**
  * A request that was begun, until it has its outcome, and then that.
@@ -27,7 +28,8 @@ final class Pending
     public function __construct(
         public readonly int $id,
         public readonly string $method,
-        public readonly string $frame,
+        /** A string, which may hold the token and which no dump shows. */
+        public readonly SensitiveParameterValue $frame,
         public readonly Deadline $deadline,
         /** Of whom it is: a fork's answers go to its parent. */
         public readonly int $pid,

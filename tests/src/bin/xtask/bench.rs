@@ -12,6 +12,7 @@ mod callgrind;
 mod channel;
 mod cost;
 mod footprint;
+mod fork;
 mod growth;
 mod idle;
 mod latency;
@@ -74,6 +75,8 @@ pub enum Figure {
     Request,
     /// Pipelined requests to 1 and 2 workers, beside a minimal relay
     Relay,
+    /// A child and its end, beside the least that pcntl needs for one; what 10 000 leave
+    Fork,
     /// What a request costs with 2 and 100 workers, a ping on 10 and 1 000 connections
     Growth,
     /// Strings between PHP processes, beside System V messages, a socket pair and a ring in Rust
@@ -99,6 +102,7 @@ impl Figure {
             Figure::Ping => ping::measure(bench, report),
             Figure::Request => request::measure(bench, report),
             Figure::Relay => relay::measure(bench, report),
+            Figure::Fork => fork::measure(bench, report),
             Figure::Growth => growth::measure(bench, report),
             Figure::Channel => channel::measure(bench, report),
         }

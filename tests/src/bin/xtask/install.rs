@@ -95,6 +95,12 @@ const LARAVEL: Need = Need {
     packages: &["php-laravel-framework", "php-cli"],
     present: has_laravel,
 };
+const PHP_REDIS: Need = Need {
+    what: "php-redis",
+    why: "a test forks 1 000 children beside a connection to Redis",
+    packages: &["php-redis", "php-cli"],
+    present: has_php_redis,
+};
 const NETCAT: Need = Need {
     what: "nc with -U",
     why: "the documented probe is typed with it",
@@ -179,7 +185,7 @@ const STRACE: Need = Need {
 /// The package of this name is one that brings a service, and links to this program: it is the server where it is called so.
 const REDIS: Need = Need {
     what: "Redis (redis-check-rdb)",
-    why: "pings are measured against it",
+    why: "pings are measured against it, and a test keeps a connection to it",
     packages: &["redis-tools"],
     present: || which("redis-check-rdb").is_some(),
 };
@@ -200,7 +206,9 @@ impl For {
         match self {
             For::Fuzz => {}
             For::Lint => needs.extend([&PHPCS, &COMPOSER]),
-            For::Test => needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &PHPUNIT]),
+            For::Test => {
+                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &PHPUNIT, &REDIS, &PHP_REDIS])
+            }
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
@@ -363,6 +371,10 @@ fn has_laravel() -> bool {
 
 fn has_symfony() -> bool {
     is_in_include_path("Symfony/Component/Console/autoload.php")
+}
+
+fn has_php_redis() -> bool {
+    php().is_some_and(|php| answers(php, &["-r", "exit(extension_loaded('redis') ? 0 : 1);"]))
 }
 
 /// As `require` finds it.

@@ -1,4 +1,5 @@
-//! The php suite: PHPUnit over php/tests, without the extension: only the workers of its sidecars have it.
+//! The php suite: PHPUnit over php/tests, without the extension, which only the workers of its sidecars have. What
+//! php/tests/Contract says of the extension and of its polyfill runs once more, with the extension.
 //!
 //! The verdicts come from the file that PHPUnit writes for machines (`--log-teamcity`).
 
@@ -10,7 +11,10 @@ use crate::run;
 use crate::tally::Tally;
 
 pub fn phpunit(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
-    once(repo, "php", &[], &["--testsuite", "package"], filter)
+    let extension = format!("extension={}", repo.so().display());
+    let mut tally = once(repo, "php", &[], &[], filter)?;
+    tally += once(repo, "php with the extension", &["-d", &extension], &["--testsuite", "contract"], filter)?;
+    Ok(tally)
 }
 
 fn once(repo: &Repo, suite: &str, options: &[&str], chosen: &[&str], filter: Option<&str>) -> Result<Tally> {

@@ -1,4 +1,5 @@
-//! `cargo xtask stubs [--check]`: signatures from Reflection of the release .so, texts from the `///` in ext/src.
+//! `cargo xtask stubs [--check]`: signatures from Reflection of the release .so, texts from the `///` in ext/src. The
+//! Composer package carries a copy.
 
 use std::fs;
 use std::time::Duration;
@@ -9,15 +10,17 @@ use crate::repo::{self, Repo};
 use crate::run::{self, Done};
 
 const STUB: &str = "stubs/rustdaemon.stub.php";
+const STUBS: [&str; 2] = [STUB, "php/stubs/rustdaemon.stub.php"];
 
 pub fn stubs(repo: &Repo, check: bool) -> Result {
     build::build(repo)?;
     let fresh = generate(repo)?;
-    let path = repo.path(STUB);
-    if !check {
-        fs::write(&path, &fresh).context(format_args!("write {STUB}"))?;
+    for stub in STUBS {
+        if !check {
+            fs::write(repo.path(stub), &fresh).context(format_args!("write {stub}"))?;
+        }
+        compare(repo, stub, &fresh)?;
     }
-    compare(repo, &fresh)?;
     let php = repo::php().ok_or("no php in PATH")?;
     run::run(repo.command(&php.to_string_lossy(), ["-n", "-l", STUB]))
 }
@@ -37,15 +40,15 @@ fn generate(repo: &Repo) -> Result<String> {
 }
 
 /// Shows what differs.
-fn compare(repo: &Repo, fresh: &str) -> Result {
-    let written = fs::read_to_string(repo.path(STUB)).unwrap_or_default();
+fn compare(repo: &Repo, stub: &str, fresh: &str) -> Result {
+    let written = fs::read_to_string(repo.path(stub)).unwrap_or_default();
     if written == fresh {
         return Ok(());
     }
     let generated = tempfile::NamedTempFile::new().context("a temporary file")?;
     fs::write(generated.path(), fresh).context("a temporary file")?;
     let name = generated.path().to_string_lossy();
-    let diff = repo.command("diff", ["-u", "-N", "--label", STUB, "--label", "generated", STUB, &name]);
+    let diff = repo.command("diff", ["-u", "-N", "--label", stub, "--label", "generated", stub, &name]);
     print!("{}", run::quietly(diff, Duration::from_secs(60))?.stdout);
-    Err(format!("{STUB} is not what the extension says: `cargo xtask stubs` writes it").into())
+    Err(format!("{stub} is not what the extension says: `cargo xtask stubs` writes it").into())
 }

@@ -1,0 +1,13 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon;
+
+/**
+ * A number that processes share: ext-rustdaemon has it, and nothing else.
+ */
+final class Counter
+{
+    use Internal\Missing;
+}

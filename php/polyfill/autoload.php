@@ -1,0 +1,21 @@
+<?php
+
+declare(strict_types=1);
+
+// The classes of ext-rustdaemon where it is not loaded: what the unsupervised rung can do in PHP. Where it is loaded,
+// only what is beside them is found here, and what throws ExtensionMissing for classes that it is too old to have.
+
+(static function (): void {
+    $loaded = extension_loaded('rustdaemon');
+    $beside = ['Channel', 'Counter', 'Process', 'Exception\ExtensionMissing', 'Internal\Missing', 'Internal\Settings'];
+    spl_autoload_register(static function (string $class) use ($loaded, $beside): void {
+        if (!str_starts_with($class, 'RustDaemon\\')) {
+            return;
+        }
+        $name = substr($class, strlen('RustDaemon\\'));
+        $file = __DIR__ . '/' . strtr($name, '\\', '/') . '.php';
+        if ((!$loaded || in_array($name, $beside, true)) && is_file($file)) {
+            require $file;
+        }
+    });
+})();
