@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::HangAction;
+use crate::control::Command;
 use crate::reason::Look;
 
 const SECOND: Duration = Duration::from_secs(1);
