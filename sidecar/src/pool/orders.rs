@@ -8,7 +8,6 @@ use std::time::Instant;
 use super::Pool;
 use crate::backoff::Backoff;
 use crate::control::Command;
-use crate::ids::WorkerId;
 use crate::life::{Life, State};
 use crate::order::Order;
 use crate::reason::Why;
