@@ -109,7 +109,10 @@ impl World {
 
     fn happens(&mut self, event: Event) {
         let mut events = vec![event];
+        let mut turns = 0;
         while !events.is_empty() {
+            turns += 1;
+            assert!(turns < 1000, "what follows from one event never ends");
             let event = events.remove(0);
             if self.is_traced {
                 println!("{event:?}");
