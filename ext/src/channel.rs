@@ -283,8 +283,9 @@ fn sent(
     parts: &[&[u8]],
     timeout: Option<f64>,
 ) -> std::result::Result<bool, Refusal> {
+    check(timeout)?;
     match channel.ring.try_send(tag, parts) {
-        Ok(Sent::Done) => check(timeout).map(|()| true),
+        Ok(Sent::Done) => Ok(true),
         _ => sent_later(channel, tag, parts, timeout),
     }
 }
@@ -526,6 +527,10 @@ fn taken(channel: &Channel, result: &mut Zval) -> std::result::Result<Taken, Tro
         let (tag, length) = match next {
             Some((tag, length)) if tag == u32::from(TEXT) || length >= SHORT => {
                 let mut text = Slot::new_text(length);
+                if engine::out_of_memory() {
+                    text.free(); // the script is about to end for it: the message stays
+                    return Ok(Taken::Unreadable);
+                }
                 match ring.try_receive(text.text_memory()) {
                     Ok(Received::Message(tag, received)) if received == length => {
                         return Ok(value_of(channel, tag, text, result));

@@ -262,7 +262,9 @@ pub fn is_armed() -> bool {
 pub fn leave_to_parent() {
     let parents = with(|dispatcher| std::mem::replace(dispatcher, Dispatcher::new()));
     let Dispatcher { capture, known, stream, spare, .. } = parents;
-    drop(capture);
+    if let Some(capture) = capture {
+        capture.leave_to_parent();
+    }
     std::mem::forget((known, stream, spare));
     interrupt::request(); // what was asked for in between
 }

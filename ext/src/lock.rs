@@ -164,7 +164,12 @@ fn wait((lock, name): &Open, deadline: Option<Duration>) -> std::result::Result<
         };
         match supervision::pause(deadline, Call::Lock, sleep) {
             Ok(Pause::Look) => {}
-            Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => return Ok(false),
+            Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => {
+                if slept {
+                    lock.give_up();
+                }
+                return Ok(false);
+            }
             Err(trouble) => return Err(refused(name, trouble)),
         }
     }

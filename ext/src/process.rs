@@ -73,8 +73,10 @@ struct Owned {
 ///
 /// In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
 /// Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null. Handlers of
-/// Signal::on() are gone: SIGTERM ends it until it asks for something else. There is no time limit until set_time_limit(). It is no Worker,
-/// also where its parent is one.
+/// Signal::on() are gone: SIGTERM ends it until it asks for something else; those of pcntl_signal(), and a mask of
+/// pcntl_sigprocmask(), are inherited. There is no time limit until set_time_limit(). It is no Worker, also where its parent
+/// is one. It does not die with its parent once it has changed its user or group: the kernel forgets it then. A session that
+/// it has started is written by its own session_write_close(), and a filter on STDOUT is not flushed.
 // stub: RustDaemon\Process
 #[allow(dead_code, reason = "carries the class's documentation")]
 struct Process;
@@ -173,6 +175,9 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
             return;
         }
         fork::prepare();
+        if engine::pending() != Pending::Nothing {
+            return;
+        }
         // SAFETY: no foreign thread runs, as `may_fork` has looked.
         match unsafe { child::fork() } {
             Ok(Forked::Parent(child)) => *result = object(child),
@@ -375,7 +380,7 @@ extern "C" fn signal(frame: &mut ExecuteData, _result: &mut Zval) {
 extern "C" fn terminate(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(grace) = engine::optional_seconds(frame, 10.0) else { return };
-        let Some(deadline) = checked(supervision::deadline(Some(grace))) else { return };
+        let Some(deadline) = checked(supervision::deadline_of("grace", grace)) else { return };
         let this = &frame.This;
         if let Some(end) = end_by(this, libc::SIGTERM, deadline).or_else(|| end_by(this, libc::SIGKILL, None))
         {

@@ -798,6 +798,15 @@ pub fn deadline(timeout: Option<f64>) -> Result<Option<Duration>, Refusal> {
     Ok(timeout.and_then(|timeout| sys::monotonic().checked_add(timeout)))
 }
 
+/// The same for a parameter of this name that cannot be null.
+///
+/// # Errors
+/// As there.
+pub fn deadline_of(name: &str, seconds: f64) -> Result<Option<Duration>, Refusal> {
+    deadline(Some(seconds))
+        .map_err(|_| Cause::InvalidArgument.because(format!("{name}: must be a number of seconds from 0.0")))
+}
+
 /// One line on the standard error, which the sidecar collects. Line breaks in it become spaces.
 pub fn log(line: &str) {
     let line = line.replace(['\n', '\r'], " ");

@@ -493,7 +493,7 @@ fn show() {
 extern "C" fn sleep(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(seconds) = engine::seconds_argument(frame) else { return };
-        match supervision::deadline(Some(seconds)) {
+        match supervision::deadline_of("seconds", seconds) {
             Ok(deadline) => result.set_bool(turn::sleep_until(deadline)),
             Err(refusal) => error::throw(&refusal),
         }

@@ -141,7 +141,7 @@ final class Worker
 
     public function sleep(float $seconds): bool
     {
-        $until = Numbers::deadline($seconds) ?? PHP_INT_MAX;
+        $until = Numbers::deadline($seconds, 'seconds') ?? PHP_INT_MAX;
         $this->methods === [] && $this->start();
         do {
             $this->inTask || $this->busy || $this->work();

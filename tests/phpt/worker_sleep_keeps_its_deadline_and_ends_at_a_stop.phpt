@@ -54,8 +54,8 @@ $last = Signal::last('TERM');
 echo $last->name, ' ', $last->senderPid !== getmypid() ? 'from another process' : 'from me', "\n";
 ?>
 --EXPECT--
-timeout: must be a number of seconds from 0.0, or null to wait as long as it takes
-timeout: must be a number of seconds from 0.0, or null to wait as long as it takes
+seconds: must be a number of seconds from 0.0
+seconds: must be a number of seconds from 0.0
 bool(true)
 bool(true)
 slept

@@ -65,8 +65,10 @@ pub enum Forked {
 /// As [`fork::fork`].
 pub unsafe fn fork() -> io::Result<Forked> {
     let parent = nix::unistd::getpid();
+    let place = std::fs::File::open("/dev/null")?; // for the pidfd: that none is left is said before there is a child
     // SAFETY: the caller's promise.
     let (side, held) = unsafe { fork::fork()? };
+    drop(place);
     match side {
         Side::Child => {
             if sys::die_with_parent().is_err() || nix::unistd::getppid() != parent {

@@ -120,6 +120,12 @@ fn wait_for_one(word: &AtomicU32, value: u32, until: Option<Duration>) -> Woken 
     woken(error, false)
 }
 
+/// Wakes one who sleeps on the shared word.
+pub fn wake_one(word: &AtomicU32) {
+    // SAFETY: a word that outlives the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
 /// Changes the shared word and wakes all who sleep on it, in one step.
 pub fn change_and_wake(word: &AtomicU32, change: Change) {
     let (operation, operand) = match change {

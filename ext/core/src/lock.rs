@@ -97,6 +97,11 @@ impl Lock {
         if is_damaged { Err(Trouble::Damaged) } else { Ok(()) }
     }
 
+    /// Who has slept and goes without the lock: a wake-up that it was given is the others'.
+    pub fn give_up(&self) {
+        self.robust().pass_on();
+    }
+
     /// Gives the lock back. False: this thread does not hold it.
     pub fn release(self: &Arc<Self>) -> bool {
         let released = self.robust().release();

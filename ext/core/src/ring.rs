@@ -378,7 +378,11 @@ impl Ring {
         let needed = (tail.saturating_add(taken(length.min(self.capacity())) as u64)).saturating_sub(bytes);
         // First for a quarter of the ring, so that a producer that is faster does not sleep before each message.
         let ample = needed.saturating_add(bytes / 4).min(tail);
-        let (_, head, _) = content.consumed.look().ok_or(Trouble::Busy)?;
+        let (count, head, _) = content.consumed.look().ok_or(Trouble::Busy)?;
+        if count & CLOSED != 0 {
+            self.close_published()?; // it has been closed in part
+            return Ok(Woken::Changed);
+        }
         if self.spin(&content.consumed, 1, |face| {
             face.look().is_none_or(|(count, now, _)| count & CLOSED != 0 || now >= ample)
         }) {
@@ -441,8 +445,10 @@ impl Ring {
         if !known && messages_between(self.content().published.count.load(Ordering::Acquire), count) == 0 {
             return None;
         }
-        let (tag, length) = self.header(place.position.load(Ordering::Relaxed));
-        (length <= self.capacity()).then_some((tag, length))
+        let (tag, length) = self.header(place.position.load(Ordering::Acquire));
+        std::sync::atomic::fence(Ordering::Acquire);
+        // As long as the count is the same nobody has taken the message, and nobody writes over it.
+        (length <= self.capacity() && face.count.load(Ordering::Relaxed) == count).then_some((tag, length))
     }
 
     /// Copies the next message to `place` and takes it out of the ring. A message that is longer stays.
@@ -477,7 +483,7 @@ impl Ring {
         // SAFETY: the length was checked: as many bytes are mapped from here on; nobody writes between head and tail.
         unsafe { self.at(head).add(HEADER_BYTES).copy_to_nonoverlapping(NonNull::from(to).cast(), length) };
         let end = head.wrapping_add(taken(length) as u64);
-        count_one(face, count, end, messages, &content.consumers, || {});
+        count_one(face, count, end, messages, &content.consumers, || true);
         drop(guard);
         Ok(Received::Message(tag, length))
     }
@@ -588,27 +594,43 @@ impl Ring {
     /// See [`Trouble`]. It is readable then.
     pub fn poll(&self) -> Result<(), Trouble> {
         let Some(bell) = self.bell.get() else { return Ok(()) };
-        let mut bytes = [0; 4096];
-        while nix::unistd::read(bell, &mut bytes).is_ok_and(|read| read == bytes.len()) {}
-        let announced = self.announce(POLLED);
-        if !matches!(announced, Ok(Some(_))) {
+        let announced = self.announce_poll(bell);
+        if !matches!(announced, Ok(true)) {
             self.ring_bell();
         }
         announced.map(drop)
     }
 
+    /// Empties the bell, under the producers' lock and after it is said that somebody polls: whoever dies in here leaves
+    /// it readable, or to be rung.
+    fn announce_poll(&self, bell: &OwnedFd) -> Result<bool, Trouble> {
+        let content = self.content();
+        let _guard = lock_of_other(&content.producers, &content.published)?;
+        let count = content.published.count.load(Ordering::Relaxed);
+        if count & CLOSED != 0 || messages_between(count, content.consumed.count.load(Ordering::Acquire)) != 0
+        {
+            return Ok(false);
+        }
+        let side = &content.producers;
+        side.waiting.store(side.waiting.load(Ordering::Relaxed) | POLLED, Ordering::Relaxed);
+        let mut bytes = [0; 4096];
+        while nix::unistd::read(bell, &mut bytes).is_ok_and(|read| read == bytes.len()) {}
+        Ok(true)
+    }
+
     #[cold]
-    fn ring_bell(&self) {
+    fn ring_bell(&self) -> bool {
         if self.bell.get().is_none() {
             // Not made here: who polls has made it.
             let fifo = self.segment.listed().map(open_fifo);
-            let Some(Ok(fifo)) = fifo else { return };
+            let Some(Ok(fifo)) = fifo else { return false };
             let _ = self.bell.set(fifo);
         }
         if let Some(bell) = self.bell.get() {
             // Full is as good as written: it is readable.
             let _ = nix::unistd::write(bell.as_fd(), &1_u64.to_ne_bytes());
         }
+        true
     }
 
     // ---- the whole -------------------------------------------------------------------------------------------
@@ -618,16 +640,16 @@ impl Ring {
     /// # Errors
     /// See [`Trouble`].
     pub fn close(&self) -> Result<(), Trouble> {
-        self.close_published()?;
         let content = self.content();
+        // Producers first: should we die in between, those that slept find it closed in part and close the rest.
         if content.consumed.count.load(Ordering::Relaxed) & CLOSED == 0 {
             let _guard = lock(&content.consumers.lock)?;
-            close_side(&content.consumers, &content.consumed, || {});
+            close_side(&content.consumers, &content.consumed, || true);
         }
-        Ok(())
+        self.close_published()
     }
 
-    /// The first half: this is when it is closed.
+    /// The second half: this is when it is closed.
     fn close_published(&self) -> Result<(), Trouble> {
         let content = self.content();
         let _guard = lock(&content.producers.lock)?;
@@ -635,14 +657,14 @@ impl Ring {
         Ok(())
     }
 
-    /// The second half, should who began it have died: producers that sleep for room wake up.
+    /// The first half, should it be missing: producers that sleep for room wake up.
     #[cold]
     fn close_consumed(&self) {
         let content = self.content();
         if content.consumed.count.load(Ordering::Relaxed) & CLOSED == 0
             && let Ok(_guard) = lock(&content.consumers.lock)
         {
-            close_side(&content.consumers, &content.consumed, || {});
+            close_side(&content.consumers, &content.consumed, || true);
         }
     }
 
@@ -750,7 +772,7 @@ fn lock_slowly(lock: &Robust) -> Result<Guard<'_>, Trouble> {
 
 /// The step that makes one message more, up to `end`; under the side's lock.
 #[inline]
-fn count_one(face: &Face, count: u32, end: u64, messages: u64, side: &Side, bell: impl FnOnce()) {
+fn count_one(face: &Face, count: u32, end: u64, messages: u64, side: &Side, bell: impl FnOnce() -> bool) {
     let next = face.next_place(count);
     // SYNC: with the Acquire loads in `look`: this place counted until the last step, which who sees this sees as well.
     next.position.store(end, Ordering::Release);
@@ -768,22 +790,20 @@ fn count_one(face: &Face, count: u32, end: u64, messages: u64, side: &Side, bell
 }
 
 #[cold]
-fn count_and_wake(face: &Face, side: &Side, waiting: u32, bell: impl FnOnce()) {
-    if waiting & POLLED != 0 {
-        bell();
-    }
+fn count_and_wake(face: &Face, side: &Side, waiting: u32, bell: impl FnOnce() -> bool) {
+    let rung = waiting & POLLED == 0 || bell();
     face.cpu.store(this_cpu(), Ordering::Relaxed);
     futex::change_and_wake(&face.count, Change::Add(ONE));
-    side.waiting.store(0, Ordering::Relaxed);
+    side.waiting.store(if rung { 0 } else { POLLED }, Ordering::Relaxed);
 }
 
 /// Closes one side, under its lock.
-fn close_side(side: &Side, face: &Face, bell: impl FnOnce()) {
+fn close_side(side: &Side, face: &Face, bell: impl FnOnce() -> bool) {
     if face.count.load(Ordering::Relaxed) & CLOSED != 0 {
         return;
     }
     if side.waiting.load(Ordering::Relaxed) & POLLED != 0 {
-        bell();
+        let _ = bell();
     }
     #[expect(clippy::cast_possible_truncation, reason = "it is 1")]
     futex::change_and_wake(&face.count, Change::Or(CLOSED as u16));

@@ -176,10 +176,13 @@ impl Robust {
         };
         // As glibc does: who gives the lock back, and the kernel for who dies with it, wake one when this bit is set.
         let seen = word.load(Ordering::Relaxed);
+        if seen & TID_MASK == 0 {
+            return futex::Woken::Changed; // free: a mark would make it one that nobody can take
+        }
         let marked = seen | WAITERS;
         let is_marked = seen == marked
             || word.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if seen & TID_MASK == 0 || !is_marked {
+        if !is_marked {
             return futex::Woken::Changed;
         }
         futex::wait(word, marked, interrupt, until)
@@ -190,6 +193,17 @@ impl Robust {
     pub fn others_may_sleep(&self) {
         if let Some(word) = self.word(FUTEX_AT) {
             word.fetch_or(WAITERS, Ordering::Relaxed);
+        }
+    }
+
+    /// For who has slept and does not take it: whoever holds it now wakes another one, or one is woken now.
+    pub fn pass_on(&self) {
+        let Some(word) = self.word(FUTEX_AT) else { return };
+        let marked = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| {
+            (seen & TID_MASK != 0).then_some(seen | WAITERS)
+        });
+        if marked.is_err() {
+            futex::wake_one(word);
         }
     }
 

@@ -199,7 +199,12 @@ impl Capture {
 
     /// Puts back what was there before the first change, unless somebody else has changed it since.
     pub fn release(&mut self, number: i32) {
-        release(number);
+        release(number, Waits::Dropped);
+    }
+
+    /// Puts everything back in a forked child that is no continuation of its parent.
+    pub fn leave_to_parent(self) {
+        signo::numbers(signo::Set::MAX).for_each(|number| release(number, Waits::Kept));
     }
 
     fn put(&mut self, number: i32, put: Put) -> io::Result<()> {
@@ -285,7 +290,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        signo::numbers(signo::Set::MAX).for_each(release);
+        signo::numbers(signo::Set::MAX).for_each(|number| release(number, Waits::Dropped));
         WAKE_FD.store(-1, Ordering::SeqCst);
         STREAM_FD.store(-1, Ordering::SeqCst);
         WAKE_READABLE.store(false, Ordering::SeqCst);
@@ -398,7 +403,7 @@ pub fn in_child(mask: &mut Option<libc::sigset_t>) {
         unsafe { *first_word(mask) &= !held };
     }
     let meant = STOPS.load(Ordering::SeqCst) | NOTED.load(Ordering::SeqCst);
-    signo::numbers(meant).for_each(release);
+    signo::numbers(meant).for_each(|number| release(number, Waits::Kept));
     forget_stop();
     for place in [&WAKE_FD, &STREAM_FD] {
         renew(place.load(Ordering::SeqCst));
@@ -461,15 +466,23 @@ fn forget(number: i32) {
     mean(number, Meaning::Handled);
 }
 
-fn release(number: i32) {
+/// What becomes of a signal that waits in the kernel while it is given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// It came while we had promised to catch it, and must not kill the process.
+    Dropped,
+    /// In a forked child, which inherits none: it was sent to the child, and does there what it does.
+    Kept,
+}
+
+fn release(number: i32, waits: Waits) {
     forget(number);
     let Some(entry) = entry(number) else { return };
     if let Some(saved) = entry.saved.take() {
         let ours = current(number).is_some_and(|now| now.sa_sigaction == action(entry.put).sa_sigaction);
         if ours {
-            if is_waiting_in_kernel(number) {
-                // Ignoring drops what waits: it came while we had promised to catch it, and must not kill the process.
-                let _ = set_action(number, &action(Put::Ignore));
+            if waits == Waits::Dropped && is_waiting_in_kernel(number) {
+                let _ = set_action(number, &action(Put::Ignore)); // which drops it
             }
             let _ = set_action(number, &saved); // what the kernel gave us it takes back
         }

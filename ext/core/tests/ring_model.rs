@@ -161,7 +161,7 @@ impl State {
             at: match role {
                 Some(Producer(..)) => At::SendLock,
                 Some(Consumer) => At::TakeLock,
-                Some(Closer) => At::CloseLock,
+                Some(Closer) => At::CloseLockOther,
                 None => At::Done,
             },
             left: if let Some(Producer(messages, _)) = role { *messages } else { 0 },
@@ -465,7 +465,8 @@ impl State {
             }
             At::CloseUnlockOther => {
                 next.unlock(Which::Consumers, me);
-                p.at = At::Done;
+                let closes = p.role == Closer && !next.published.closed;
+                p.at = if closes { At::CloseLock } else { At::Done };
             }
         }
         next.processes[me] = p;
@@ -505,7 +506,7 @@ impl State {
                 (At::RoomAsleep, Producer(_, units)) if usize::from(tail + units - head) <= UNITS => {
                     return Some(format!("{me} sleeps before room"));
                 }
-                (At::RoomAsleep, _) if self.consumed.closed || somebody_knows => {
+                (At::RoomAsleep, _) if self.published.closed || self.consumed.closed || somebody_knows => {
                     return Some(format!("{me} sleeps for room in a closed ring"));
                 }
                 (At::RoomAsleep | At::MessageAsleep | At::Done | At::Dead, _) => {}
@@ -566,6 +567,7 @@ fn no_producer_stays_asleep() {
 #[test]
 fn closing_wakes_everybody() {
     holds(&[Consumer, Consumer, Closer], 2);
+    holds(&[Producer(2, 3), Closer], 2); // nobody comes to look after them
     holds(&[Producer(2, 3), Closer, Consumer], 2);
     holds(&[Producer(2, 3), Producer(1, 2), Closer], 2);
     holds(&[Producer(1, 1), Closer, Closer, Consumer], 1);

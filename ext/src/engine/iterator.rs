@@ -138,8 +138,12 @@ unsafe extern "C" fn current(iterator: *mut ffi::zend_object_iterator) -> *mut Z
 }
 
 unsafe extern "C" fn key(iterator: *mut ffi::zend_object_iterator, key: *mut Zval) {
-    // SAFETY: made by `elements`; a place for a value.
-    unsafe { (*key).set_long(of(iterator).number) };
+    let mut number = Zval::new();
+    // SAFETY: made by `elements`; a place that holds no value yet, whatever lies there.
+    unsafe {
+        number.set_long(of(iterator).number);
+        key.write(number);
+    }
 }
 
 unsafe extern "C" fn move_forward(iterator: *mut ffi::zend_object_iterator) {

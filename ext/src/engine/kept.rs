@@ -10,7 +10,9 @@
 //! thrown away. Since PHP 8.3 a class says which one is its own.
 //!
 //! # What may be lost
-//! A fatal error marks every object as destructed, after which no handler is asked: [`hold_each`] follows it. The cycle
+//! A fatal error marks every object as destructed, after which no handler is asked: [`hold_each`] follows it, and is what a
+//! fork in a shutdown function does. An object that its destructor has made reachable again is not asked either: a child that
+//! gives it up frees it. The cycle
 //! collector of such a child runs twice where it would have run once.
 //!
 //! # Rules
@@ -20,7 +22,7 @@
 //! mprotect(2), proc(5) `maps`.
 
 use std::cell::OnceCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ext_php_rs::ffi;
 use ext_php_rs::types::ZendObject;
@@ -51,6 +53,8 @@ const CANNOT_BE_MADE: u32 = ffi::ZEND_ACC_INTERFACE
 
 /// Handles below this one are the parent's; 0: the tables are as PHP has them.
 static FIRST_OWN: AtomicU32 = AtomicU32::new(0);
+/// This child has had a fatal error: its objects count as destructed.
+static AFTER_FATAL: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Copy)]
 struct Table {
@@ -65,7 +69,8 @@ thread_local! {
 
 /// In the parent, before a fork: what its child will need where there are many objects.
 pub fn prepare() {
-    if top() > FEW {
+    // To make an object of a disabled class is a warning.
+    if top() > FEW && super::ini(c"disable_classes").is_empty() {
         TABLES.with(|tables| {
             if tables.get().is_none() {
                 let _ = tables.set(find_tables());
@@ -90,7 +95,8 @@ pub fn object(handle: u32) -> Option<*mut ZendObject> {
 /// In the child: all objects that there are stay.
 pub fn keep() {
     let kept_before = FIRST_OWN.load(Ordering::Relaxed) > 0;
-    if !kept_before && (top() <= FEW || !change_tables()) {
+    let asked = !super::in_shutdown() && !AFTER_FATAL.load(Ordering::Relaxed);
+    if !asked || !kept_before && (top() <= FEW || !change_tables()) {
         return hold_each(top());
     }
     FIRST_OWN.store(top(), Ordering::Relaxed);
@@ -98,6 +104,7 @@ pub fn keep() {
 
 /// After a fatal error: a reference for each of the parent's, where they had none yet.
 pub fn keep_after_a_fatal_error() {
+    AFTER_FATAL.store(true, Ordering::Relaxed);
     hold_each(FIRST_OWN.load(Ordering::Relaxed));
 }
 

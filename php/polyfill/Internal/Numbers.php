@@ -101,15 +101,15 @@ final class Numbers
      *
      * @throws InvalidArgument
      */
-    public static function deadline(?float $timeout): ?int
+    public static function deadline(?float $timeout, ?string $name = null): ?int
     {
         if ($timeout === null || $timeout >= 1e9) {
             return null;
         }
         if (!($timeout >= 0.0)) {
-            throw new InvalidArgument(
-                'timeout: must be a number of seconds from 0.0, or null to wait as long as it takes'
-            );
+            throw new InvalidArgument($name === null
+                ? 'timeout: must be a number of seconds from 0.0, or null to wait as long as it takes'
+                : "$name: must be a number of seconds from 0.0");
         }
         return hrtime(true) + (int) ($timeout * 1e9);
     }

@@ -164,7 +164,7 @@ final class WorkerTest extends TestCase
         yield ['Worker::install()->every(0.0, "time")', "{$no}seconds: must be a finite number greater than 0.0"];
         yield ['Worker::install()->after(-1.0, "time")', "{$no}seconds: must be a finite number from 0.0"];
         yield ['Worker::install()->tick(NAN)', "{$no}timeout: $time"];
-        yield ['Worker::install()->sleep(-1.0)', "{$no}timeout: $time"];
+        yield ['Worker::install()->sleep(-1.0)', "{$no}seconds: must be a number of seconds from 0.0"];
         yield ['Worker::install()->busy("x", -1.0)', "{$no}deadline: must be a number of seconds from 0.0, or null "
             . 'for hang_timeout'];
         yield ['Worker::install()->concurrency(0)', "{$no}requests: must be from 1 to 10000, and is 0"];
