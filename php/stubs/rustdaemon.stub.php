@@ -42,8 +42,8 @@ namespace RustDaemon
          * A new channel without a name, for this process and those that it forks from now on. It leaves nothing behind.
          *
          * @param int $bytes the longest message, and how much fits at a time: 1 to 1073741824, rounded up to whole pages
-         * @param bool|array $allowedClasses false: no objects; a list of classes: objects of these are sent and received; true: of
-         * any class, as with unserialize()
+         * @param bool|array $allowedClasses false: no objects; a list of classes, or true for any: objects are sent, and received as
+         * what they were if they are of these, as unserialize() has it
          * @throws Exception\InvalidArgument a size that is not possible, or not a list of names of classes
          * @throws Exception\SystemCallFailed no descriptor or no memory is left; the code is the errno
          */
