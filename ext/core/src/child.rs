@@ -147,7 +147,7 @@ impl Drop for Child {
             && matches!(self.end(), Ok(None))
             && let Some(pidfd) = self.pidfd.take()
         {
-            let _ = reaper::hand_over(pidfd); // no thread: a zombie until this process ends
+            let _ = reaper::hand_over(pidfd); // no thread: the next one is told
         }
     }
 }

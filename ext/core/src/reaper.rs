@@ -38,24 +38,44 @@ struct Reaper {
 
 thread_local! {
     static REAPER: RefCell<Option<Reaper>> = const { RefCell::new(None) };
+    /// Children that the thread has not heard of, because it could not be made, and whose children they are.
+    static LEFT: RefCell<(u32, Vec<OwnedFd>)> = const { RefCell::new((0, Vec::new())) };
 }
 
 /// Takes the child's status when it ends. Only on the thread that runs PHP.
 ///
 /// # Errors
-/// `EAGAIN`: no thread could be made. `EMFILE`.
+/// `EAGAIN`: no thread could be made. `EMFILE`. The child is kept, and taken with the next one.
 pub fn hand_over(pidfd: OwnedFd) -> io::Result<()> {
+    LEFT.with_borrow_mut(|(process, left)| {
+        if *process != std::process::id() {
+            *process = std::process::id();
+            left.clear(); // the parent's
+        }
+        left.push(pidfd);
+        while let Some(pidfd) = left.pop() {
+            if let Err((pidfd, error)) = tell_of(pidfd) {
+                left.push(pidfd);
+                return Err(error);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn tell_of(pidfd: OwnedFd) -> Result<(), (OwnedFd, io::Error)> {
     REAPER.with_borrow_mut(|reaper| {
         forget_parents(reaper);
-        if reaper.is_none() {
-            *reaper = Some(start()?);
-        }
-        let Some(reaper) = reaper else { return Ok(()) };
+        let reaper = match reaper {
+            Some(reaper) => reaper,
+            None => match start() {
+                Ok(started) => reaper.insert(started),
+                Err(error) => return Err((pidfd, error)),
+            },
+        };
         let number = pidfd.into_raw_fd();
-        tell(&reaper.to_thread, number).inspect_err(|_| {
-            // SAFETY: nobody has heard of it.
-            drop(unsafe { OwnedFd::from_raw_fd(number) });
-        })
+        // SAFETY: nobody has heard of it.
+        tell(&reaper.to_thread, number).map_err(|error| (unsafe { OwnedFd::from_raw_fd(number) }, error))
     })
 }
 
