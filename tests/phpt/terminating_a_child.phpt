@@ -82,4 +82,4 @@ KILL: code null, signal "SIGKILL"
 int(9)
 bool(false)
 RustDaemon\Exception\InvalidArgument
-timeout: must be a number of seconds from 0.0, or null to wait as long as it takes
+grace: must be a number of seconds from 0.0

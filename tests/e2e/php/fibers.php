@@ -9,6 +9,7 @@ use RustDaemon\Worker;
 
 $worker = Worker::install();
 $suspended = null;
+$resume = false;
 $turns = 0;
 $worker->expose('slow', function () use (&$suspended): string {
     $suspended = Fiber::getCurrent();
@@ -28,7 +29,7 @@ while ($goesOn) {
     (new Fiber(function () use ($worker, &$goesOn): void {
         $goesOn = $worker->tick(0.0) && $goesOn;
     }))->start();
-    if ($resume) {
+    if ($resume && $suspended !== null) {             // the signal may be faster than the request
         $resume = false;
         $suspended->resume('resumed');
     }
