@@ -15,9 +15,12 @@ final class LockTest extends TestCase
     /** In front of each script: a lock's name of its own, and what another process is told to do with it. */
     private string $head;
 
+    private string $name;
+
     protected function setUp(): void
     {
-        $this->head = '$name = "test-' . bin2hex(random_bytes(6)) . '";
+        $this->name = 'test-' . bin2hex(random_bytes(6));
+        $this->head = '$name = "' . $this->name . '";
             function other(callable $do): void {
                 $pair = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
                 if (($child = pcntl_fork()) === 0) {
@@ -28,6 +31,14 @@ final class LockTest extends TestCase
                 $GLOBALS["child"] = $child;
                 fclose($pair[1]);
             } ';
+    }
+
+    /** A lock with a name stays until somebody removes it. */
+    protected function tearDown(): void
+    {
+        foreach (['/dev/shm/rustdaemon-*-lock-', sys_get_temp_dir() . '/rustdaemon-*/'] as $where) {
+            array_map('unlink', glob("$where$this->name*") ?: []);
+        }
     }
 
     public function testOneProcessHasItUntilItIsReleased(): void
