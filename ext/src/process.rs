@@ -382,8 +382,9 @@ extern "C" fn terminate(frame: &mut ExecuteData, result: &mut Zval) {
         let Some(grace) = engine::optional_seconds(frame, 10.0) else { return };
         let Some(deadline) = checked(supervision::deadline_of("grace", grace)) else { return };
         let this = &frame.This;
-        if let Some(end) = end_by(this, libc::SIGTERM, deadline).or_else(|| end_by(this, libc::SIGKILL, None))
-        {
+        // Without a grace no TERM: a child that is fast would end by it.
+        let asked = if grace > 0.0 { end_by(this, libc::SIGTERM, deadline) } else { None };
+        if let Some(end) = asked.or_else(|| end_by(this, libc::SIGKILL, None)) {
             *result = exit_status::object(&end);
         }
     });
