@@ -49,7 +49,7 @@ fn a_deferred_request_is_answered_later_and_others_are_served_meanwhile() {
     assert_eq!(sidecar.call("reply", json!(["a", {"x": [1, null]}])), Ok(json!("done")));
     assert_eq!(client.receive(), (id, Ok(json!({"x": [1, null]}))));
     assert_eq!(sidecar.call("reply", json!(["a", 2])), Ok(json!(ANSWERED)), "a second time");
-    assert_eq!(sidecar.worker(0)["state"], "idle");
+    sidecar.wait_state(0, "idle");
     assert_eq!(sidecar.call("at_once", json!([])), Ok(json!("at once")));
 }
 

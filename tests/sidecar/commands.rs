@@ -107,9 +107,12 @@ fn who_is_turned_away_is_told_that_it_is_busy() {
     sidecar.wait_state(0, "idle");
     let gate = sidecar.gate("gate");
     let mut clients: Vec<_> = (0..3).map(|_| sidecar.client()).collect();
-    for client in &mut clients {
-        client.typed("ping", json!([])).unwrap(); // by now it is seen that those before them have gone
-    }
+    eventually("those before them have gone", || {
+        match clients[0].typed("daemon.status", json!([])).unwrap() {
+            status if status["connections"] == 3 => Ok(()),
+            status => Err(status.to_string()),
+        }
+    });
     // Those of the reserve: who has something to do keeps its place.
     for _ in 0..8 {
         let mut client = sidecar.client();
