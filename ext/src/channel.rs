@@ -31,7 +31,6 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecuteData, ce};
 use rustdaemon_core::message::TEXT;
 use rustdaemon_core::ring::{LEAST_BYTES, MOST_BYTES, Received, Ring, Sent, Trouble};
-use rustdaemon_core::segment::Name;
 use rustdaemon_core::slot::Call;
 use rustdaemon_core::sys;
 
@@ -221,7 +220,7 @@ fn made(call: &ChannelCall<'_>) -> std::result::Result<Channel, Refusal> {
     let ring = match call.name {
         None => Ring::anonymous(bytes.unwrap_or(default))?,
         Some(name) => {
-            let name = Name::parse(name).map_err(|sentence| invalid(format!("name: {sentence}")))?;
+            let name = error::shared_name(name)?;
             Ring::open(&name, bytes, default)?
         }
     };

@@ -13,7 +13,6 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::{ClassEntry, ExecuteData};
 use rustdaemon_core::counter::Counter;
-use rustdaemon_core::segment::Name;
 
 use crate::engine;
 use crate::error::{self, Cause, Refusal};
@@ -106,9 +105,7 @@ extern "C" fn create(frame: &mut ExecuteData, result: &mut Zval) {
 extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(name) = engine::text_call(frame) else { return };
-        let counter = Name::parse(name)
-            .map_err(|sentence| Cause::InvalidArgument.because(format!("name: {sentence}")))
-            .and_then(|name| Ok(Counter::open(&name)?));
+        let counter = error::shared_name(name).and_then(|name| Ok(Counter::open(&name)?));
         give(counter, result);
     });
 }

@@ -34,9 +34,9 @@ pub mod value;
 pub use argument::{
     ChannelCall, DEFAULT_CHANNEL_BYTES, ExposeCall, InstallCall, IntOrString, TaskCall, Why, any_call,
     bind_call, busy_call, callback_call, channel_call, expose_call, fail_call, install_call, int_arguments,
-    int_call, no_arguments, on_call, optional_seconds, optional_timeout, progress_call, seconds_argument,
-    section_call, send_call, signal_call, signals_call, task_call, text_call, timeout_argument,
-    value_and_timeout, wait_call,
+    no_arguments, on_call, optional_seconds, optional_timeout, progress_call, seconds_argument, section_call,
+    send_call, signal_call, signals_call, task_call, text_call, timeout_argument, value_and_timeout,
+    wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};

@@ -153,6 +153,14 @@ impl Cause {
     }
 }
 
+/// What PHP code calls something in shared memory.
+///
+/// # Errors
+/// One sentence: it is not a possible name.
+pub fn shared_name(name: &[u8]) -> std::result::Result<segment::Name, Refusal> {
+    segment::Name::parse(name).map_err(|sentence| Cause::InvalidArgument.because(format!("name: {sentence}")))
+}
+
 impl From<segment::Refusal> for Refusal {
     fn from(refusal: segment::Refusal) -> Self {
         match refusal {

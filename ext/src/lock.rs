@@ -106,9 +106,7 @@ extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
 extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(name) = engine::text_call(frame) else { return };
-        let lock = Name::parse(name)
-            .map_err(|sentence| Cause::InvalidArgument.because(format!("name: {sentence}")))
-            .and_then(|name| Ok((Lock::open(&name)?, name)));
+        let lock = error::shared_name(name).and_then(|name| Ok((Lock::open(&name)?, name)));
         // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
         let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return };
         match lock {

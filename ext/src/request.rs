@@ -18,7 +18,6 @@
 use std::borrow::Cow;
 
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
-use rustdaemon_core::slot::Phase;
 use rustdaemon_core::{fault, fork, pulse, sys};
 
 use crate::codec;
@@ -296,20 +295,11 @@ fn end() {
     let object = supervision::with(|state| {
         state.request = None;
         state.request_id = None;
-        let set_aside = state.set_aside.take();
-        let object = state.request_object.take();
-        let idle = state.idle_phase();
-        if let Some(link) = &state.link {
-            link.page.end();
-            match set_aside {
-                Some((what, deadline)) => {
-                    link.page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
-                    pulse::busy();
-                }
-                None => link.page.idle(idle),
-            }
+        if let Some(page) = state.page() {
+            page.end();
         }
-        object
+        state.give_page_back();
+        state.request_object.take()
     });
     object.map(Slot::of).into_iter().for_each(Slot::free);
 }

@@ -393,6 +393,19 @@ impl State {
         if self.in_loop { Phase::Idle } else { Phase::OwnIdle }
     }
 
+    /// What was in hand is done: the page says again what `busy()` had named before it, or that nothing is.
+    pub fn give_page_back(&mut self) {
+        let set_aside = self.set_aside.take();
+        let Some(page) = self.page() else { return };
+        match set_aside {
+            Some((what, deadline)) => {
+                page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
+                pulse::busy();
+            }
+            None => page.idle(self.idle_phase()),
+        }
+    }
+
     /// The slot page, of a supervised worker.
     pub fn page(&self) -> Option<&'static SlotPage> {
         self.link.as_ref().map(|link| link.page)

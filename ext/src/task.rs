@@ -221,16 +221,7 @@ fn call(callable: &RawCallable, held: Slot) -> bool {
     }
     supervision::with(|state| {
         state.busy = false;
-        let set_aside = state.set_aside.take();
-        if let Some(page) = state.page() {
-            match set_aside {
-                Some((what, deadline)) => {
-                    page.busy(Phase::OwnBusy, what.as_bytes(), deadline, sys::monotonic());
-                    pulse::busy();
-                }
-                None => page.idle(state.idle_phase()),
-            }
-        }
+        state.give_page_back();
     });
     let pending = engine::pending();
     if pending == Pending::Leaving {

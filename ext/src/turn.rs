@@ -75,7 +75,9 @@ pub fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
         supervision::with(|state| {
             state.goes_on();
             state.announce();
-            state.deferred.expire(sys::monotonic());
+            if state.deferred.next_deadline().is_some() {
+                state.deferred.expire(sys::monotonic());
+            }
             if std::mem::take(&mut php_ran) {
                 look_after_signals(state);
             }

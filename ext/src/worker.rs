@@ -295,7 +295,7 @@ fn add_method(call: ExposeCall<'_>) -> std::result::Result<(), Refusal> {
 // stub: RustDaemon\Worker::concurrency
 extern "C" fn concurrency(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        let Some(requests) = engine::int_call(frame) else { return };
+        let Some([requests]) = engine::int_arguments(frame, [0], 1) else { return };
         match u32::try_from(requests).ok().filter(|number| (1..=MAX_CONCURRENCY).contains(number)) {
             None => error::throw(
                 &Cause::InvalidArgument

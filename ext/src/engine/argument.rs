@@ -471,14 +471,6 @@ pub fn text_call(frame: &ExecuteData) -> Option<&[u8]> {
     if parsed == SUCCESS { unsafe { bytes(value) } } else { None }
 }
 
-/// Parses `int $number`; `None`: an exception is pending.
-pub fn int_call(frame: &ExecuteData) -> Option<i64> {
-    let mut number = 0_i64;
-    // SAFETY: l zend_long.
-    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"l".as_ptr(), &raw mut number) };
-    (parsed == SUCCESS).then_some(number)
-}
-
 /// Parses `mixed $value`, which lives as long as the call; `None`: an exception is pending.
 pub fn any_call(frame: &ExecuteData) -> Option<*mut Zval> {
     let mut value: *mut Zval = std::ptr::null_mut();
