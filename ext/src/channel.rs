@@ -20,7 +20,6 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -35,17 +34,18 @@ use rustdaemon_core::slot::Call;
 use rustdaemon_core::sys;
 
 use crate::engine::value::{Look, look};
-use crate::engine::{self, ChannelCall, DEFAULT_CHANNEL_BYTES, ParameterType, Slot, interrupt};
+use crate::engine::{self, ChannelCall, DEFAULT_CHANNEL_BYTES, ParameterType, Registered, Slot, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::message::{self, Classes, SHORT};
-use crate::supervision::{self, Pause};
+use crate::pause::{self, Pause};
+use crate::supervision;
 
 const CLASS: &str = "RustDaemon\\Channel";
 
 /// How often a supervised worker that waits for room looks whether the sidecar wants something.
 const LOOK: Duration = Duration::from_millis(250);
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// Messages between processes, through shared memory: any number of senders and receivers, each message received once,
 /// in the order of sending.
@@ -153,7 +153,7 @@ pub fn register() -> Result<()> {
             engine::set_parameter_type(class, "open", 2, ParameterType::BoolOrArray);
             engine::make_carrier_class(class);
             class.get_iterator = Some(iterate);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -198,8 +198,7 @@ extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 fn give(channel: std::result::Result<Channel, Refusal>, result: &mut Zval) {
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return };
+    let Some(class) = ENTRY.get() else { return };
     match channel {
         Ok(channel) => *result = engine::new_carrier(class, channel),
         Err(refusal) => error::throw(&refusal),
@@ -312,7 +311,7 @@ fn sent_later(
             let until = look.into_iter().chain(deadline).min();
             slept(channel.ring.wait_for_room(length, Some(interrupt::word()), until))
         };
-        match supervision::pause(deadline, Call::Send, sleep) {
+        match pause::pause(deadline, Call::Send, sleep) {
             Ok(Pause::Look) => {}
             Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => return Ok(false),
             Err(trouble) => return Err(refused(channel, trouble)),
@@ -476,7 +475,7 @@ fn received_later(
             Err(trouble) => return Err(refused(channel, trouble)),
         }
         let sleep = |supervised| sleep_for_message(channel, supervised, deadline);
-        match supervision::pause(deadline, Call::Receive, sleep) {
+        match pause::pause(deadline, Call::Receive, sleep) {
             Ok(Pause::Look) => now = taken(channel, result),
             Ok(Pause::TimeUp) => return Ok(Outcome::TimeUp),
             Ok(Pause::Stop) => return Ok(Outcome::Stop),

@@ -4,22 +4,20 @@
 //! `tests/stubs.php` takes the lines above `// stub:`.
 //! Sources: DESIGN 5 "Counter"; `core::counter`.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
-
 use ext_php_rs::args::Arg;
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::counter::Counter;
 
-use crate::engine;
+use crate::engine::{self, Registered};
 use crate::error::{self, Cause, Refusal};
 
 const CLASS: &str = "RustDaemon\\Counter";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// A number that several processes count with: each method is one step that no other process sees half done.
 ///
@@ -72,7 +70,7 @@ pub fn register() -> Result<()> {
         .registration(|class, arguments| {
             engine::keep_parameters(arguments);
             engine::make_carrier_class(class);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -111,8 +109,7 @@ extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 fn give(counter: std::result::Result<Counter, Refusal>, result: &mut Zval) {
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return };
+    let Some(class) = ENTRY.get() else { return };
     match counter {
         Ok(counter) => *result = engine::new_carrier(class, counter),
         Err(refusal) => error::throw(&refusal),

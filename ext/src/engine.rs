@@ -41,7 +41,7 @@ pub use argument::{
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, PropertyType, declare_readonly, declare_value, handle, hide_parameter, int,
+    ParameterType, PropertyType, Registered, declare_readonly, declare_value, handle, hide_parameter, int,
     keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
     renew_value, set_int, set_parameter_type, set_string, set_value, text,
 };

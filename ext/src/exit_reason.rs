@@ -2,21 +2,19 @@
 //!
 //! A value class: typed readonly properties, written once when the object is made, in the order of their declaration.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
-
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::link;
 
-use crate::engine::{self, PropertyType};
+use crate::engine::{self, PropertyType, Registered};
 
 /// The class, for properties.
 pub const CLASS: &str = "RustDaemon\\ExitReason";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// Why a worker ended: what the sidecar knows of the one that stood here before.
 ///
@@ -96,15 +94,14 @@ pub fn register() -> Result<()> {
         .method(FunctionBuilder::new("__construct", construct), MethodFlags::Private)
         .registration(|class, arguments| {
             engine::declare_value(class, arguments, &PROPERTIES);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
 
 /// An object about an end; null before [`register`].
 pub fn object(reason: &link::ExitReason) -> Zval {
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
+    let Some(class) = ENTRY.get() else { return Zval::new() };
     engine::new_value(class)
         .string(&reason.reason)
         .string(&reason.message)

@@ -2,23 +2,21 @@
 //!
 //! A value class: typed readonly properties, written once when the object is made, in the order of their declaration.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
-
 use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::child::End;
 use rustdaemon_core::signo;
 use rustdaemon_core::sys;
 
-use crate::engine::{self, PropertyType};
+use crate::engine::{self, PropertyType, Registered};
 
 /// The class, for results.
 pub const CLASS: &str = "RustDaemon\\ExitStatus";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// How a child has ended: by a code, or by a signal, never both.
 ///
@@ -80,15 +78,14 @@ pub fn register() -> Result<()> {
         .method(FunctionBuilder::new("__construct", construct), MethodFlags::Private)
         .registration(|class, arguments| {
             engine::declare_value(class, arguments, &PROPERTIES);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
 
 /// An object about an end; null before [`register`].
 pub fn object(end: &End) -> Zval {
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
+    let Some(class) = ENTRY.get() else { return Zval::new() };
     let (code, signal, core) = match end.status {
         sys::ExitStatus::Code(code) => (Some(code), None, false),
         sys::ExitStatus::Signal { number, core } => (None, Some(number), core),

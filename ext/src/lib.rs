@@ -2,19 +2,20 @@
 //!
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
-//! F8 `lib`            module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
-//! F7 `worker`         `RustDaemon\Worker`: the class
-//! F7 `request_object` `RustDaemon\Request`: the request in hand, for its handler
-//! F6 `turn`           the turns of a worker's loop
-//! F6 `deferred`       requests that are answered later
-//! F5 `gate`           `install()`: which rung, the gate, the self-start
-//! F5 `request`        one request, from its frame to its reply
-//! F5 `task`           tasks of `every()` and `after()`, between two requests
-//! F5 `callback`       callbacks of `onStart()` and its like, between two requests
-//! F5 `process`        `RustDaemon\Process`: children that run one callable
-//! F5 `channel`        `RustDaemon\Channel`
-//! F5 `lock`           `RustDaemon\Lock`
-//! F5 `signal`         `RustDaemon\Signal`: the class and the hook of the virtual machine
+//! F9 `lib`            module registration, MINIT and RINIT chain and its reverse, phpinfo, ini, nothing else
+//! F8 `worker`         `RustDaemon\Worker`: the class
+//! F8 `request_object` `RustDaemon\Request`: the request in hand, for its handler
+//! F7 `turn`           the turns of a worker's loop
+//! F7 `deferred`       requests that are answered later
+//! F6 `gate`           `install()`: which rung, the gate, the self-start
+//! F6 `request`        one request, from its frame to its reply
+//! F6 `task`           tasks of `every()` and `after()`, between two requests
+//! F6 `callback`       callbacks of `onStart()` and its like, between two requests
+//! F6 `process`        `RustDaemon\Process`: children that run one callable
+//! F6 `channel`        `RustDaemon\Channel`
+//! F6 `lock`           `RustDaemon\Lock`
+//! F6 `signal`         `RustDaemon\Signal`: the class and the hook of the virtual machine
+//! F5 `pause`          one sleep on shared memory
 //! F4 `supervision`    the one state of the process: link, methods, waiting
 //! F3 `counter`        `RustDaemon\Counter`
 //! F3 `dispatch`       from records of signals to handlers
@@ -46,6 +47,7 @@ mod exit_status;
 mod gate;
 mod lock;
 mod message;
+mod pause;
 mod process;
 mod request;
 mod request_object;

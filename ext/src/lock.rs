@@ -10,7 +10,6 @@
 //! Sources: DESIGN 5 "Lock"; `core::lock`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -18,19 +17,20 @@ use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::lock::Lock;
 use rustdaemon_core::robust::Trouble;
 use rustdaemon_core::segment::Name;
 use rustdaemon_core::slot::Call;
 
-use crate::engine::{self, interrupt};
+use crate::engine::{self, Registered, interrupt};
 use crate::error::{self, Cause, Refusal};
-use crate::supervision::{self, Pause};
+use crate::pause::{self, Pause};
+use crate::supervision;
 
 const CLASS: &str = "RustDaemon\\Lock";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// A lock with a name: one process of this user has it at a time.
 ///
@@ -87,7 +87,7 @@ pub fn register() -> Result<()> {
         .registration(|class, arguments| {
             engine::keep_parameters(arguments);
             engine::make_carrier_class(class);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -107,8 +107,7 @@ extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(name) = engine::text_call(frame) else { return };
         let lock = error::shared_name(name).and_then(|name| Ok((Lock::open(&name)?, name)));
-        // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-        let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return };
+        let Some(class) = ENTRY.get() else { return };
         match lock {
             Ok(lock) => *result = engine::new_carrier::<Open>(class, lock),
             Err(refusal) => error::throw(&refusal),
@@ -160,7 +159,7 @@ fn wait((lock, name): &Open, deadline: Option<Duration>) -> std::result::Result<
             slept = true;
             lock.sleep(interrupt::word(), deadline)
         };
-        match supervision::pause(deadline, Call::Lock, sleep) {
+        match pause::pause(deadline, Call::Lock, sleep) {
             Ok(Pause::Look) => {}
             Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => {
                 if slept {

@@ -16,7 +16,6 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -24,21 +23,21 @@ use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::child::{self, Child, End, Forked};
 use rustdaemon_core::slot::Call;
 use rustdaemon_core::{audit as core_audit, reaper, signo, sys};
 
 use crate::dispatch;
 use crate::engine::fork;
-use crate::engine::{self, Callable, IntOrString, ParameterType, Pending, interrupt};
+use crate::engine::{self, Callable, IntOrString, ParameterType, Pending, Registered, interrupt};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_status;
 use crate::supervision::{self, Woken};
 
 const CLASS: &str = "RustDaemon\\Process";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 thread_local! {
     /// What `onFork()` was given.
@@ -141,7 +140,7 @@ pub fn register() -> Result<()> {
             engine::set_parameter_type(class, "signal", 0, ParameterType::IntOrString);
             engine::declare_readonly(class, PID, engine::PropertyType::Int);
             engine::make_carrier_class(class);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -220,8 +219,7 @@ fn may_fork() -> std::result::Result<(), Refusal> {
 
 fn object(child: Child) -> Zval {
     let pid = u32::try_from(child.pid()).unwrap_or_default();
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
+    let Some(class) = ENTRY.get() else { return Zval::new() };
     let object = engine::new_carrier(class, RefCell::new(Owned { child, stream: None }));
     engine::set_int(&object, PID, pid);
     object

@@ -8,7 +8,6 @@
 //! # Rules
 //! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -16,13 +15,13 @@ use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::link::{self, Bind, Dialect, Fault, Kind};
 use rustdaemon_core::settings::{self, SESSION_BYTES};
 
 use crate::codec;
 use crate::deferred;
-use crate::engine::{self, ParameterType, PropertyType, Slot, Why};
+use crate::engine::{self, ParameterType, PropertyType, Registered, Slot, Why};
 use crate::error::{self, Cause, Refusal};
 use crate::supervision;
 
@@ -30,7 +29,7 @@ const CLASS: &str = "RustDaemon\\Request";
 /// How long the sidecar may take for an answer; it takes microseconds, unless it is stopped.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// The request that a handler is serving: what was asked, by whom, and whose sessions it may open.
 ///
@@ -125,7 +124,7 @@ pub fn register() -> Result<()> {
         .registration(|class, arguments| {
             engine::set_parameter_type(class, "fail", 0, ParameterType::ThrowableOrString);
             engine::declare_value(class, arguments, &PROPERTIES);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -190,8 +189,7 @@ fn parts() -> Option<Parts> {
 
 fn make() -> Option<Zval> {
     let Parts { method, dialect, args, number, text, deadline, pid, uid } = parts()?;
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let class = unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }?;
+    let class = ENTRY.get()?;
     let mut decoded = Slot::new();
     // SAFETY: they lie in the state, and the handler of the request is still running.
     let (method, args, text) = unsafe { (&*method, &*args, text.map(|text| &*text)) };

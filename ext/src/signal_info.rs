@@ -8,16 +8,16 @@ use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, MethodFlags};
 use ext_php_rs::types::{ZendStr, Zval};
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::record::Record;
 use rustdaemon_core::signo;
 
-use crate::engine::{self, PropertyType};
+use crate::engine::{self, PropertyType, Registered};
 
 /// The class, for parameters and results.
 pub const CLASS: &str = "RustDaemon\\SignalInfo";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 static NAMES: [AtomicPtr<ZendStr>; 65] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 65];
 
 /// One signal that has arrived: which, how, and from whom as far as the kernel tells.
@@ -84,7 +84,7 @@ pub fn register() -> Result<()> {
         .method(FunctionBuilder::new("__construct", construct), MethodFlags::Private)
         .registration(|class, arguments| {
             engine::declare_value(class, arguments, &PROPERTIES);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -93,8 +93,7 @@ pub fn register() -> Result<()> {
 /// when nobody has kept it.
 #[inline(always)] // once per signal
 pub fn object(record: &Record, count: u64, command: Option<&str>, spare: Option<Zval>) -> Zval {
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let Some(class) = (unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }) else { return Zval::new() };
+    let Some(class) = ENTRY.get() else { return Zval::new() };
     let properties = spare.and_then(engine::renew_value).unwrap_or_else(|| engine::new_value(class));
     let sender = record.sender();
     let name = usize::try_from(record.number).ok().and_then(|number| NAMES.get(number));

@@ -43,7 +43,7 @@ use rustdaemon_core::slot::{Call, Claim, Phase, SlotPage};
 use rustdaemon_core::{pulse, signal, signo, sys};
 
 use crate::dispatch;
-use crate::engine::{self, Callable, Pending, interrupt};
+use crate::engine::{self, Callable, interrupt};
 use crate::error::{Cause, Refusal};
 
 /// The ini entry: the stop signal of that number ends the process by itself; 0: none does.
@@ -742,59 +742,6 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// How a pause has ended.
-pub enum Pause {
-    /// Look again.
-    Look,
-    /// The deadline has passed.
-    TimeUp,
-    /// The process was told to stop.
-    Stop,
-    /// Something is pending: see [`engine::pending`].
-    Leave,
-}
-
-/// Calls PHP: one turn of a wait for what other processes do. Handlers of signals run, or `sleep` does: once, told whether
-/// there is a sidecar that may want something meanwhile. It sleeps on [`interrupt::word`] too, or a signal would be slept
-/// over.
-///
-/// # Blocking
-/// As long as `sleep` does.
-///
-/// # Errors
-/// What `sleep` says.
-pub fn pause<E>(
-    deadline: Option<Duration>,
-    call: Call,
-    sleep: impl FnOnce(bool) -> Result<(), E>,
-) -> Result<Pause, E> {
-    if deadline.is_some_and(|deadline| deadline <= sys::monotonic()) {
-        return Ok(Pause::TimeUp);
-    }
-    if interrupt::pending() {
-        interrupt::run();
-        let leave = engine::pending() != Pending::Nothing;
-        return Ok(if leave { Pause::Leave } else { Pause::Look });
-    }
-    let (page, stopping) = with(|state| {
-        if state.supervised() {
-            state.look();
-        }
-        (state.page(), state.stopping())
-    });
-    if stopping {
-        return Ok(Pause::Stop);
-    }
-    if let Some(page) = page {
-        page.waits(call);
-    }
-    let slept = sleep(page.is_some());
-    if let Some(page) = page {
-        page.woke();
-    }
-    slept.map(|()| Pause::Look)
 }
 
 /// When a timeout that PHP code gave in seconds is over, on `CLOCK_MONOTONIC`; `None`: never.

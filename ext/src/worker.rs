@@ -7,7 +7,6 @@
 //! # Rules
 //! The doc comments over the methods are for PHP readers: `tests/stubs.php` takes the lines above `// stub:`.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -15,7 +14,7 @@ use ext_php_rs::builders::{ClassBuilder, FunctionBuilder};
 use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{ClassEntry, ExecuteData};
+use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::link::Method;
 use rustdaemon_core::settings::{self, DEFAULT_MODE, MAX_CONCURRENCY};
 use rustdaemon_core::slot::Phase;
@@ -23,7 +22,7 @@ use rustdaemon_core::{pulse, sys};
 
 use crate::callback;
 use crate::dispatch;
-use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Slot};
+use crate::engine::{self, ExposeCall, ParameterType, Pending, PropertyType, Registered, Slot};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_reason;
 use crate::gate::{self, Place};
@@ -33,7 +32,7 @@ use crate::turn::{self, Turn};
 
 const CLASS: &str = "RustDaemon\\Worker";
 
-static ENTRY: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
+static ENTRY: Registered = Registered::new();
 
 /// A worker: this PHP process, as the sidecar `rustdaemon` knows it.
 ///
@@ -150,7 +149,7 @@ pub fn register() -> Result<()> {
             engine::declare_readonly(class, "generation", PropertyType::Int);
             engine::declare_readonly(class, PREDECESSOR, PropertyType::ObjectOrNull(exit_reason::CLASS));
             engine::make_handle_class(class);
-            ENTRY.store(class, Ordering::Relaxed);
+            ENTRY.set(class);
         })
         .register()
 }
@@ -228,8 +227,7 @@ extern "C" fn install(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 fn new_worker(place: &Place) -> Option<Zval> {
-    // SAFETY: set by `register`; a class of the engine, which lives as long as the module.
-    let class = unsafe { ENTRY.load(Ordering::Relaxed).as_ref() }?;
+    let class = ENTRY.get()?;
     let worker = engine::new_handle(class);
     engine::set_string(&worker, NAME, &place.name);
     engine::set_int(&worker, SLOT, place.slot);

@@ -5,6 +5,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use ext_php_rs::args::ArgInfoTables;
@@ -186,6 +187,28 @@ pub fn hide_parameter(class: &mut ClassEntry, method: &str, index: u32) {
             // Attributes of parameters are counted from 1.
             zend_add_attribute(attributes, name, 0, ATTRIBUTE_PERSISTENT, index + 1, 0);
         }
+    }
+}
+
+/// A class of ours, once it is registered.
+pub struct Registered(AtomicPtr<ClassEntry>);
+
+impl Registered {
+    /// Not yet.
+    pub const fn new() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// It is, from now on. MINIT only.
+    pub fn set(&self, class: &mut ClassEntry) {
+        self.0.store(class, Ordering::Relaxed);
+    }
+
+    /// The class; `None`: before [`Registered::set`].
+    #[inline] // once per signal
+    pub fn get(&self) -> Option<&'static ClassEntry> {
+        // SAFETY: null, or a class of the engine, which lives as long as the module.
+        unsafe { self.0.load(Ordering::Relaxed).as_ref() }
     }
 }
 
