@@ -52,22 +52,22 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result {
             let mut note = |peer: &str, rate: f64| {
                 report.note(At { case: &case, peer, what: RATE, unit: UNIT }, rate);
             };
-            note(OURS, run(bench, &[], "channel", "flow", size, count, 1)?);
+            note(OURS, rate(start(bench, &[], "channel", "flow", size, count, 1)?)?);
             if size < QUEUE_BYTES {
-                note(QUEUE, run(bench, &[], "sysvmsg", "flow", size, count, 1)?);
+                note(QUEUE, rate(start(bench, &[], "sysvmsg", "flow", size, count, 1)?)?);
             }
-            note(PAIR, run(bench, &[], "pair", "flow", size, count, 1)?);
+            note(PAIR, rate(start(bench, &[], "pair", "flow", size, count, 1)?)?);
             note(RING, rust_ring(size, count));
             note(COPY, copies(size, count));
         }
         let mut note = |case: &str, peer: &str, rate: f64| {
             report.note(At { case, peer, what: RATE, unit: UNIT }, rate);
         };
-        note(CROWD, "4 producers", run(bench, &[], "channel", "flow", 64, 400_000, 4)?);
-        note(CROWD, "1 producer", run(bench, &[], "channel", "flow", 64, 400_000, 1)?);
+        note(CROWD, "4 producers", rate(start(bench, &[], "channel", "flow", 64, 400_000, 4)?)?);
+        note(CROWD, "1 producer", rate(start(bench, &[], "channel", "flow", 64, 400_000, 1)?)?);
         let one_core = ["taskset", "-c", "0"];
-        note(ROUND, OURS, run(bench, &one_core, "channel", "round", 64, 20_000, 1)?);
-        note(ROUND, PAIR, run(bench, &one_core, "pair", "round", 64, 20_000, 1)?);
+        note(ROUND, OURS, rate(start(bench, &one_core, "channel", "round", 64, 20_000, 1)?)?);
+        note(ROUND, PAIR, rate(start(bench, &one_core, "pair", "round", 64, 20_000, 1)?)?);
         let calls = system_calls(bench)?;
         report.note(At { case: BUSY, peer: OURS, what: "system calls", unit: "/message" }, calls);
         let switches = switches_while_idle(bench)?;
@@ -135,16 +135,7 @@ fn start(
 }
 
 /// Messages a second.
-fn run(
-    bench: &Bench,
-    before: &[&str],
-    kind: &str,
-    mode: &str,
-    size: usize,
-    count: u32,
-    producers: u32,
-) -> Result<f64> {
-    let mut program = start(bench, before, kind, mode, size, count, producers)?;
+fn rate(mut program: Program) -> Result<f64> {
     program.tell("go")?;
     let line = program.line(PATIENCE)?;
     program.end(PATIENCE)?;
@@ -160,9 +151,7 @@ fn system_calls(bench: &Bench) -> Result<f64> {
         program.line(PATIENCE).map(drop)
     })?;
     program.end(PATIENCE)?;
-    let waiting = ["futex", "futex_waitv", "sched_yield"];
-    let calls: f64 = waiting.iter().filter_map(|name| calls.get(*name)).sum();
-    Ok(calls / f64::from(count))
+    Ok(calls.values().sum::<f64>() / f64::from(count))
 }
 
 /// How often a process that waits for a message was woken.
