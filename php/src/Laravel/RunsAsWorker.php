@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Laravel;
 
 use RustDaemon\Laravel\Console\OneSentence;
+use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Worker;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
@@ -65,8 +66,19 @@ trait RunsAsWorker
         return [];
     }
 
+    /**
+     * Why the command is not to start, in one sentence: options of its own are checked here, before the process becomes
+     * anything else. Null: nothing is wrong.
+     */
+    protected function workerRefusal(): ?string
+    {
+        return null;
+    }
+
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
+        $refusal = $this->workerRefusal();
+        $refusal === null || throw Refusal::usage($refusal);
         $gate = $this->laravel->make(Gate::class);
         $this->worker = $gate->pass(WorkerOptions::typed($input), $this->workerDefaults());
         try {
