@@ -18,6 +18,7 @@ final class Commands
     public const ALL = [
         ReloadCommand::class,
         RestartCommand::class,
+        RunCommand::class,
         StatusCommand::class,
         StopCommand::class,
     ];
