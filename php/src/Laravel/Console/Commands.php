@@ -16,6 +16,7 @@ use Illuminate\Contracts\Foundation\Application;
 final class Commands
 {
     public const ALL = [
+        InstallCommand::class,
         ReloadCommand::class,
         RestartCommand::class,
         RunCommand::class,

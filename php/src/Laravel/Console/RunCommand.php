@@ -55,41 +55,16 @@ final class RunCommand extends Command
             $settings = Settings::of($this->laravel);
             $origin = Origin::ofThisProcess($this->laravel->basePath());
             $document = new Document($origin, fn (string $name): bool => $this->getApplication()->has($name));
-            $name = $this->fill($document, $settings);
+            $document->add($this->argument('words'), $settings->pools());
             $binary = Binary::find($settings->sidecar());
             $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);
             $top = ['socket' => $settings->socket(), 'socket_mode' => $settings->socketMode()];
             $json = static fn (?int $token): string => $document->json($settings->options(), $top
                 + ($token === null ? [] : ['token_fd' => $token]));
-            return $launch->with($this->laravel->storagePath() . "/framework/$name.json", $json, $settings->token());
+            $file = $this->laravel->storagePath() . "/framework/{$document->name()}.json";
+            return $launch->with($file, $json, $settings->token());
         } catch (InvalidConfiguration $why) {
             throw Refusal::usage($why->getMessage());
         }
-    }
-
-    /**
-     * @return string what the sidecar's configuration is called
-     * @throws InvalidConfiguration
-     */
-    private function fill(Document $document, Settings $settings): string
-    {
-        $words = $this->argument('words');
-        $pools = $settings->pools();
-        if ($words !== [] && !isset($pools[$words[0]])) {
-            $document->addCommand($words);
-            return 'rustdaemon-' . strtr($words[0], ':/', '__');
-        }
-        if ($pools === []) {
-            throw new InvalidConfiguration('config/rustdaemon.php: pools: there is none; say which command is to run, '
-                . 'such as artisan rustdaemon:run opcua:session');
-        }
-        foreach ($words === [] ? array_keys($pools) : $words as $name) {
-            if (!isset($pools[$name])) {
-                throw new InvalidConfiguration("config/rustdaemon.php: pools: there is no \"$name\"; there is "
-                    . implode(', ', array_keys($pools)));
-            }
-            $document->addPool($name, $pools[$name]);
-        }
-        return implode('-', ['rustdaemon', ...$words]);
     }
 }

@@ -37,7 +37,8 @@ final class Binary
             }
         }
         throw Refusal::usage('the sidecar was not found: neither sidecar of config/rustdaemon.php nor '
-            . "rustdaemon.sidecar in php.ini is set, $beside is not an executable file, and PATH ($path) has no rustdaemon");
+            . "rustdaemon.sidecar in php.ini is set, $beside is not an executable file, and PATH ($path) has no "
+            . self::NAME);
     }
 
     private static function isProgram(string $path): bool

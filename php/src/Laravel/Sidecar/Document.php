@@ -29,8 +29,16 @@ final class Document
      */
     private const PATHS = ['cwd', 'env_file', 'control', 'log'];
 
+    /**
+     * stop_timeout of a pool that does not say it.
+     */
+    private const STOP_SECONDS = 8.0;
+
+    private const UNITS = ['ms' => 0.001, 's' => 1, 'm' => 60, 'h' => 3600];
+
     /** @var array<string, array<string, mixed>> */
     private array $pools = [];
+    private string $name = 'rustdaemon';
 
     /**
      * @param callable(string): bool $isCommand whether artisan has a command of this name
@@ -40,11 +48,53 @@ final class Document
     }
 
     /**
-     * Adds a pool of config/rustdaemon.php.
+     * Adds what is to be run.
      *
+     * @param list<string> $words names of pools, or one artisan command with its arguments; none: all pools
+     * @param array<string, mixed> $pools of config/rustdaemon.php
      * @throws InvalidConfiguration
      */
-    public function addPool(string $name, mixed $pool): void
+    public function add(array $words, array $pools): void
+    {
+        if ($words !== [] && !isset($pools[$words[0]])) {
+            $this->addCommand($words);
+            return;
+        }
+        if ($pools === []) {
+            throw new InvalidConfiguration('config/rustdaemon.php: pools: there is none; say which command is to run, '
+                . 'such as artisan rustdaemon:run opcua:session');
+        }
+        foreach ($words === [] ? array_keys($pools) : $words as $name) {
+            if (!isset($pools[$name])) {
+                throw new InvalidConfiguration("config/rustdaemon.php: pools: there is no \"$name\"; there is "
+                    . implode(', ', array_keys($pools)));
+            }
+            $this->addPool($name, $pools[$name]);
+        }
+        $this->name = implode('-', ['rustdaemon', ...$words]);
+    }
+
+    /**
+     * What a file is called that it is kept in.
+     */
+    public function name(): string
+    {
+        return $this->name;
+    }
+
+    /**
+     * The longest time that a pool may take to stop, in seconds.
+     */
+    public function stopSeconds(): float
+    {
+        $seconds = static function (array $pool): float {
+            $isTime = preg_match('/^([\d.]+)\s*(ms|s|m|h)$/D', (string) ($pool['stop_timeout'] ?? ''), $found) === 1;
+            return $isTime ? $found[1] * self::UNITS[$found[2]] : self::STOP_SECONDS;
+        };
+        return max(self::STOP_SECONDS, ...array_values(array_map($seconds, $this->pools)));
+    }
+
+    private function addPool(string $name, mixed $pool): void
     {
         $at = "config/rustdaemon.php: pools.$name";
         if (!is_array($pool)) {
@@ -65,15 +115,13 @@ final class Document
     }
 
     /**
-     * Adds the one pool that a command line asks for.
-     *
      * @param list<string> $words
-     * @throws InvalidConfiguration
      */
-    public function addCommand(array $words): void
+    private function addCommand(array $words): void
     {
         $command = $this->command($words, 'rustdaemon:run', true);
         $this->pools['main'] = ['cwd' => $this->origin->path, 'command' => $command];
+        $this->name = 'rustdaemon-' . preg_replace('/[^A-Za-z0-9._-]/', '_', $words[0]);
     }
 
     /**
