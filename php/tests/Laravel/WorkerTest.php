@@ -184,6 +184,36 @@ final class WorkerTest extends TestCase
         self::assertStringContainsString('the command begins', $this->app->read('storage/logs/laravel.log'));
     }
 
+    public function testATestRunsTheCommandInItsOwnProcess(): void
+    {
+        $this->app->write('app/Commands/TryCommand.php', <<<'PHP'
+            <?php
+
+            namespace App\Commands;
+
+            use RustDaemon\Testing\TestWorker;
+
+            final class TryCommand extends \Illuminate\Console\Command
+            {
+                protected $signature = 'try';
+
+                public function handle(): void
+                {
+                    class_alias(self::class, 'PHPUnit\Framework\TestCase'); // as if PHPUnit were running
+                    echo $this->call('plant:serve', ['--line' => '6']), "\n";
+                    \RustDaemon::fakeWorker(function (TestWorker $worker): void {
+                        echo $worker->client()->call('line'), "\n";
+                    });
+                    echo $this->call('plant:serve', ['--line' => '7', '--log-channel' => 'plant']), "\n";
+                }
+            }
+            PHP);
+        $ended = $this->app->artisan(['try']);
+        $said = 'PHPUnit would become the sidecar: say RustDaemon::fakeWorker() before the command';
+        self::assertSame("$said\n100\n7\n0\n", $ended->output . $ended->error);
+        self::assertStringContainsString('worker main#0 has ended', $this->app->read('storage/logs/plant.log'));
+    }
+
     /**
      * @param list<string> $words
      */
