@@ -62,6 +62,21 @@ final class ControlTest extends TestCase
         self::assertSame($keys(self::$daemon->client()->status()), $keys($answer));
     }
 
+    public function testAParkedWorkerIsBadNews(): void
+    {
+        $app = new App();
+        $app->write('config/rustdaemon.php', "<?php return ['socket' => storage_path('framework/rustdaemon.sock'),
+            'pools' => ['x' => ['command' => ['false'], 'link' => false, 'start_limit' => 1]]];");
+        $child = $app->start(['daemon:run']);
+        $ended = $child->eventually('it is parked', static function () use ($app): ?Ended {
+            $ended = $app->artisan(['rustdaemon:status']);
+            return str_contains($ended->output, 'parked') ? $ended : null;
+        });
+        self::assertSame(1, $ended->code, $ended->output);
+        $child->signal(SIGTERM);
+        $child->eventually('it ends', static fn (): array => $child->ended());
+    }
+
     public function testRestartSaysWhatWorkersHaveComeTo(): void
     {
         $before = array_column(self::$daemon->client()->status()['workers'], 'pid');

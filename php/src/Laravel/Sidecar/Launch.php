@@ -44,6 +44,10 @@ final class Launch
      */
     public function with(string $file, callable $document, #[SensitiveParameter] ?string $token): int
     {
+        if (PHP_SAPI !== 'cli' || class_exists('PHPUnit\Framework\TestCase', false)) {
+            throw Refusal::usage('rustdaemon:run replaces its process by the sidecar: it is not called from '
+                . (PHP_SAPI === 'cli' ? 'a test' : 'a web request'));
+        }
         $memory = $token === null ? null : self::file($token);
         $descriptor = $memory === null ? null : self::number($memory);
         $isReplaced = function_exists('pcntl_exec');
