@@ -41,6 +41,7 @@ pub enum For {
     Bench,
     MatrixDebug,
     MatrixValgrind,
+    MatrixForky,
     Fuzz,
 }
 
@@ -189,6 +190,13 @@ const REDIS: Need = Need {
     packages: &["redis-tools"],
     present: || which("redis-check-rdb").is_some(),
 };
+/// The archive's keys come with it: without them the download is refused.
+const DEBOOTSTRAP: Need = Need {
+    what: "debootstrap",
+    why: "makes Debian forky, with its PHP and its Laravel",
+    packages: &["debootstrap", "debian-archive-keyring"],
+    present: || Path::new("/usr/sbin/debootstrap").is_file(),
+};
 
 const CXX: Need = Need {
     what: "c++",
@@ -214,6 +222,7 @@ impl For {
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
             For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
+            For::MatrixForky => needs.extend([&PHPUNIT, &LARAVEL, &DEBOOTSTRAP]),
         }
         needs
     }
@@ -226,6 +235,11 @@ impl For {
 pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     if verb == For::Lint {
         toolchain_components()?;
+    }
+    if verb == For::MatrixForky && !geteuid().is_root() {
+        return Err(unavailable(
+            "forky and laravel need a chroot, which only root can make: try again as root, or with debug or valgrind",
+        ));
     }
     let missing = missing(verb);
     let modules = if verb == For::Demo { missing_modules(repo)? } else { Vec::new() };
