@@ -53,6 +53,14 @@ final class Child
     public function kill(): void
     {
         $this->signal(SIGKILL);
+        $this->end();
+    }
+
+    /**
+     * Waits for its end.
+     */
+    public function end(): void
+    {
         $this->eventually('the process ends', fn (): bool => !proc_get_status($this->process)['running']);
     }
 
