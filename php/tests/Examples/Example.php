@@ -90,8 +90,16 @@ final class Example
      */
     public function stop(): void
     {
-        $this->child->signal(SIGTERM);
+        $this->terminate();
         $this->child->end();
+    }
+
+    /**
+     * Asks it to stop.
+     */
+    public function terminate(): void
+    {
+        $this->child->signal(SIGTERM);
     }
 
     public function output(): string

@@ -55,7 +55,8 @@ final class OpcuaSessionManagerTest extends TestCase
         }
         self::assertMatchesRegularExpression(
             '/^\{"success":true,"data":\{"count":1,"sessions":\[\{"id":"' . $id . '",'
-            . '"endpointUrl":"opc.tcp:\\\\\/\\\\\/plant:4840","lastUsed":\d+\.\d+,"config":\{"username":"op"\}\}\]\}\}\n$/',
+            . '"endpointUrl":"opc.tcp:\\\\\/\\\\\/plant:4840","lastUsed":\d+\.\d+,'
+            . '"config":\{"username":"op"\}\}\]\}\}\n$/',
             $manager->flat('{"command":"list"}'),
         );
         self::assertMatchesRegularExpression(
