@@ -57,11 +57,16 @@ final class Child
     }
 
     /**
-     * Waits for its end.
+     * Waits for its end. Its exit code; -1 when a signal has ended it, or when this was asked before.
      */
-    public function end(): void
+    public function end(): int
     {
-        $this->eventually('the process ends', fn (): bool => !proc_get_status($this->process)['running']);
+        $ended = function () use (&$status): bool {
+            $status = proc_get_status($this->process);
+            return !$status['running'];
+        };
+        $this->eventually('the process ends', $ended);
+        return $status['exitcode'];
     }
 
     public function output(): string

@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\RemoteException;
 use RustDaemon\Tests\Child;
 use RustDaemon\Tests\Directory;
+use RustDaemon\Tests\Service;
 
 /**
  * php/examples/mqtt-bridge.php, and a broker that speaks MQTT over TCP: fixtures/broker.php.
@@ -21,14 +22,14 @@ final class MqttBridgeTest extends TestCase
     private Directory $directory;
     private ?Child $broker = null;
     private int $port = 0;
-    private Example $bridge;
+    private Service $bridge;
 
     protected function setUp(): void
     {
         self::assertFileExists(self::REACT, 'cargo xtask test puts it there');
         $this->directory = new Directory();
         $this->startBroker();
-        $this->bridge = new Example('mqtt-bridge.php');
+        $this->bridge = Service::example('mqtt-bridge.php');
         $this->bridge->start([$this->bridge->socket(), self::REACT, "tcp://127.0.0.1:$this->port", 'plant/#']);
         $this->brokerSays('subscribed plant/#');
     }

@@ -4,7 +4,9 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Examples;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Tests\Service;
 
 /**
  * php/examples/opcua-session-manager.php with a stand-in of php-opcua's classes: byte for byte what its clients read.
@@ -14,14 +16,14 @@ final class OpcuaSessionManagerTest extends TestCase
     private const AUTOLOAD = __DIR__ . '/../fixtures/opcua/autoload.php';
     private const PLANT = '"endpointUrl":"opc.tcp:\/\/plant:4840"';
 
-    private function manager(array $environment = []): Example
+    private function manager(array $environment = []): Service
     {
-        $example = new Example('opcua-session-manager.php');
-        $example->start([$example->socket(), self::AUTOLOAD], $environment);
-        return $example;
+        $manager = Service::example('opcua-session-manager.php');
+        $manager->start([$manager->socket(), self::AUTOLOAD], $environment);
+        return $manager;
     }
 
-    private static function session(Example $manager, string $more = ''): string
+    private static function session(Service $manager, string $more = ''): string
     {
         $reply = $manager->flat('{"command":"open",' . self::PLANT . "$more}");
         self::assertMatchesRegularExpression('/^\{"success":true,"data":\{"sessionId":"[0-9a-f]{32}"\}\}\n$/', $reply);
@@ -70,6 +72,7 @@ final class OpcuaSessionManagerTest extends TestCase
     /**
      * @dataProvider refusals
      */
+    #[DataProvider('refusals')]
     public function testARefusalHasTheirWordAndTheirSentence(string $request, string $type, string $message): void
     {
         $manager = $this->manager();
@@ -119,7 +122,7 @@ final class OpcuaSessionManagerTest extends TestCase
 
     public function testEachOfTwoWorkersHasItsOwnSessions(): void
     {
-        $manager = new Example('opcua-session-manager.php');
+        $manager = Service::example('opcua-session-manager.php');
         $manager->supervise(['--workers', '2', '--affinity', 'sessionId'], [$manager->socket(), self::AUTOLOAD]);
         $sessions = array_map(static fn (): string => self::session($manager, ',"forceNew":true'), range(1, 6));
         foreach ([...$sessions, ...$sessions] as $id) {

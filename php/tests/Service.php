@@ -2,17 +2,15 @@
 
 declare(strict_types=1);
 
-namespace RustDaemon\Tests\Examples;
+namespace RustDaemon\Tests;
 
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
-use RustDaemon\Tests\Child;
-use RustDaemon\Tests\Directory;
 
 /**
- * A script of php/examples, run as its own comment says: in a directory of its own, with the real sidecar.
+ * A PHP script with the extension and the real sidecar, as its user starts it, in a directory of its own.
  */
-final class Example
+final class Service
 {
     private readonly Directory $directory;
     private ?Child $child = null;
@@ -20,6 +18,14 @@ final class Example
     public function __construct(private readonly string $file)
     {
         $this->directory = new Directory();
+    }
+
+    /**
+     * A script of php/examples.
+     */
+    public static function example(string $name): self
+    {
+        return new self(dirname(__DIR__) . "/examples/$name");
     }
 
     /**
@@ -45,6 +51,20 @@ final class Example
     {
         $run = [self::variable('RUSTDAEMON_BIN'), 'run', '--socket', $this->socket(), ...$flags, '--'];
         $this->begin([...$run, ...$this->php($words, $extensions)], []);
+    }
+
+    /**
+     * Runs the script to its end, beside what has been started: its exit code, and what it has written.
+     *
+     * @param list<string> $words
+     * @param array<string, string> $environment
+     * @param list<string> $extensions of PHP's, besides ours
+     * @return array{int, string}
+     */
+    public function once(array $words, array $environment = [], array $extensions = []): array
+    {
+        $child = new Child($this->php($words, $extensions), $this->path('once'), $environment);
+        return [$child->end(), $child->output()];
     }
 
     public function socket(): string
@@ -86,20 +106,22 @@ final class Example
     }
 
     /**
-     * Asks it to stop, as Supervisor does, and waits for its end.
+     * Asks it to stop, as Supervisor does, and waits for its end: its exit code.
      */
-    public function stop(): void
+    public function stop(): int
     {
-        $this->terminate();
-        $this->child->end();
+        $this->child->signal(SIGTERM);
+        return $this->child->end();
     }
 
     /**
-     * Asks it to stop.
+     * Asks it to stop, while its workers have something in hand, and waits until they have been told.
      */
     public function terminate(): void
     {
         $this->child->signal(SIGTERM);
+        $told = fn (): bool => array_diff(array_column($this->workers(), 'state'), ['draining', 'stopped']) === [];
+        $this->child->eventually('its workers are told', $told);
     }
 
     public function output(): string
@@ -133,7 +155,7 @@ final class Example
         foreach ([...$extensions, self::variable('RUSTDAEMON_SO')] as $extension) {
             $command[] = "-dextension=$extension";
         }
-        return [...$command, dirname(__DIR__, 2) . "/examples/$this->file", ...$words];
+        return [...$command, $this->file, ...$words];
     }
 
     private static function variable(string $name): string
