@@ -63,7 +63,8 @@ final class Service
      */
     public function once(array $words, array $environment = [], array $extensions = []): array
     {
-        $child = new Child($this->php($words, $extensions), $this->path('once'), $environment);
+        $output = $this->path('once-' . bin2hex(random_bytes(4)));
+        $child = new Child($this->php($words, $extensions), $output, $environment);
         return [$child->end(), $child->output()];
     }
 

@@ -21,6 +21,9 @@ final class SymfonyTest extends TestCase
         $found = stream_resolve_include_path('Symfony/Bundle/FrameworkBundle/autoload.php');
         $found || self::markTestSkipped('Symfony\'s FrameworkBundle is not in the include path');
         $this->console = Service::example('symfony/console');
+        // From 6 on its configuration asks Composer's runtime what is installed, which Debian's packages come without.
+        [, $said] = $this->console->once(['list'], $this->environment(), self::EXTENSIONS);
+        str_contains($said, 'willBeAvai') && self::markTestSkipped('it wants Composer\'s own classes');
     }
 
     private function serve(string ...$words): void
