@@ -118,9 +118,9 @@ const SOCAT: Need = Need {
     present: || which("socat").is_some(),
 };
 const SYMFONY: Need = Need {
-    what: "Symfony's console (Symfony/Component/Console/autoload.php)",
-    why: "a test runs a command of it inside a handler",
-    packages: &["php-symfony-console", "php-cli"],
+    what: "Symfony's FrameworkBundle and console (Symfony/Bundle/FrameworkBundle/autoload.php)",
+    why: "php/examples/symfony is an application of it, and a test runs a command inside a handler",
+    packages: &["php-symfony-framework-bundle", "php-symfony-console", "php-intl", "php-cli"],
     present: has_symfony,
 };
 const PHPUNIT: Need = Need {
@@ -385,7 +385,8 @@ fn has_laravel() -> bool {
 }
 
 fn has_symfony() -> bool {
-    is_in_include_path("Symfony/Component/Console/autoload.php")
+    is_in_include_path("Symfony/Bundle/FrameworkBundle/autoload.php")
+        && is_in_include_path("Symfony/Component/Console/autoload.php")
 }
 
 fn has_php_redis() -> bool {
