@@ -53,7 +53,20 @@ final class Child
     public function kill(): void
     {
         $this->signal(SIGKILL);
-        $this->eventually('the process ends', fn (): bool => !proc_get_status($this->process)['running']);
+        $this->end();
+    }
+
+    /**
+     * Waits for its end. Its exit code; -1 when a signal has ended it, or when this was asked before.
+     */
+    public function end(): int
+    {
+        $ended = function () use (&$status): bool {
+            $status = proc_get_status($this->process);
+            return !$status['running'];
+        };
+        $this->eventually('the process ends', $ended);
+        return $status['exitcode'];
     }
 
     /**
