@@ -41,11 +41,11 @@ final class RunCommand extends Command
         $words = $_SERVER['argv'] ?? [];
         $at = array_search($input->getFirstArgument(), $words, true);
         if ($input instanceof ArgvInput && $at !== false) {
-            [$own, $rest] = [array_slice($words, 0, $at), array_slice($words, $at + 1)];
-            for ($own[] = $this->getName(); str_starts_with($rest[0] ?? '', '-') && $rest[0] !== '--';) {
-                $own[] = array_shift($rest);
+            [$ours, $theirs] = [[...array_slice($words, 0, $at), $this->getName()], array_slice($words, $at + 1)];
+            while (str_starts_with($theirs[0] ?? '', '-') && $theirs[0] !== '--') {
+                $ours[] = array_shift($theirs);
             }
-            $input = new ArgvInput([...$own, ...(($rest[0] ?? '') === '--' ? [] : ['--']), ...$rest]);
+            $input = new ArgvInput([...$ours, ...(($theirs[0] ?? '') === '--' ? [] : ['--']), ...$theirs]);
         }
         return $this->runAsTyped($input, $output);
     }
