@@ -53,7 +53,12 @@ final class Child
     public function kill(): void
     {
         $this->signal(SIGKILL);
-        $this->eventually('the process ends', fn (): bool => !proc_get_status($this->process)['running']);
+        $this->eventually('the process ends', fn (): bool => !$this->isRunning());
+    }
+
+    public function isRunning(): bool
+    {
+        return proc_get_status($this->process)['running'];
     }
 
     public function output(): string

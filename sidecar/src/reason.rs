@@ -168,6 +168,7 @@ impl Exit {
 pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran: Duration) -> ExitReason {
     let Exit { status, out_of_memory, error, exception, job, log, unix_time, .. } = exit;
     let job = job.filter(|_| !matches!(why, Some(Why::Hang(_)))); // that names it
+    let mut job = job.map(|job| format!("; it was busy with {job}"));
     let (code, number) = match status {
         ExitStatus::Code(code) => (Some(code), None),
         ExitStatus::Signal { number, .. } => (None, Some(number)),
@@ -189,13 +190,16 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
         (None, Some(libc::SIGKILL), _) => ("killed", Some(" from outside".into())),
         (None, Some(_), _) => ("signal", sender.map(|from| format!("; {from}"))),
         (None, None, Some(remains)) if is_error => ("error", Some(format!(": {}", at(remains)))),
-        (None, None, Some(remains)) => ("exit", Some(format!("; last exception {}", at(remains)))),
+        // The exception after the job: it may have been caught, and be none of the reason.
+        (None, None, Some(remains)) => {
+            let job = job.take().unwrap_or_default();
+            ("exit", Some(format!("{job}; last exception {}", at(remains))))
+        }
         (None, None, None) => match sender {
             Some(from) => ("signal", Some(format!(" after {from}"))),
             None => ("exit", None),
         },
     };
-    let job = job.map(|job| format!("; it was busy with {job}"));
     let signalled = signalled.filter(|_| why.is_none() && reason == "signal");
     ExitReason {
         reason: reason.into(),
@@ -312,6 +316,10 @@ mod tests {
         };
         let nothing = |_: &mut Exit| {};
         let at_a_job = |exit: &mut Exit| exit.job = Some("import (row 7)".into());
+        let caught_before_a_job = |exit: &mut Exit| {
+            exit.exception = remains("RuntimeException: boom");
+            at_a_job(exit);
+        };
         for ((word, sentence), expected) in [
             (message(ExitStatus::Code(3), nothing, None), ("exit", "exit 3")),
             (
@@ -350,6 +358,13 @@ mod tests {
             (
                 message(kill, at_a_job, Some(Why::Stop)),
                 ("stop", "killed by SIGKILL; the daemon stops; it was busy with import (row 7)"),
+            ),
+            (
+                message(ExitStatus::Code(12), caught_before_a_job, None),
+                (
+                    "exit",
+                    "exit 12; it was busy with import (row 7); last exception RuntimeException: boom (/app/x.php:12)",
+                ),
             ),
             (
                 message(kill, at_a_job, Some(Why::Hang("blocked import".into()))),

@@ -25,5 +25,6 @@ final class RustDaemonServiceProvider extends ServiceProvider
     public function boot(): void
     {
         $this->publishes([self::CONFIG => $this->app->configPath('rustdaemon.php')], 'rustdaemon-config');
+        QueueWorker::watch($this->app);
     }
 }
