@@ -6,6 +6,7 @@ namespace RustDaemon\Laravel;
 
 use Illuminate\Support\ServiceProvider;
 use RustDaemon\Client\ClientInterface;
+use RustDaemon\Laravel\Console\Commands;
 
 /**
  * What the package brings to a Laravel application. Found by itself: see composer.json, extra.laravel.
@@ -25,6 +26,9 @@ final class RustDaemonServiceProvider extends ServiceProvider
     public function boot(): void
     {
         $this->publishes([self::CONFIG => $this->app->configPath('rustdaemon.php')], 'rustdaemon-config');
+        $this->commands(Commands::ALL);
+        Commands::nameShortly($this->app);
+        $this->app->make('events')->subscribe(WorkerLog::class);
         QueueWorker::watch($this->app);
     }
 }

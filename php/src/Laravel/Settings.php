@@ -4,13 +4,15 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel;
 
-use Illuminate\Contracts\Container\Container;
+use Illuminate\Contracts\Config\Repository;
+use Illuminate\Contracts\Foundation\Application;
 use RustDaemon\Exception\InvalidArgument;
 use RustDaemon\Internal\Settings as WorkerSettings;
 use SensitiveParameter;
 
 /**
- * What config/rustdaemon.php says, checked when it is asked for: a key that nobody needs now is nobody's error.
+ * What config/rustdaemon.php says, and what is stronger than that; checked when it is asked for: a key that nobody
+ * needs now is nobody's error.
  *
  * Numbers may be text, as env() gives them. An empty text is null, except as a token: who leaves that empty by mistake
  * would have opened the socket to everybody.
@@ -19,25 +21,61 @@ use SensitiveParameter;
  */
 final class Settings
 {
-    private const FILE = 'config/rustdaemon.php';
+    private const FILE = 'config/rustdaemon.php: ';
 
     /**
-     * @param array<mixed> $values
+     * @param array<string, mixed> $values
+     * @param array<string, string> $sources by key: how a sentence about a value begins that is not the file's
+     * @param array<string, true> $typed the keys that somebody has typed
      */
-    private function __construct(private readonly array $values, private readonly string $base)
-    {
+    private function __construct(
+        private readonly Repository $config,
+        private readonly string $base,
+        private readonly array $values,
+        private readonly array $sources = [],
+        private readonly array $typed = [],
+    ) {
     }
 
     /**
      * @throws InvalidConfiguration
      */
-    public static function of(Container $app): self
+    public static function of(Application $app): self
     {
-        $values = $app->make('config')->get('rustdaemon');
-        if (!is_array($values)) {
-            throw new InvalidConfiguration(self::FILE . ' does not return an array');
+        $config = $app->make('config');
+        $values = $config->get('rustdaemon');
+        is_array($values) || throw new InvalidConfiguration('config/rustdaemon.php does not return an array');
+        return new self($config, $app->basePath(), $values);
+    }
+
+    /**
+     * Values that are stronger.
+     *
+     * @param array<string, mixed> $values
+     * @param string $source where they come from
+     */
+    public function with(array $values, string $source): self
+    {
+        $sources = array_map(static fn (): string => "$source: ", $values);
+        foreach (array_keys($sources) as $key) {
+            $sources[$key] .= "$key: ";
         }
-        return new self($values, $app->basePath());
+        return new self($this->config, $this->base, $values + $this->values, $sources + $this->sources);
+    }
+
+    /**
+     * Options of a command line, which are the strongest.
+     *
+     * @param array<string, string> $values
+     */
+    public function typed(array $values): self
+    {
+        $sources = [];
+        foreach ($values as $key => $value) {
+            $sources[$key] = '--' . strtr($key, '_', '-') . "=$value: ";
+        }
+        $typed = array_map(static fn (): bool => true, $values);
+        return new self($this->config, $this->base, $values + $this->values, $sources + $this->sources, $typed);
     }
 
     /**
@@ -47,11 +85,14 @@ final class Settings
      */
     public function endpoint(): string
     {
-        $socket = $this->text('socket') ?? throw $this->wrong('socket', null, 'the path of a Unix socket');
+        $socket = $this->text('socket') ?? throw $this->wrong('socket', 'is not set; give the path of a Unix socket');
         if (str_starts_with($socket, 'tcp://')) {
             return $socket;
         }
         $path = preg_replace('~^unix://~', '', $socket);
+        if (preg_match('~^[A-Za-z][A-Za-z0-9+.-]*:~', $path)) {
+            throw $this->wrong('socket', 'is no path of a Unix socket, and no tcp://address:port');
+        }
         return str_starts_with($path, '/') ? $path : "$this->base/$path"; // under php-fpm we are in public/
     }
 
@@ -63,7 +104,7 @@ final class Settings
     public function socket(): string
     {
         $path = $this->endpoint();
-        self::check('socket', socket: $path);
+        $this->check('socket', socket: $path);
         return $path;
     }
 
@@ -74,10 +115,8 @@ final class Settings
     public function socketMode(): string
     {
         $mode = $this->values['socket_mode'] ?? '0600';
-        if (!is_string($mode) && !is_int($mode)) {
-            throw $this->wrong('socket_mode', $mode, 'an octal mode such as "0660"');
-        }
-        self::check('socket_mode', mode: $mode);
+        is_string($mode) || is_int($mode) || throw $this->wrong('socket_mode', 'is no octal mode such as "0660"');
+        $this->check('socket_mode', mode: $mode);
         return is_int($mode) ? sprintf('0%o', $mode) : $mode;
     }
 
@@ -87,10 +126,8 @@ final class Settings
     public function token(): ?string
     {
         $token = $this->values['token'] ?? null;
-        if ($token !== null && !is_string($token)) {
-            throw new InvalidConfiguration(self::FILE . ': token: is no text; a token has 1 to 4096 bytes');
-        }
-        self::check('token', token: $token);
+        $token === null || is_string($token) || throw $this->wrong('token', 'is no text; a token has 1 to 4096 bytes');
+        $this->check('token', token: $token);
         return $token;
     }
 
@@ -106,7 +143,7 @@ final class Settings
             return null;
         }
         if (!is_numeric($seconds) || !is_finite((float) $seconds) || $seconds <= 0) {
-            throw $this->wrong('timeout', $seconds, 'a number of seconds greater than 0, or null to wait for ever');
+            throw $this->wrong('timeout', 'is no number of seconds greater than 0');
         }
         return (float) $seconds;
     }
@@ -122,19 +159,48 @@ final class Settings
     }
 
     /**
+     * The default channel of workers; null: the application's.
+     *
      * @throws InvalidConfiguration
      */
     public function logChannel(): ?string
     {
-        return $this->text('log_channel');
+        return $this->oneOf('log_channel', 'logging.channels', 'config/logging.php');
     }
 
     /**
+     * The default store of workers; null: the application's.
+     *
      * @throws InvalidConfiguration
      */
     public function cacheStore(): ?string
     {
-        return $this->text('cache_store');
+        return $this->oneOf('cache_store', 'cache.stores', 'config/cache.php');
+    }
+
+    /**
+     * The arguments of Worker::install(), by name.
+     *
+     * @param bool $isSupervised by a sidecar that has started this process: of what is its business, only what somebody
+     * has typed is named to it, so that it can say where it differs
+     * @return array<string, mixed>
+     * @throws InvalidConfiguration
+     */
+    public function install(bool $isSupervised): array
+    {
+        [$socket, $mode, $token] = [$this->socket(), $this->socketMode(), $this->token()];
+        if ($isSupervised) {
+            $asked = ['socket' => $socket, 'socket_mode' => $mode];
+            $asked = array_intersect_key($asked, $this->typed);
+            return array_combine(array_map(static fn (string $key): string
+                => $key === 'socket_mode' ? 'mode' : $key, array_keys($asked)), $asked);
+        }
+        $name = $this->text('name');
+        $workers = $this->values['workers'] ?? 1;
+        is_int($workers) || throw $this->wrong('workers', 'is no number from 1 to 1024');
+        $this->check('name', name: $name);
+        $this->check('workers', workers: $workers);
+        return ['name' => $name, 'socket' => $socket, 'mode' => $mode, 'token' => $token, 'workers' => $workers];
     }
 
     /**
@@ -142,33 +208,50 @@ final class Settings
      *
      * @throws InvalidConfiguration
      */
-    private static function check(
+    private function check(
         string $key,
+        ?string $name = null,
         ?string $socket = null,
         int|string $mode = 0600,
         #[SensitiveParameter] ?string $token = null,
+        int $workers = 1,
     ): void {
         try {
-            WorkerSettings::check(null, $socket, $mode, $token, 1);
+            WorkerSettings::check($name, $socket, $mode, $token, $workers);
         } catch (InvalidArgument $why) {
-            $sentence = preg_replace('/^\w+: /', '', $why->getMessage());
-            throw new InvalidConfiguration(self::FILE . ": $key: $sentence");
+            $named = fn (): string => $this->source($key); // in the place of the argument's name
+            throw new InvalidConfiguration(preg_replace_callback('/^\w+: /', $named, $why->getMessage()));
         }
     }
 
     private function text(string $key): ?string
     {
         $value = $this->values[$key] ?? null;
-        if ($value !== null && !is_string($value)) {
-            throw $this->wrong($key, $value, 'a text, or null');
-        }
+        $value === null || is_string($value) || throw $this->wrong($key, 'is no text');
         return $value === '' ? null : $value;
     }
 
-    private function wrong(string $key, mixed $value, string $allowed): InvalidConfiguration
+    private function oneOf(string $key, string $table, string $file): ?string
     {
-        $shown = json_encode($value, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE
-            | JSON_PARTIAL_OUTPUT_ON_ERROR);
-        return new InvalidConfiguration(self::FILE . ": $key: $shown is not possible: give $allowed");
+        $name = $this->text($key);
+        $known = (array) $this->config->get($table, []);
+        if ($name === null || is_array($known[$name] ?? null)) {
+            return $name;
+        }
+        throw $this->wrong($key, "is not in $file, which has " . implode(', ', array_keys($known)));
+    }
+
+    private function wrong(string $key, string $why): InvalidConfiguration
+    {
+        $value = $this->values[$key] ?? null;
+        $isHidden = isset($this->typed[$key]) || $value === null || $key === 'token';
+        $flags = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PARTIAL_OUTPUT_ON_ERROR;
+        $shown = $isHidden ? '' : json_encode($value, $flags) . ' ';
+        return new InvalidConfiguration($this->source($key) . $shown . $why);
+    }
+
+    private function source(string $key): string
+    {
+        return $this->sources[$key] ?? self::FILE . "$key: ";
     }
 }

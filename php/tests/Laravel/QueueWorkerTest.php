@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Laravel;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Tests\Laravel\Jobs\Work;
 
@@ -105,7 +106,7 @@ final class QueueWorkerTest extends TestCase
     /**
      * @return iterable<string, array{list<string>, string}>
      */
-    public function ends(): iterable
+    public static function ends(): iterable
     {
         yield 'jobs' => [['--max-jobs=1'], 'exit 0; it was busy with queue:work (stops: it has done --max-jobs=1)'];
         yield 'time' => [['--max-time=1'], 'exit 0; it was busy with queue:work (stops: it has run for --max-time=1)'];
@@ -118,6 +119,7 @@ final class QueueWorkerTest extends TestCase
      * @dataProvider ends
      * @param list<string> $words
      */
+    #[DataProvider('ends')]
     public function testItSaysWhyItEnds(array $words, string $expected): void
     {
         $this->queue->push('one');
@@ -171,7 +173,7 @@ final class QueueWorkerTest extends TestCase
     /**
      * @return iterable<string, array{string}>
      */
-    public function orders(): iterable
+    public static function orders(): iterable
     {
         yield 'reload' => ['daemon.reload'];
         yield 'restart' => ['worker.restart'];
@@ -180,6 +182,7 @@ final class QueueWorkerTest extends TestCase
     /**
      * @dataProvider orders
      */
+    #[DataProvider('orders')]
     public function testNothingIsLostOrDoneTwice(string $order): void
     {
         $this->queue->push('one', 'hold');

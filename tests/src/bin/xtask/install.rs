@@ -91,7 +91,7 @@ const PHP_CGI: Need = Need {
 };
 const LARAVEL: Need = Need {
     what: "Laravel (Illuminate/autoload.php)",
-    why: "php/examples/artisan is a Laravel console",
+    why: "php/src/Laravel is tested in it, and php/examples/artisan is its console",
     packages: &["php-laravel-framework", "php-cli"],
     present: has_laravel,
 };
@@ -207,7 +207,8 @@ impl For {
             For::Fuzz => {}
             For::Lint => needs.extend([&PHPCS, &COMPOSER]),
             For::Test => {
-                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &PHPUNIT, &REDIS, &PHP_REDIS])
+                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &LARAVEL, &PHPUNIT]);
+                needs.extend([&REDIS, &PHP_REDIS]);
             }
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
