@@ -35,6 +35,9 @@ final class QueueWorker
     /** Laravel's own limit comes first; after so many seconds more the sidecar takes the job for hanging. */
     private const GRACE_SECONDS = 5;
 
+    /** Jobs log and cache where they do without us; and queue:restart is told by the cache. */
+    private const OWN_DEFAULTS = ['log_channel' => null, 'cache_store' => null];
+
     private ?Job $job = null;
     private int $jobs = 0;
     private bool $paused = false;
@@ -42,6 +45,7 @@ final class QueueWorker
     private readonly mixed $restart;
 
     private function __construct(
+        private readonly Gate $gate,
         private readonly Worker $worker,
         private readonly Application $app,
         private readonly InputInterface $input,
@@ -63,7 +67,9 @@ final class QueueWorker
         $app->make('events')->listen(CommandStarting::class, static function (CommandStarting $event) use ($app): void {
             $offered = getenv('RUSTDAEMON_LINK') !== false; // not taken meanwhile
             if ($offered && $event->command === 'queue:work' && !$event->input->hasParameterOption('--once')) {
-                (new self(Worker::install(), $app, $event->input))->listen();
+                $gate = $app->make(Gate::class);
+                $worker = $gate->pass(defaults: self::OWN_DEFAULTS);
+                (new self($gate, $worker, $app, $event->input))->listen();
             }
         });
     }
@@ -151,13 +157,11 @@ final class QueueWorker
     {
         if ($this->job !== null) { // in the middle of a job only its timeout ends the loop
             $this->worker->progress("ran longer than its timeout of {$this->timeout()} s: queue:work kills itself");
-            return;
-        }
-        $why = $this->why($event);
-        if ($why !== null) {
+        } elseif (($why = $this->why($event)) !== null) {
             $this->worker->busy('queue:work');
             $this->worker->progress("stops: $why");
         }
+        $this->gate->leave($this->worker);
     }
 
     /**

@@ -30,5 +30,6 @@ final class RustDaemonServiceProvider extends ServiceProvider
         Commands::nameShortly($this->app);
         $this->app->make('events')->subscribe(WorkerLog::class);
         QueueWorker::watch($this->app);
+        ForkResets::register($this->app);
     }
 }
