@@ -16,7 +16,9 @@ use RustDaemon\Tests\Directory;
 final class ForkTest extends TestCase
 {
     private const FORK = '$child = static function (callable $main): void {
-        $end = \RustDaemon\Process::fork(static function () use ($main): void { echo "child: ", $main(), "\n"; })->wait();
+        $end = \RustDaemon\Process::fork(static function () use ($main): void {
+            echo "child: ", $main(), "\n";
+        })->wait();
         $end->code === 0 || throw new \RuntimeException("the child ended with $end->code");
     };';
 
@@ -132,12 +134,15 @@ final class ForkTest extends TestCase
 
     public function testTheListIsTheApplications(): void
     {
-        $this->app->write('config/rustdaemon.php', '<?php return ["on_fork" => ["log", App\Commands\OwnReset::class]];');
+        $list = '["log", App\Commands\OwnReset::class]';
+        $this->app->write('config/rustdaemon.php', "<?php return ['on_fork' => $list];");
         $said = $this->try('
             $pdo = app("db")->connection()->getPdo();
             $child(fn () => json_encode(app("db")->connection()->getPdo() === $pdo));
-        ', more: 'final class OwnReset { public function __construct(private \Illuminate\Contracts\Config\Repository $c) {}
-            public function __invoke(): void { echo "own reset of ", $this->c->get("app.name"), "\n"; } }');
+        ', more: 'final class OwnReset {
+            public function __construct(private \Illuminate\Contracts\Config\Repository $config) {}
+            public function __invoke(): void { echo "own reset of ", $this->config->get("app.name"), "\n"; }
+        }');
         self::assertSame("own reset of test\nchild: true\n", $said);
     }
 
@@ -146,8 +151,9 @@ final class ForkTest extends TestCase
         $this->app->write('config/rustdaemon.php', '<?php return ["on_fork" => ["databse"]];');
         $this->command('\RustDaemon\Process::fork(fn () => 0)->wait();');
         $ended = $this->app->artisan(['try']);
+        $said = preg_replace('/\s*\n\s*/', '', $ended->output . $ended->error); // Laravel breaks lines
         self::assertStringContainsString('config/rustdaemon.php: on_fork: ["databse"] may name database, redis, cache, '
-            . 'queue, log, mail and classes with a method __invoke() only', preg_replace('/\s*\n\s*/', '', $ended->output . $ended->error));
+            . 'queue, log, mail and classes with a method __invoke() only', $said);
     }
 
     private function redis(Directory $directory): Child

@@ -18,8 +18,8 @@ final class Work implements ShouldQueue
     use Queueable;
 
     /**
-     * @param string $how "": done at once; "hold": until storage/release is there; "nest": another one inside, then hold;
-     *     "memory": a fatal error
+     * @param string $how "": done at once; "hold": until storage/release is there; "nest": another one inside, then
+     *     hold; "memory": a fatal error
      */
     public function __construct(
         private readonly string $name,
