@@ -95,6 +95,52 @@ return [
 
     /*
     |--------------------------------------------------------------------------
+    | Pools
+    |--------------------------------------------------------------------------
+    |
+    | What "artisan rustdaemon:run" keeps alive, by name. A pool is an artisan
+    | command, or any command as a list, and further keys: "rustdaemon run
+    | --defaults" prints them all. Times are "8s", sizes "256MiB".
+    |
+    | A command that is no worker, because it does not call Worker::install(),
+    | needs 'link' => false.
+    |
+    */
+
+    'pools' => [
+
+        // 'opcua' => [
+        //     'artisan' => 'opcua:session --timeout=600',
+        //     'workers' => env('OPCUA_WORKERS', 1),
+        //     'memory_soft' => '256MiB',
+        //     'max_lifetime' => '24h',
+        //     'hang_action' => 'restart',
+        // ],
+
+    ],
+
+    /*
+    |--------------------------------------------------------------------------
+    | Options
+    |--------------------------------------------------------------------------
+    |
+    | What else "artisan rustdaemon:run" tells the sidecar, such as the group of
+    | the socket, a second socket for operators, or who may do what; the keys
+    | are those at the top of "rustdaemon run --defaults".
+    |
+    */
+
+    'options' => [
+
+        // 'socket_group' => 'www-data',
+        // 'control' => storage_path('framework/rustdaemon-control.sock'),
+        // 'access' => ['control' => ['gid:ops']],
+        // 'log_format' => 'json',
+
+    ],
+
+    /*
+    |--------------------------------------------------------------------------
     | Resets After a Fork
     |--------------------------------------------------------------------------
     |

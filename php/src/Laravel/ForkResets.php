@@ -11,8 +11,8 @@ use RustDaemon\Process;
 use WeakReference;
 
 /**
- * What a child of Process::fork() gives up before its own function runs, so that it never speaks on a connection of its
- * parent's: `on_fork` of config/rustdaemon.php.
+ * What a child of Process::fork() gives up before its own function runs, so that it never speaks on a connection of
+ * its parent's: `on_fork` of config/rustdaemon.php.
  *
  * Only what has been made is given up. Nothing is closed: in such a child the parent's objects stay alive, whoever drops
  * them. The managers stay the same objects, since others hold them and have extended them; they connect anew when they

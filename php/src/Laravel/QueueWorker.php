@@ -20,8 +20,8 @@ use Symfony\Component\Console\Input\InputInterface;
 /**
  * `queue:work` under a sidecar: a worker like others, without a change to the application.
  *
- * It waits at the gate before Laravel asks for a job, or takes a signal; so the stop signals stay Laravel's: a stop is a
- * SIGTERM, and the job in hand is finished. Its SIGALRM, which ends a job that takes too long, is left alone.
+ * It waits at the gate before Laravel asks for a job, or takes a signal; so the stop signals stay Laravel's: a stop is
+ * a SIGTERM, and the job in hand is finished. Its SIGALRM, which ends a job that takes too long, is left alone.
  *
  * What it tells: ready when the loop begins, each job, and why it ends. A pause is obeyed between two jobs, as Laravel
  * has it: a listener of Looping says false.

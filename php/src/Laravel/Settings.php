@@ -159,6 +159,28 @@ final class Settings
     }
 
     /**
+     * The pools of artisan rustdaemon:run, by name; what they are is the sidecar's to judge.
+     *
+     * @return array<string, mixed>
+     * @throws InvalidConfiguration
+     */
+    public function pools(): array
+    {
+        return $this->table('pools', 'is no array of pools by their names');
+    }
+
+    /**
+     * What else the sidecar is to be told.
+     *
+     * @return array<string, mixed>
+     * @throws InvalidConfiguration
+     */
+    public function options(): array
+    {
+        return $this->table('options', 'is no array of the sidecar\'s own keys');
+    }
+
+    /**
      * The default channel of workers; null: the application's.
      *
      * @throws InvalidConfiguration
@@ -248,6 +270,16 @@ final class Settings
         $value = $this->values[$key] ?? null;
         $value === null || is_string($value) || throw $this->wrong($key, 'is no text');
         return $value === '' ? null : $value;
+    }
+
+    /**
+     * @return array<string, mixed>
+     */
+    private function table(string $key, string $why): array
+    {
+        $table = $this->values[$key] ?? [];
+        $isTable = is_array($table) && array_filter(array_keys($table), is_string(...)) === array_keys($table);
+        return $isTable ? $table : throw $this->wrong($key, $why);
     }
 
     private function oneOf(string $key, string $table, string $file): ?string

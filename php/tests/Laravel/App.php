@@ -92,10 +92,12 @@ final class App
      *
      * @param list<string> $words
      * @param array<string, string> $environment
+     * @param list<string> $options of php, each after a -d
      */
-    public function start(array $words, array $environment = []): Child
+    public function start(array $words, array $environment = [], array $options = []): Child
     {
-        $command = [...$this->php(), "$this->path/artisan", ...$words];
+        $options = array_merge(...array_map(static fn (string $option): array => ['-d', $option], $options));
+        $command = [...$this->php(), ...$options, "$this->path/artisan", ...$words];
         return new Child($command, "$this->path/out", $environment + $this->environment());
     }
 

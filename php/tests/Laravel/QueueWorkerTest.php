@@ -214,7 +214,7 @@ final class QueueWorkerTest extends TestCase
         $sidecar->signal(SIGTERM);
         $this->queue->eventually('it drains', fn () => $this->state('draining'));
         $this->queue->release();
-        $this->queue->eventually('it has ended', fn (): bool => !$sidecar->isRunning());
+        $this->queue->eventually('it has ended', fn (): bool => $sidecar->ended() !== []);
         self::assertSame(['one begins', 'one ends'], $this->queue->notes());
         self::assertSame(1, $this->queue->count('jobs'), 'two waits for the next one');
     }

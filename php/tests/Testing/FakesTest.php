@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Testing;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\Call;
 use RustDaemon\Client\ClientException;
@@ -48,6 +49,7 @@ final class FakesTest extends TestCase
     /**
      * @dataProvider errors
      */
+    #[DataProvider('errors')]
     public function testErrorsAreThoseOfARealClient(mixed $answer, array $arguments, string $class): void
     {
         $call = (new FakeClient(['x' => $answer]))->begin('x', $arguments);
@@ -114,18 +116,26 @@ final class FakesTest extends TestCase
     }
 
     /**
-     * @testWith ["expose", "ping", "time"]
-     *           ["expose", "a b", "time"]
-     *           ["expose", "taken", "time"]
-     *           ["every", 0.0, "time"]
-     *           ["after", -1.0, "time"]
-     *           ["concurrency", 0]
+     * @dataProvider impossibleArguments
      */
+    #[DataProvider('impossibleArguments')]
     public function testItRefusesWhatARealWorkerRefuses(string $verb, mixed ...$arguments): void
     {
         $worker = (new TestWorker())->expose('taken', 'time');
         $this->expectException(\RustDaemon\Exception\InvalidArgument::class);
         $worker->$verb(...$arguments);
+    }
+
+    public static function impossibleArguments(): array
+    {
+        return [
+            ['expose', 'ping', 'time'],
+            ['expose', 'a b', 'time'],
+            ['expose', 'taken', 'time'],
+            ['every', 0.0, 'time'],
+            ['after', -1.0, 'time'],
+            ['concurrency', 0],
+        ];
     }
 
     public function testItHasAllVerbsOfTheRealWorkerThatNeedNoLoop(): void

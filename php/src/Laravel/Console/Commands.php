@@ -16,8 +16,10 @@ use Illuminate\Contracts\Foundation\Application;
 final class Commands
 {
     public const ALL = [
+        InstallCommand::class,
         ReloadCommand::class,
         RestartCommand::class,
+        RunCommand::class,
         StatusCommand::class,
         StopCommand::class,
     ];

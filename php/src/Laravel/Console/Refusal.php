@@ -32,6 +32,14 @@ final class Refusal extends RuntimeException
     }
 
     /**
+     * It is as it is.
+     */
+    public static function badNews(string $sentence): self
+    {
+        return new self($sentence, ExitCode::BAD_NEWS);
+    }
+
+    /**
      * The system.
      */
     public static function system(string $sentence): self

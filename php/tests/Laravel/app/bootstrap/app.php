@@ -8,7 +8,7 @@ use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Foundation\Application;
 use Illuminate\Foundation\Exceptions\Handler;
 
-require __DIR__ . '/../app/Kernel.php';
+require_once __DIR__ . '/../app/Kernel.php';
 
 $app = new Application(dirname(__DIR__));
 $app->singleton(ExceptionHandler::class, Handler::class);
