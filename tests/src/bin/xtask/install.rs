@@ -92,7 +92,7 @@ const PHP_CGI: Need = Need {
 };
 const LARAVEL: Need = Need {
     what: "Laravel (Illuminate/autoload.php)",
-    why: "php/examples/artisan is a Laravel console",
+    why: "php/src/Laravel is tested in it, and php/examples/artisan is its console",
     packages: &["php-laravel-framework", "php-cli"],
     present: has_laravel,
 };
@@ -118,9 +118,9 @@ const SOCAT: Need = Need {
     present: || which("socat").is_some(),
 };
 const SYMFONY: Need = Need {
-    what: "Symfony's console (Symfony/Component/Console/autoload.php)",
-    why: "a test runs a command of it inside a handler",
-    packages: &["php-symfony-console", "php-cli"],
+    what: "Symfony's FrameworkBundle and console (Symfony/Bundle/FrameworkBundle/autoload.php)",
+    why: "php/examples/symfony is an application of it, and a test runs a command inside a handler",
+    packages: &["php-symfony-framework-bundle", "php-symfony-console", "php-intl", "php-cli"],
     present: has_symfony,
 };
 const PHPUNIT: Need = Need {
@@ -215,7 +215,8 @@ impl For {
             For::Fuzz => {}
             For::Lint => needs.extend([&PHPCS, &COMPOSER]),
             For::Test => {
-                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &PHPUNIT, &REDIS, &PHP_REDIS])
+                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &LARAVEL, &PHPUNIT]);
+                needs.extend([&REDIS, &PHP_REDIS]);
             }
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
@@ -384,7 +385,8 @@ fn has_laravel() -> bool {
 }
 
 fn has_symfony() -> bool {
-    is_in_include_path("Symfony/Component/Console/autoload.php")
+    is_in_include_path("Symfony/Bundle/FrameworkBundle/autoload.php")
+        && is_in_include_path("Symfony/Component/Console/autoload.php")
 }
 
 fn has_php_redis() -> bool {

@@ -1,0 +1,17 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Laravel\Events;
+
+use RustDaemon\Worker;
+
+/**
+ * The worker serves: it has entered its loop.
+ */
+final class WorkerReady
+{
+    public function __construct(public readonly Worker $worker)
+    {
+    }
+}

@@ -1,0 +1,17 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Laravel\Events;
+
+use RustDaemon\Worker;
+
+/**
+ * The worker serves again.
+ */
+final class WorkerResumed
+{
+    public function __construct(public readonly Worker $worker)
+    {
+    }
+}
