@@ -6,6 +6,7 @@ namespace RustDaemon\Laravel;
 
 use Illuminate\Contracts\Events\Dispatcher;
 use Illuminate\Contracts\Foundation\Application;
+use RustDaemon\Internal\Extension;
 use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Laravel\Events\WorkerPaused;
 use RustDaemon\Laravel\Events\WorkerReady;
@@ -73,6 +74,7 @@ final class Gate
             throw Refusal::usage('PHPUnit would become the sidecar: say RustDaemon::fakeWorker() before the command');
         }
         try {
+            Extension::check();
             return Worker::install(...$arguments);
         } catch (Throwable $why) {
             throw Refusal::ofTheGate($why);

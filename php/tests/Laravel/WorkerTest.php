@@ -7,6 +7,7 @@ namespace RustDaemon\Tests\Laravel;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Tests\Child;
+use RustDaemon\Tests\OtherExtension;
 
 /**
  * An artisan command that has become a worker by `use RunsAsWorker;`.
@@ -201,6 +202,31 @@ final class WorkerTest extends TestCase
         $ended = $this->app->run([...$php, 'artisan', 'plant:serve']);
         self::assertSame([100, 1], [$ended->code, substr_count($ended->error, "\n")]);
         self::assertStringStartsWith('the sidecar was not found: rustdaemon.sidecar = "/no/such"', $ended->error);
+    }
+
+    public function testAnExtensionOfAnotherVersionIsOneSentenceAndNothingElseMindsIt(): void
+    {
+        foreach (['0.0.9' => 'needs 0.1.0 or later', '9.0.0' => 'knows versions below'] as $version => $why) {
+            $other = new OtherExtension($version);
+            $php = [PHP_BINARY, '-d', "extension=$other->path", 'artisan'];
+            $ended = $this->app->run([...$php, 'plant:serve']);
+            self::assertSame([100, ''], [$ended->code, $ended->output], 'install() would have printed');
+            self::assertSame(1, substr_count($ended->error, "\n"), $ended->error);
+            self::assertStringStartsWith("ext-rustdaemon $version is loaded, and this", $ended->error);
+            self::assertStringContainsString($why, $ended->error);
+            $listed = $this->app->run([...$php, 'list', '--raw']);
+            self::assertSame([0, ''], [$listed->code, $listed->error]);
+        }
+    }
+
+    public function testTheStatusSaysThatNoWorkerCanStartHere(): void
+    {
+        $this->serve([]);
+        $other = new OtherExtension('0.0.9');
+        $ended = $this->app->run([PHP_BINARY, '-d', "extension=$other->path", 'artisan', 'rustdaemon:status']);
+        self::assertSame(0, $ended->code, $ended->error);
+        self::assertStringContainsString('No worker can start here: ext-rustdaemon 0.0.9 is loaded', $ended->output);
+        self::assertStringNotContainsString('No worker', $this->app->artisan(['rustdaemon:status'])->output);
     }
 
     public function testWithoutTheExtensionTheCommandRunsAndThatIsSaid(): void

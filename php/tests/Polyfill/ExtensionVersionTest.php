@@ -5,27 +5,23 @@ declare(strict_types=1);
 namespace RustDaemon\Tests\Polyfill;
 
 use PHPUnit\Framework\TestCase;
-use RuntimeException;
 use RustDaemon\Internal\Extension;
 use RustDaemon\Tests\Contract\Script;
-use RustDaemon\Tests\Directory;
+use RustDaemon\Tests\OtherExtension;
 
 /**
- * An extension that is older or newer than the package: fixtures/extension.c, compiled with another number.
+ * An extension that is older or newer than the package: OtherExtension.
  */
 final class ExtensionVersionTest extends TestCase
 {
     private const CHECK = 'try { RustDaemon\Internal\Extension::check(); Worker::install(); }
         catch (RustDaemon\Exception\DaemonException $e) { echo get_class($e), ": {$e->getMessage()}"; }';
 
-    private Directory $directory;
-
     protected function setUp(): void
     {
         if (extension_loaded('rustdaemon')) {
             self::markTestSkipped('the extension is loaded');
         }
-        $this->directory = new Directory();
     }
 
     public function testAnOlderOneIsRefusedBeforeThereIsAWorker(): void
@@ -99,14 +95,7 @@ final class ExtensionVersionTest extends TestCase
      */
     private function with(string $version, string $php): string
     {
-        $so = "{$this->directory->path}/rustdaemon.so";
-        $includes = explode(' ', rtrim((string) shell_exec('php-config --includes')));
-        $compile = ['cc', '-shared', '-fPIC', "-DVERSION=\"$version\"", ...$includes, '-o', $so];
-        $source = dirname(__DIR__) . '/fixtures/extension.c';
-        $cc = proc_open([...$compile, $source], [['file', '/dev/null', 'r'], ['pipe', 'w'], ['redirect', 1]], $pipes)
-            ?: throw new RuntimeException('cannot start cc');
-        $said = stream_get_contents($pipes[1]);
-        proc_close($cc) === 0 || throw new RuntimeException("cc: $said");
-        return Script::run($php, ['-d', "extension=$so"]);
+        $extension = new OtherExtension($version);
+        return Script::run($php, ['-d', "extension=$extension->path"]);
     }
 }

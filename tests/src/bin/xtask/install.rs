@@ -222,7 +222,7 @@ impl For {
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
             For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
-            For::MatrixForky => needs.extend([&PHPUNIT, &LARAVEL, &DEBOOTSTRAP]),
+            For::MatrixForky => needs.extend([&PHPUNIT, &LARAVEL, &SYMFONY, &DEBOOTSTRAP]),
         }
         needs
     }
@@ -249,7 +249,7 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     for module in &modules {
         println!("missing: {module} (for the plant and supervisord): from PyPI into target/venv");
     }
-    let no_react = verb == For::Test && !has_react(repo);
+    let no_react = matches!(verb, For::Test | For::MatrixForky) && !has_react(repo);
     if no_react {
         println!(
             "missing: {REACT_WHAT} (a test waits in it): out of Debian package {REACT_PACKAGE} into target/react"

@@ -27,20 +27,13 @@ const SUITE: &str = "forky";
 /// A debootstrap that is older than the suite has no script for it. All suites of the last years share this one.
 const SCRIPT: &str = "sid";
 
-/// Without their versions: Debian's Laravel runs with Debian's PHP. The extensions are those that tests load.
-const PACKAGES: [&str; 12] = [
-    "php-cli",
-    "php-cgi",
-    "php-dev",
-    "php-redis",
-    "php-xml",
-    "php-mbstring",
-    "php-sqlite3",
-    "phpunit",
-    "php-laravel-framework",
-    "redis-tools",
-    "procps",
-    "ca-certificates",
+/// Without their versions: Debian's Laravel runs with Debian's PHP. PHP's extensions and other programs are those that the
+/// tests use.
+#[rustfmt::skip]
+const PACKAGES: [&str; 16] = [
+    "ca-certificates", "php-cgi", "php-cli", "php-dev", "php-laravel-framework", "php-mbstring", "php-redis",
+    "php-sqlite3", "php-symfony-framework-bundle", "php-xml", "phpunit", "procps", "python3", "redis-tools",
+    "supervisor", "systemd",
 ];
 
 /// A mirror that lags behind says so by a date that has passed; the signatures are checked all the same.
