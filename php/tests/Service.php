@@ -119,6 +119,14 @@ final class Service
     public function stop(): int
     {
         $this->child->signal(SIGTERM);
+        return $this->end();
+    }
+
+    /**
+     * Waits for its end: its exit code.
+     */
+    public function end(): int
+    {
         return $this->child->end();
     }
 
