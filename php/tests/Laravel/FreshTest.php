@@ -60,7 +60,8 @@ final class FreshTest extends TestCase
                     $this->expose($prefix . 'look', $this->look(...), fresh: $fresh);
                     $this->expose($prefix . 'sum', fn (int $a, int $b = 1): int => $a + $b, fresh: $fresh);
                     $this->expose($prefix . 'inner', fn () => strlen(...)([]), fresh: $fresh);
-                    $this->expose($prefix . 'fail', fn () => [$soil(), throw new \DomainException('no')], fresh: $fresh);
+                    $fail = fn () => [$soil(), throw new \DomainException('no')];
+                    $this->expose($prefix . 'fail', $fail, fresh: $fresh);
                 }
 
                 return $this->worker->run();
@@ -101,14 +102,14 @@ final class FreshTest extends TestCase
     {
         $this->app = new App();
         $this->app->write('app/Commands/PlantCommand.php', self::COMMAND);
-        $providers = ['Auth\AuthServiceProvider', 'Cookie\CookieServiceProvider', 'Encryption\EncryptionServiceProvider',
-            'Hashing\HashServiceProvider', 'Session\SessionServiceProvider', 'Translation\TranslationServiceProvider',
-            'Validation\ValidationServiceProvider', 'View\ViewServiceProvider'];
+        $providers = ['Auth\Auth', 'Cookie\Cookie', 'Encryption\Encryption', 'Hashing\Hash', 'Session\Session',
+            'Translation\Translation', 'Validation\Validation', 'View\View'];
         $config = $this->app->read('config/app.php');
-        $lines = implode('', array_map(static fn (string $name): string => "Illuminate\\$name::class,\n", $providers));
+        $line = static fn (string $name): string => "Illuminate\\{$name}ServiceProvider::class,\n";
+        $lines = implode('', array_map($line, $providers));
         $carbon = "Carbon\\Laravel\\ServiceProvider::class,\n";
-        $config = str_replace("'providers' => [", "'locale' => 'en', 'fallback_locale' => 'en', 'cipher' => 'AES-256-CBC',
-            'key' => str_repeat('k', 32), 'providers' => [\n$lines$carbon", $config);
+        $config = str_replace("'providers' => [", "'locale' => 'en', 'fallback_locale' => 'en',
+            'cipher' => 'AES-256-CBC', 'key' => str_repeat('k', 32), 'providers' => [\n$lines$carbon", $config);
         $this->app->write('config/app.php', $config);
         $this->app->write('config/auth.php', '<?php return ["defaults" => ["guard" => "web", "passwords" => "users"],
             "guards" => ["web" => ["driver" => "session", "provider" => "users"]],

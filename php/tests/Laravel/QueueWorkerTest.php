@@ -238,6 +238,18 @@ final class QueueWorkerTest extends TestCase
         $this->queue->untilNotes('one begins', 'one ends');
     }
 
+    public function testInMaintenanceLaravelPausesIt(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $ended = $this->queue->app->artisan(['down'], ['RUSTDAEMON_PAUSE_WHEN_DOWN' => 'true']);
+        self::assertSame([0, ''], [$ended->code, $ended->error], 'nobody waits for a loop that asks nobody');
+        $this->queue->push('one');
+        self::assertSame(['idle', []], [$this->queue->worker()['state'], $this->queue->notes()]);
+        self::assertSame(0, $this->queue->app->artisan(['up'], ['RUSTDAEMON_PAUSE_WHEN_DOWN' => 'true'])->code);
+        $this->queue->untilNotes('one begins', 'one ends');
+    }
+
     public function testWithoutASidecarNothingChanges(): void
     {
         $this->queue->push('one');
