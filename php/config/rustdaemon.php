@@ -139,4 +139,18 @@ return [
 
     ],
 
+    /*
+    |--------------------------------------------------------------------------
+    | Resets After a Fork
+    |--------------------------------------------------------------------------
+    |
+    | What a child of RustDaemon\Process::fork() gives up before its own function
+    | runs, in this order, so that it never speaks on a connection of its parent's.
+    | Take out what your children shall keep; add classes of your own that have
+    | __invoke(): the container makes them, in the child.
+    |
+    */
+
+    'on_fork' => ['database', 'redis', 'cache', 'queue', 'log', 'mail'],
+
 ];

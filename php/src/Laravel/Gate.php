@@ -14,6 +14,7 @@ use RustDaemon\Laravel\Events\WorkerResumed;
 use RustDaemon\Laravel\Events\WorkerStarted;
 use RustDaemon\Laravel\Events\WorkerStopped;
 use RustDaemon\Laravel\Events\WorkerStopping;
+use RustDaemon\Testing\TestWorker;
 use RustDaemon\Worker;
 use Throwable;
 
@@ -29,7 +30,7 @@ final class Gate
     /**
      * Whose events are told already: a process becomes a worker once.
      */
-    private static ?Worker $told = null;
+    private static Worker|TestWorker|null $told = null;
 
     public function __construct(private readonly Application $app, private readonly Dispatcher $events)
     {
@@ -45,7 +46,7 @@ final class Gate
      * @param array<string, mixed> $defaults what counts before config/rustdaemon.php does
      * @throws Refusal
      */
-    public function pass(array $typed = [], array $defaults = []): Worker
+    public function pass(array $typed = [], array $defaults = []): Worker|TestWorker
     {
         try {
             $settings = Settings::of($this->app)->with($defaults, 'workerDefaults()')->typed($typed);
@@ -54,12 +55,8 @@ final class Gate
         } catch (InvalidConfiguration $why) {
             throw Refusal::usage($why->getMessage());
         }
-        try {
-            Extension::check();
-            $worker = Worker::install(...$arguments);
-        } catch (Throwable $why) {
-            throw Refusal::ofTheGate($why);
-        }
+        $isFake = $this->app->bound(TestWorker::class);
+        $worker = $isFake ? $this->app->make(TestWorker::class) : $this->install($arguments);
         foreach ($defaults as $manager => $name) {
             $this->app->make($manager)->setDefaultDriver($name);
         }
@@ -69,14 +66,30 @@ final class Gate
     }
 
     /**
+     * @param array<string, mixed> $arguments
+     */
+    private function install(array $arguments): Worker
+    {
+        if (class_exists('PHPUnit\Framework\TestCase', false)) {
+            throw Refusal::usage('PHPUnit would become the sidecar: say RustDaemon::fakeWorker() before the command');
+        }
+        try {
+            Extension::check();
+            return Worker::install(...$arguments);
+        } catch (Throwable $why) {
+            throw Refusal::ofTheGate($why);
+        }
+    }
+
+    /**
      * The command has ended.
      */
-    public function leave(Worker $worker, ?Throwable $why = null): void
+    public function leave(Worker|TestWorker $worker, ?Throwable $why = null): void
     {
         $this->events->dispatch(new WorkerStopped($worker, $why));
     }
 
-    private function tell(Worker $worker): void
+    private function tell(Worker|TestWorker $worker): void
     {
         $events = $this->events;
         $worker->onStart(static fn () => $events->dispatch(new WorkerReady($worker)));

@@ -6,6 +6,7 @@ namespace RustDaemon\Laravel;
 
 use RustDaemon\Laravel\Console\OneSentence;
 use RustDaemon\Laravel\Console\Refusal;
+use RustDaemon\Testing\TestWorker;
 use RustDaemon\Worker;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
@@ -43,7 +44,10 @@ trait RunsAsWorker
         execute as private handleIt;
     }
 
-    protected Worker $worker;
+    /**
+     * This process as a worker; in tests what RustDaemon::fakeWorker() has made.
+     */
+    protected Worker|TestWorker $worker;
 
     public function setLaravel($laravel): void
     {

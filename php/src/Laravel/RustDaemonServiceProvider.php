@@ -29,5 +29,7 @@ final class RustDaemonServiceProvider extends ServiceProvider
         $this->commands(Commands::ALL);
         Commands::nameShortly($this->app);
         $this->app->make('events')->subscribe(WorkerLog::class);
+        QueueWorker::watch($this->app);
+        ForkResets::register($this->app);
     }
 }

@@ -226,6 +226,25 @@ final class Settings
     }
 
     /**
+     * What a child of Process::fork() gives up first.
+     *
+     * @return list<string> of ForkResets::NAMES, and classes that can be called
+     * @throws InvalidConfiguration
+     */
+    public function onFork(): array
+    {
+        $resets = $this->values['on_fork'] ?? [];
+        is_array($resets) || throw $this->wrong('on_fork', 'is no list');
+        foreach ($resets as $reset) {
+            $isKnown = is_string($reset)
+                && (in_array($reset, ForkResets::NAMES, true) || method_exists($reset, '__invoke'));
+            $isKnown || throw $this->wrong('on_fork', 'may name ' . implode(', ', ForkResets::NAMES)
+                . ' and classes with a method __invoke() only');
+        }
+        return array_values($resets);
+    }
+
+    /**
      * Whatever Worker::install() would refuse, in its words.
      *
      * @throws InvalidConfiguration

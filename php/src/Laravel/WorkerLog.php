@@ -13,6 +13,7 @@ use RustDaemon\Laravel\Events\WorkerResumed;
 use RustDaemon\Laravel\Events\WorkerStarted;
 use RustDaemon\Laravel\Events\WorkerStopped;
 use RustDaemon\Laravel\Events\WorkerStopping;
+use RustDaemon\Testing\TestWorker;
 use RustDaemon\Worker;
 use Throwable;
 
@@ -54,7 +55,7 @@ final class WorkerLog
         $this->say($worker, 'is started', ['generation' => $worker->generation, 'supervised' => $worker->supervised()]);
     }
 
-    private function mourn(Worker $worker, ExitReason $reason): void
+    private function mourn(Worker|TestWorker $worker, ExitReason $reason): void
     {
         $isOrdinary = in_array($reason->reason, self::ORDINARY, true) && ($reason->code ?? 0) === 0;
         $isKnown = static fn (mixed $value): bool => !in_array($value, [null, []], true);
@@ -73,7 +74,7 @@ final class WorkerLog
     /**
      * @param array<string, mixed> $context
      */
-    private function say(Worker $worker, string $what, array $context = [], string $level = 'info'): void
+    private function say(Worker|TestWorker $worker, string $what, array $context = [], string $level = 'info'): void
     {
         $line = "worker $worker->name#$worker->slot $what";
         try {

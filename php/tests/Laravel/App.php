@@ -125,9 +125,9 @@ final class App
     /**
      * Waits until so many workers are idle.
      */
-    public function untilIdle(Child $child, int $workers = 1, ?string $token = null): void
+    public function untilIdle(Child $child, int $workers = 1, ?string $token = null, ?Client $client = null): void
     {
-        $client = $this->client($token);
+        $client ??= $this->client($token);
         $child->eventually("$workers idle", static function () use ($client, $workers): bool {
             try {
                 $states = array_count_values(array_column($client->status()['workers'], 'state'));

@@ -39,8 +39,10 @@ final class ControlTest extends TestCase
     {
         $client = self::$daemon->client();
         posix_kill($client->status()['workers'][0]['pid'], SIGKILL);
-        self::$daemon->eventually('it has a successor', static fn (): bool
-            => $client->status()['workers'][0]['state'] === 'idle' && $client->status()['workers'][0]['restarts'] > 0);
+        self::$daemon->eventually('it has a successor', static function () use ($client): bool {
+            $worker = $client->status()['workers'][0];
+            return $worker['state'] === 'idle' && $worker['restarts'] > 0;
+        });
         $theirs = self::$app->run([getenv('RUSTDAEMON_BIN'), 'status', '--socket', self::$daemon->socket()]);
         $ours = self::ask(['rustdaemon:status']);
         self::assertStringContainsString('killed by SIGKILL', $theirs->output);
@@ -60,6 +62,21 @@ final class ControlTest extends TestCase
         $keys = static fn (array $status): array => array_keys($status['workers'][0]);
         $answer = json_decode($ended->output, true, flags: JSON_THROW_ON_ERROR);
         self::assertSame($keys(self::$daemon->client()->status()), $keys($answer));
+    }
+
+    public function testAParkedWorkerIsBadNews(): void
+    {
+        $app = new App();
+        $app->write('config/rustdaemon.php', "<?php return ['socket' => storage_path('framework/rustdaemon.sock'),
+            'pools' => ['x' => ['command' => ['false'], 'link' => false, 'start_limit' => 1]]];");
+        $child = $app->start(['daemon:run']);
+        $ended = $child->eventually('it is parked', static function () use ($app): ?Ended {
+            $ended = $app->artisan(['rustdaemon:status']);
+            return str_contains($ended->output, 'parked') ? $ended : null;
+        });
+        self::assertSame(1, $ended->code, $ended->output);
+        $child->signal(SIGTERM);
+        $child->eventually('it ends', static fn (): array => $child->ended());
     }
 
     public function testRestartSaysWhatWorkersHaveComeTo(): void

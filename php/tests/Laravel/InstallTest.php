@@ -82,6 +82,23 @@ final class InstallTest extends TestCase
         self::assertStringEndsWith(' list 100%% "a b" "it\'s" "\\"q\\"" $$HOME "x;y" "back\\\\slash"', $start);
     }
 
+    public function testPathsGoThroughTheSymlinkThatReleasesHave(): void
+    {
+        $home = new App();
+        mkdir("$home->path/releases");
+        exec("cp -a {$this->app->path} $home->path/releases/1");
+        symlink('releases/1', "$home->path/current");
+        $command = [...$this->app->php(), "$home->path/releases/1/artisan", 'rustdaemon:install'];
+        $ended = $home->run($command);
+        self::assertSame(0, $ended->code, $ended->error);
+        $name = 'current/deploy/test-rustdaemon';
+        $unit = $home->read("$name.service") . $home->read("$name.conf");
+        self::assertStringContainsString("$home->path/current/artisan rustdaemon:run\n", $unit);
+        self::assertStringContainsString("WorkingDirectory=$home->path/current\n", $unit);
+        self::assertStringContainsString("stdout_logfile=$home->path/current/storage/logs/rustdaemon.log\n", $unit);
+        self::assertStringNotContainsString("$home->path/releases", $unit);
+    }
+
     public function testNothingThatIsThereIsOverwritten(): void
     {
         self::assertSame(0, $this->install()->code);

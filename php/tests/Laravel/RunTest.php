@@ -6,6 +6,7 @@ namespace RustDaemon\Tests\Laravel;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Client\Client;
 use RustDaemon\Laravel\Sidecar\Document;
 use RustDaemon\Tests\Child;
 
@@ -38,6 +39,8 @@ final class RunTest extends TestCase
                 {
                     $pool = $this->worker->name;
                     $this->worker->expose("$pool.line", fn (): string => $this->option('line'));
+                    $this->worker->expose("$pool.store", fn (): string => cache()->getDefaultDriver());
+                    $this->worker->expose("$pool.sleep", fn (int $seconds): int => sleep($seconds));
                     $this->worker->expose("$pool.argv", fn (): array => $_SERVER['argv']);
                     $this->worker->expose("$pool.place", fn (): array => [getcwd(), config('app.name')]);
 
@@ -84,6 +87,44 @@ final class RunTest extends TestCase
         self::assertSame('9', $client->call('main.line'));
         $words = ["{$this->app->path}/artisan", 'plant:serve', '--line=9', '--socket-mode', '0660'];
         self::assertSame($words, $client->call('main.argv'));
+    }
+
+    public function testWorkersHaveTheEnvironmentOfTheirSidecar(): void
+    {
+        $this->app->write('config/app.php', str_replace("'test'", "env('NAME')", $this->app->read('config/app.php')));
+        $this->app->write('.env', "NAME=ordinary\n");
+        $this->app->write('.env.staging', "NAME=staging\n");
+        $this->launch(['--env=staging', 'plant:serve', '--line=5']);
+        self::assertSame('staging', $this->app->client()->call('main.place')[1]);
+        self::assertSame('5', $this->app->client()->call('main.line'));
+    }
+
+    public function testEveryKeyOfTheConfigurationIsObeyed(): void
+    {
+        symlink(getenv('RUSTDAEMON_BIN'), "{$this->app->path}/my-rustdaemon");
+        $this->app->write('.env', "RUSTDAEMON_SOCKET=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\nRUSTDAEMON_TIMEOUT=0.2\n"
+            . "RUSTDAEMON_SIDECAR={$this->app->path}/my-rustdaemon\nRUSTDAEMON_LOG_CHANNEL=plant\n"
+            . "RUSTDAEMON_CACHE_STORE=array\nRUSTDAEMON_TOKEN=s3cret\n");
+        $this->pools("'a' => ['artisan' => 'plant:serve']");
+        $options = "'options' => [\n'log_format' => 'json', 'max_connections' => '77',";
+        $config = str_replace("'options' => [\n", $options, $this->app->read('config/rustdaemon.php'));
+        $this->app->write('config/rustdaemon.php', $config);
+        $this->child = $this->app->start(['rustdaemon:run']);
+        $socket = "{$this->app->path}/other.sock"; // relative ones are the application's
+        $client = new Client($socket, 's3cret', 20.0);
+        $this->app->untilIdle($this->child, client: $client);
+        self::assertSame(0640, fileperms($socket) & 0777);
+        self::assertSame(77, $client->status()['max_connections']);
+        self::assertStringStartsWith('{"', $this->child->output());
+        $words = explode("\0", file_get_contents("/proc/{$this->child->pid()}/cmdline"));
+        self::assertSame('my-rustdaemon', basename($words[0]));
+        self::assertStringContainsString('a#0 is ready', $this->app->read('storage/logs/plant.log'));
+        self::assertSame('array', $client->call('a.store'));
+        $this->app->write('app/Commands/TryCommand.php', '<?php namespace App\Commands;
+            final class TryCommand extends \Illuminate\Console\Command { protected $signature = "try";
+            public function handle() { \RustDaemon::call("a.sleep", 2); } }');
+        $ended = $this->app->artisan(['try']);
+        self::assertStringContainsString('a.sleep: No answer within 0.18 s', $ended->output . $ended->error);
     }
 
     public function testAChangedDotEnvReachesTheNextGeneration(): void
@@ -213,7 +254,7 @@ final class RunTest extends TestCase
     public function testWithoutTheExtensionNothingIsStarted(): void
     {
         $ended = $this->app->run([PHP_BINARY, 'artisan', 'rustdaemon:run', 'plant:serve']);
-        self::assertSame([100, 'rustdaemon:run: a worker needs the extension, which is not loaded: put '
+        self::assertSame([100, 'a worker needs the extension, which is not loaded: put '
             . 'extension=rustdaemon.so into php.ini, or say php -d extension=rustdaemon.so artisan rustdaemon:run'
             . "\n"], [$ended->code, $ended->error]);
     }

@@ -111,15 +111,45 @@ final class WorkerTest extends TestCase
         self::assertSame(1, substr_count($log(), 'worker main#0 has ended'));
     }
 
-    public function testAPauseAndAResumeAreEvents(): void
+    public function testAWorkersLifeIsEvents(): void
     {
+        $this->app->write('app/Commands/PlantCommand.php', str_replace('protected $sig', <<<'PHP'
+            public function __construct()
+            {
+                parent::__construct();
+                $note = static function (string $name, array $event): void {
+                    $worker = $event[0]->worker;
+                    $line = json_encode([class_basename($name), $worker->slot, $worker->predecessor?->reason]);
+                    file_put_contents(storage_path('events'), "$line\n", FILE_APPEND);
+                };
+                \Illuminate\Support\Facades\Event::listen('RustDaemon\Laravel\Events\*', $note);
+            }
+
+            protected $sig
+            PHP, self::COMMAND));
         $this->serve([]);
         $client = $this->app->client();
         $client->call('worker.pause');
         $client->call('worker.resume');
-        $log = fn (): string => $this->app->read('storage/logs/laravel.log');
-        $this->child->eventually('both are told', fn (): bool => str_contains($log(), 'main#0 goes on'));
-        self::assertStringContainsString('worker main#0 is paused', $log());
+        $client->call('worker.restart');
+        $events = fn (): array => explode("\n", $this->app->read('storage/events'), -1);
+        $this->child->eventually('the next one is ready', static fn (): bool => count($events()) >= 8);
+        $life = ['WorkerStarted', 'WorkerReady', 'WorkerPaused', 'WorkerResumed', 'WorkerStopping', 'WorkerStopped'];
+        $expected = array_map(static fn (string $name): string => "[\"$name\",0,null]", $life);
+        $next = ['["WorkerStarted",0,"restart"]', '["WorkerReady",0,"restart"]'];
+        self::assertSame([...$expected, ...$next], $events());
+        $log = $this->app->read('storage/logs/laravel.log');
+        foreach (['is paused', 'goes on', 'stops', 'has ended'] as $said) {
+            self::assertStringContainsString("INFO: worker main#0 $said", $log);
+        }
+    }
+
+    public function testAnOptionThatTheCommandDeclaresItselfStaysItsOwn(): void
+    {
+        $declared = str_replace('{--line=1', '{--log-channel=plant : Ours} {--line=1', self::COMMAND);
+        $this->app->write('app/Commands/PlantCommand.php', $declared);
+        $this->serve([]);
+        self::assertStringContainsString('the command begins', $this->app->read('storage/logs/plant.log'));
     }
 
     /**
@@ -208,6 +238,36 @@ final class WorkerTest extends TestCase
         $said = 'rustdaemon: ext-rustdaemon is not loaded: this worker runs unsupervised, and nobody listens on ';
         self::assertSame("$said{$this->app->socket()}\n", $ended->error);
         self::assertStringContainsString('the command begins', $this->app->read('storage/logs/laravel.log'));
+    }
+
+    public function testATestRunsTheCommandInItsOwnProcess(): void
+    {
+        $this->app->write('app/Commands/TryCommand.php', <<<'PHP'
+            <?php
+
+            namespace App\Commands;
+
+            use RustDaemon\Testing\TestWorker;
+
+            final class TryCommand extends \Illuminate\Console\Command
+            {
+                protected $signature = 'try';
+
+                public function handle(): void
+                {
+                    class_alias(self::class, 'PHPUnit\Framework\TestCase'); // as if PHPUnit were running
+                    echo $this->call('plant:serve', ['--line' => '6']), "\n";
+                    \RustDaemon::fakeWorker(function (TestWorker $worker): void {
+                        echo $worker->client()->call('line'), "\n";
+                    });
+                    echo $this->call('plant:serve', ['--line' => '7', '--log-channel' => 'plant']), "\n";
+                }
+            }
+            PHP);
+        $ended = $this->app->artisan(['try']);
+        $said = 'PHPUnit would become the sidecar: say RustDaemon::fakeWorker() before the command';
+        self::assertSame("$said\n100\n7\n0\n", $ended->output . $ended->error);
+        self::assertStringContainsString('worker main#0 has ended', $this->app->read('storage/logs/plant.log'));
     }
 
     /**

@@ -138,9 +138,38 @@ final class FakesTest extends TestCase
         ];
     }
 
-    public function testItHasAllVerbsOfTheRealWorkerThatNeedNoLoop(): void
+    public function testALoopRunsAsLongAsTheTestSays(): void
     {
-        $loop = ['run', 'tick', 'sleep', 'stream', 'install', '__construct'];
+        $said = [];
+        $worker = new TestWorker(whileItRuns: static function (TestWorker $worker) use (&$said): void {
+            $said[] = $worker->client()->call('time.of', 'plc');
+        });
+        $worker->expose('time.of', 'strtoupper')->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        self::assertSame(0, $worker->run());
+        self::assertSame(['PLC', 'stop'], $said);
+
+        $turns = 0;
+        $worker = new TestWorker();
+        for ($worker->after(1.0, $worker->stop(...)); !$worker->shouldStop(); $worker->sleep(0.3)) {
+            $turns++;
+        }
+        self::assertSame(4, $turns);
+
+        $worker = new TestWorker();
+        $worker->every(2.0, static function () use ($worker, &$turns): void {
+            ++$turns === 7 && $worker->stop();
+        });
+        while ($worker->tick(null)) {
+        }
+        self::assertSame(7, $turns);
+        self::assertFalse((new TestWorker())->tick(null), 'there is nothing to wait for');
+    }
+
+    public function testItHasAllVerbsOfTheRealWorker(): void
+    {
+        $loop = ['stream', 'install', '__construct'];
         $stub = file_get_contents(__DIR__ . '/../../../stubs/rustdaemon.stub.php');
         preg_match('/final class Worker\n.*?\n    }\n/s', $stub, $found);
         preg_match_all('/ function (\w+)\(/', $found[0], $verbs);

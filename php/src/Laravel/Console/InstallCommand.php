@@ -55,7 +55,8 @@ final class InstallCommand extends Command
         $settings = Settings::of($this->laravel);
         $settings->socket();
         $origin = Origin::ofThisProcess($this->laravel->basePath());
-        $document = new Document($origin, fn (string $name): bool => $this->getApplication()->has($name));
+        $environment = $this->option('env');
+        $document = new Document($origin, $this->getApplication(), $environment);
         $document->add($this->argument('words'), $settings->pools());
         $base = $this->laravel->basePath();
         $storage = $this->laravel->storagePath();
@@ -66,7 +67,7 @@ final class InstallCommand extends Command
             $origin->path,
             "$lasting/logs/rustdaemon.log",
             [...$origin->php, "$origin->path/artisan"],
-            $this->argument('words'),
+            [...($environment === null ? [] : ["--env=$environment"]), ...$this->argument('words')],
             $document->stopSeconds(),
         );
     }

@@ -41,10 +41,11 @@ final class RunCommand extends Command
         $words = $_SERVER['argv'] ?? [];
         $at = array_search($input->getFirstArgument(), $words, true);
         if ($input instanceof ArgvInput && $at !== false) {
-            $words = array_slice($words, $at + 1);
-            for ($own = 0; $own < count($words) && str_starts_with($words[$own], '-') && $words[$own] !== '--'; $own++);
-            $rest = array_slice($words, ($words[$own] ?? '') === '--' ? $own + 1 : $own);
-            $input = new ArgvInput(['artisan', $this->getName(), ...array_slice($words, 0, $own), '--', ...$rest]);
+            [$ours, $theirs] = [[...array_slice($words, 0, $at), $this->getName()], array_slice($words, $at + 1)];
+            while (str_starts_with($theirs[0] ?? '', '-') && $theirs[0] !== '--') {
+                $ours[] = array_shift($theirs);
+            }
+            $input = new ArgvInput([...$ours, ...(($theirs[0] ?? '') === '--' ? [] : ['--']), ...$theirs]);
         }
         return $this->runAsTyped($input, $output);
     }
@@ -54,8 +55,12 @@ final class RunCommand extends Command
         try {
             $settings = Settings::of($this->laravel);
             $origin = Origin::ofThisProcess($this->laravel->basePath());
-            $document = new Document($origin, fn (string $name): bool => $this->getApplication()->has($name));
+            $document = new Document($origin, $this->getApplication(), $this->option('env'));
             $document->add($this->argument('words'), $settings->pools());
+            if ($document->isLinked() && !extension_loaded('rustdaemon')) {
+                throw Refusal::usage('a worker needs the extension, which is not loaded: put extension=rustdaemon.so '
+                    . 'into php.ini, or say php -d extension=rustdaemon.so artisan rustdaemon:run');
+            }
             $binary = Binary::find($settings->sidecar());
             $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);
             $top = ['socket' => $settings->socket(), 'socket_mode' => $settings->socketMode()];

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Events;
 
+use RustDaemon\Testing\TestWorker;
 use RustDaemon\Worker;
 
 /**
@@ -11,7 +12,7 @@ use RustDaemon\Worker;
  */
 final class WorkerResumed
 {
-    public function __construct(public readonly Worker $worker)
+    public function __construct(public readonly Worker|TestWorker $worker)
     {
     }
 }

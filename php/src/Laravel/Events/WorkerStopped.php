@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Events;
 
+use RustDaemon\Testing\TestWorker;
 use RustDaemon\Worker;
 use Throwable;
 
@@ -15,7 +16,7 @@ use Throwable;
  */
 final class WorkerStopped
 {
-    public function __construct(public readonly Worker $worker, public readonly ?Throwable $exception)
+    public function __construct(public readonly Worker|TestWorker $worker, public readonly ?Throwable $exception)
     {
     }
 }

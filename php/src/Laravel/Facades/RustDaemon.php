@@ -7,6 +7,7 @@ namespace RustDaemon\Laravel\Facades;
 use Illuminate\Support\Facades\Facade;
 use RustDaemon\Client\ClientInterface;
 use RustDaemon\Testing\FakeClient;
+use RustDaemon\Testing\TestWorker;
 
 /**
  * Asks this application's daemon.
@@ -44,6 +45,26 @@ final class RustDaemon extends Facade
         $client = new FakeClient($answers);
         self::swap($client);
         return $client;
+    }
+
+    /**
+     * Has commands that run as workers serve in the test's own process.
+     *
+     * ```php
+     * RustDaemon::fakeWorker(function (TestWorker $worker): void {
+     *     self::assertSame(1, $worker->client()->call('plc.count', 'pallets'));
+     * });
+     * $this->artisan('plc:serve')->assertSuccessful();
+     * ```
+     *
+     * @param callable|null $whileItRuns function (TestWorker $worker): void, called in $this->worker->run(), which then
+     * returns
+     */
+    public static function fakeWorker(?callable $whileItRuns = null): TestWorker
+    {
+        $worker = new TestWorker(whileItRuns: $whileItRuns);
+        self::getFacadeApplication()->instance(TestWorker::class, $worker);
+        return $worker;
     }
 
     protected static function getFacadeAccessor(): string

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Laravel\Sidecar;
 
 use RustDaemon\Laravel\InvalidConfiguration;
+use Symfony\Component\Console\Application as Artisan;
 
 /**
  * The sidecar's configuration, made of config/rustdaemon.php.
@@ -39,12 +40,17 @@ final class Document
     /** @var array<string, array<string, mixed>> */
     private array $pools = [];
     private string $name = 'rustdaemon';
+    private bool $isLinked = false;
 
     /**
-     * @param callable(string): bool $isCommand whether artisan has a command of this name
+     * @param Artisan $artisan has the commands
+     * @param string|null $environment that of --env, which workers are to have too
      */
-    public function __construct(private readonly Origin $origin, private readonly mixed $isCommand)
-    {
+    public function __construct(
+        private readonly Origin $origin,
+        private readonly Artisan $artisan,
+        private readonly ?string $environment,
+    ) {
     }
 
     /**
@@ -80,6 +86,14 @@ final class Document
     public function name(): string
     {
         return $this->name;
+    }
+
+    /**
+     * Whether there are workers in it that speak with the sidecar: these need the extension.
+     */
+    public function isLinked(): bool
+    {
+        return $this->isLinked;
     }
 
     /**
@@ -159,14 +173,13 @@ final class Document
      */
     private function command(array $words, string $at, bool $isLinked): array
     {
-        if (!($this->isCommand)($words[0])) {
+        if (!$this->artisan->has($words[0])) {
             throw new InvalidConfiguration("$at: artisan has no command \"$words[0]\"");
         }
-        if ($isLinked && !extension_loaded('rustdaemon')) {
-            throw new InvalidConfiguration("$at: a worker needs the extension, which is not loaded: put "
-                . 'extension=rustdaemon.so into php.ini, or say php -d extension=rustdaemon.so artisan rustdaemon:run');
-        }
-        return [...$this->origin->php, "{$this->origin->path}/artisan", ...$words];
+        $this->isLinked = $this->isLinked || $isLinked;
+        $environment = $this->environment === null ? [] : ["--env=$this->environment"];
+        return [...$this->origin->php, "{$this->origin->path}/artisan", $words[0], ...$environment,
+            ...array_slice($words, 1)];
     }
 
     /**

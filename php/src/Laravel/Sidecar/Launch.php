@@ -8,6 +8,7 @@ use RustDaemon\Laravel\Console\ExitCode;
 use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Laravel\InvalidConfiguration;
 use RustDaemon\Signal;
+use RustDaemon\SignalInfo;
 use SensitiveParameter;
 
 /**
@@ -23,6 +24,8 @@ final class Launch
      * Signals that mean the sidecar, where it is our child: all that it knows.
      */
     private const FORWARDED = ['TERM', 'INT', 'QUIT', 'HUP', 'USR1', 'USR2'];
+
+    private const TURN_SECONDS = 1.0;
 
     /**
      * @param string $binary the sidecar
@@ -44,6 +47,10 @@ final class Launch
      */
     public function with(string $file, callable $document, #[SensitiveParameter] ?string $token): int
     {
+        if (PHP_SAPI !== 'cli' || class_exists('PHPUnit\Framework\TestCase', false)) {
+            throw Refusal::usage('rustdaemon:run replaces its process by the sidecar: it is not called from '
+                . (PHP_SAPI === 'cli' ? 'a test' : 'a web request'));
+        }
         $memory = $token === null ? null : self::file($token);
         $descriptor = $memory === null ? null : self::number($memory);
         $isReplaced = function_exists('pcntl_exec');
@@ -72,14 +79,21 @@ final class Launch
     private function accompany(array $command, ?int $descriptor, $memory): int
     {
         $streams = [STDIN, STDOUT, STDERR] + ($descriptor === null ? [] : [$descriptor => $memory]);
-        Signal::on([...self::FORWARDED, 'CHLD'], static fn () => null); // wait() has them from now on
+        $pid = null;
+        $early = [];
+        Signal::on(self::FORWARDED, static function (SignalInfo $info) use (&$pid, &$early): void {
+            $pid === null ? $early[] = $info->signal : Signal::send($pid, $info->signal);
+        });
         $process = proc_open($command, $streams, $pipes, null, $this->origin->environment);
         if ($process === false) {
             throw Refusal::system("$command[0] cannot be executed");
         }
-        while (($status = proc_get_status($process))['running']) {
-            $signal = Signal::wait(null, 'CHLD', ...self::FORWARDED);
-            $signal->name === 'SIGCHLD' || Signal::send($status['pid'], $signal->signal);
+        $status = proc_get_status($process);
+        $pid = $status['pid'];
+        array_map(static fn (int $signal) => Signal::send($pid, $signal), $early);
+        while ($status['running']) {
+            Signal::wait(self::TURN_SECONDS, 'CHLD'); // one that comes between two turns is not waited for
+            $status = proc_get_status($process);
         }
         return $status['signaled'] ? 128 + $status['termsig'] : $status['exitcode'];
     }
@@ -114,6 +128,7 @@ final class Launch
         $new = @tempnam(dirname($file), 'rustdaemon'); // with mode 0600: pools may have secrets in env
         $isThere = $new !== false && dirname($new) === dirname($file); // elsewhere, where that is not writable
         if (!$isThere || file_put_contents($new, $content) === false || !rename($new, $file)) {
+            $new === false || @unlink($new);
             throw Refusal::system("$file cannot be written; it is what the sidecar is configured by");
         }
     }
@@ -123,7 +138,7 @@ final class Launch
      */
     private static function file(#[SensitiveParameter] string $content)
     {
-        $file = tmpfile();
+        $file = @tmpfile() ?: throw Refusal::system('no temporary file can be made, which is to hold the token');
         unlink(stream_get_meta_data($file)['uri']);
         fwrite($file, $content);
         rewind($file);
