@@ -38,4 +38,4 @@ while (!$worker->shouldStop()) {
     }
     $worker->sleep(1.0);                                // ends at once when there is reason to stop
 }
-echo "$done jobs done\n";
+echo "jobs done: $done\n";

@@ -12,7 +12,7 @@ class max_sessions_reached extends RuntimeException {}
 class session_not_found extends RuntimeException {}
 class unknown_method extends RuntimeException {}
 require $argv[2];
-$worker = Worker::install(socket: $argv[1]);
+$worker = Worker::install(socket: $argv[1], token: getenv('OPCUA_AUTH_TOKEN') ?: null);
 $handler = new CommandHandler(new SessionStore(), maxSessions: 100);    // as many as the pool's max_bound
 $ttl = (float) (getenv('OPCUA_SESSION_TIMEOUT') ?: 600);
 foreach (['open', 'close', 'query', 'invoke', 'describe', 'list'] as $command) {        // ping: the sidecar answers

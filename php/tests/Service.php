@@ -14,6 +14,7 @@ final class Service
 {
     private readonly Directory $directory;
     private ?Child $child = null;
+    private ?string $token = null;
 
     public function __construct(private readonly string $file)
     {
@@ -34,9 +35,15 @@ final class Service
      * @param list<string> $words
      * @param array<string, string> $environment
      * @param list<string> $extensions of PHP's, besides ours
+     * @param string|null $token what its clients must show
      */
-    public function start(array $words, array $environment = [], array $extensions = []): void
-    {
+    public function start(
+        array $words,
+        array $environment = [],
+        array $extensions = [],
+        ?string $token = null,
+    ): void {
+        $this->token = $token;
         $this->begin($this->php($words, $extensions), $environment);
     }
 
@@ -80,7 +87,7 @@ final class Service
 
     public function client(): Client
     {
-        return new Client($this->socket(), timeout: 20.0);
+        return new Client($this->socket(), $this->token, 20.0);
     }
 
     /**
@@ -112,6 +119,14 @@ final class Service
     public function stop(): int
     {
         $this->child->signal(SIGTERM);
+        return $this->end();
+    }
+
+    /**
+     * Waits for its end: its exit code.
+     */
+    public function end(): int
+    {
         return $this->child->end();
     }
 

@@ -46,7 +46,7 @@ final class ClassicTest extends TestCase
         $classic->stop();
         self::assertStringContainsString("main#0 | a.job: 3 words\n", $classic->output());
         self::assertStringContainsString("main#0 | b.job: 1 words\n", $classic->output());
-        self::assertStringContainsString("main#0 | 2 jobs done\n", $classic->output());
+        self::assertStringContainsString("main#0 | jobs done: 2\n", $classic->output());
     }
 
     public function testAStopFinishesTheJobInHandAndLeavesTheRestOfTheBatch(): void
@@ -59,9 +59,9 @@ final class ClassicTest extends TestCase
         $classic->eventually('a is in hand', $inHand);
         $classic->terminate();
         file_put_contents($classic->path('a.job'), 'one two');
-        $classic->stop();
+        $classic->end();
         self::assertStringContainsString("main#0 | a.job: 2 words\n", $classic->output());
-        self::assertStringContainsString("main#0 | 1 jobs done\n", $classic->output());
+        self::assertStringContainsString("main#0 | jobs done: 1\n", $classic->output());
         self::assertSame([$classic->path('b.job')], glob($classic->path('*.job')));
     }
 
@@ -102,7 +102,7 @@ final class ClassicTest extends TestCase
         $isNew = static fn (): bool => !in_array($classic->worker()['pid'] ?? $pid, [$pid, 0], true);
         $classic->eventually('a new process', $isNew);
         self::assertSame([], glob($classic->path('*.job')));
-        self::assertStringContainsString("main#0 | 100 jobs done\n", $classic->output());
+        self::assertStringContainsString("main#0 | jobs done: 100\n", $classic->output());
         self::assertSame(0, $classic->worker()['last_exit_reason']['code']);
     }
 }

@@ -98,6 +98,21 @@ final class OpcuaSessionManagerTest extends TestCase
         ];
     }
 
+    public function testTheTokenIsAskedForAsTheirDaemonAsks(): void
+    {
+        $manager = Service::example('opcua-session-manager.php');
+        $words = [$manager->socket(), self::AUTOLOAD];
+        $manager->start($words, ['OPCUA_AUTH_TOKEN' => 'secret'], token: 'secret');
+        $refused = '{"success":false,"error":{"type":"auth_failed","message":"Invalid or missing auth token"}}' . "\n";
+        foreach (['{"command":"list"}', '{"command":"ping"}', '{"command":"list","authToken":"wrong"}'] as $request) {
+            self::assertSame($refused, $manager->flat($request));
+        }
+        self::assertSame(
+            '{"success":true,"data":{"count":0,"sessions":[]}}' . "\n",
+            $manager->flat('{"command":"list","authToken":"secret"}'),
+        );
+    }
+
     public function testNoMoreSessionsAreOpenedThanTheirManagerWouldOpen(): void
     {
         $manager = $this->manager();

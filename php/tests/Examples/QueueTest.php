@@ -90,7 +90,7 @@ final class QueueTest extends TestCase
         $this->redis->lPush('pages', '/another');
         $this->queue->terminate();
         file_put_contents($page, 'xxx');
-        $this->queue->stop();
+        $this->queue->end();
         self::assertSame('3', $this->bytes($page));
         self::assertSame(['/another'], $this->redis->lRange('pages', 0, -1));
     }

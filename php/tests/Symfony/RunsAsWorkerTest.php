@@ -120,6 +120,18 @@ final class RunsAsWorkerTest extends TestCase
         $this->termInARequest();
     }
 
+    public function testAStopOfTheSidecarsNeedsNoSignalThatAnotherCommandMayHaveTaken(): void
+    {
+        $this->start('1', 'plain');
+        self::assertSame(0, $this->console->client()->call('nested'));
+        $call = $this->hold();
+        $this->console->terminate();
+        $this->release();
+        self::assertSame('held', $call->result());
+        self::assertSame(0, $this->console->end());
+        self::assertStringContainsString('plain#0 ended (exit 0; the daemon stops', $this->console->output());
+    }
+
     private function termInARequest(): void
     {
         $call = $this->hold();
