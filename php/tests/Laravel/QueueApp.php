@@ -33,8 +33,9 @@ final class QueueApp
         $this->app->write('config/queue.php', '<?php return [
             "default" => "' . ($redis === null ? 'database' : 'redis') . '",
             "connections" => ["database" => ["driver" => "database", "table" => "jobs", "queue" => "default",
-                "retry_after" => 600, "connection" => null], "sync" => ["driver" => "sync"], "redis" => ["driver" => "redis",
-                "connection" => "default", "queue" => "default", "retry_after" => 600, "block_for" => 1]],
+                "retry_after" => 600, "connection" => null], "sync" => ["driver" => "sync"],
+                "redis" => ["driver" => "redis", "connection" => "default", "queue" => "default",
+                "retry_after" => 600, "block_for" => 1]],
             "failed" => ["driver" => "database-uuids", "database" => "sqlite", "table" => "failed_jobs"],
         ];');
         $this->app->write('app/Commands/PushCommand.php', '<?php namespace App\Commands;
@@ -64,7 +65,8 @@ final class QueueApp
         $workers = $sidecar === null ? '' : (string) @file_get_contents("/proc/$sidecar/task/$sidecar/children");
         $this->sidecar?->kill();
         foreach (array_filter(explode(' ', $workers)) as $worker) {
-            $state = fn (): string => substr(strrchr((string) @file_get_contents("/proc/$worker/stat"), ')'), 2, 1);
+            $stat = static fn (): string => (string) @file_get_contents("/proc/$worker/stat"); // gone: nothing
+            $state = static fn (): string => substr((string) strrchr($stat(), ')'), 2, 1);
             $this->eventually("$worker ends", fn (): bool => in_array($state(), ['', 'Z'], true));
         }
     }

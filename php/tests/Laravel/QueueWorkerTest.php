@@ -23,12 +23,9 @@ final class QueueWorkerTest extends TestCase
         $this->queue = new QueueApp();
     }
 
-    /**
-     * PHPUnit keeps the test until the last one has run; its workers are not to run on for so long.
-     */
     protected function tearDown(): void
     {
-        unset($this->queue);
+        unset($this->queue); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
     }
 
     public function testJobsAreDone(): void
