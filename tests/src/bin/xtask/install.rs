@@ -238,7 +238,7 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     }
     if verb == For::MatrixForky && !geteuid().is_root() {
         return Err(unavailable(
-            "forky and laravel need a chroot, which only root can make: try again as root, or with debug or valgrind",
+            "forky and laravel need a chroot, which only root can make: try again as root, or with debug, zts or valgrind",
         ));
     }
     let missing = missing(verb);
