@@ -73,7 +73,7 @@ final class QueueTest extends TestCase
         $pages = array_map($this->page(...), ['a', 'b', 'c', 'd']);
         self::assertCount(4, array_unique(array_map($this->fetching(...), $pages)), 'at the same time');
         foreach ($pages as $n => $page) {
-            file_put_contents($page, str_repeat('x', $n + 1));
+            $this->queue->feed($page, str_repeat('x', $n + 1));
         }
         $done = fn (): bool => $this->redis->hLen('pages:bytes') === 4;
         $this->queue->eventually('they are done', $done);
@@ -89,7 +89,7 @@ final class QueueTest extends TestCase
         $this->fetching($page);
         $this->redis->lPush('pages', '/another');
         $this->queue->terminate();
-        file_put_contents($page, 'xxx');
+        $this->queue->feed($page, 'xxx');
         $this->queue->end();
         self::assertSame('3', $this->bytes($page));
         self::assertSame(['/another'], $this->redis->lRange('pages', 0, -1));
@@ -102,7 +102,7 @@ final class QueueTest extends TestCase
         $killed = $this->fetching($page);
         posix_kill($killed, SIGKILL);
         $this->queue->eventually('the next one has it', fn (): bool => $this->fetching($page) !== $killed);
-        file_put_contents($page, 'xxx');
+        $this->queue->feed($page, 'xxx');
         $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
         self::assertSame('3', $this->bytes($page));
     }

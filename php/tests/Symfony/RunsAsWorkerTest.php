@@ -17,6 +17,8 @@ final class RunsAsWorkerTest extends TestCase
     private const EXTENSIONS = ['ctype', 'intl', 'mbstring'];
 
     private Service $console;
+    /** @var resource */
+    private $gate;
 
     protected function setUp(): void
     {
@@ -37,19 +39,19 @@ final class RunsAsWorkerTest extends TestCase
     }
 
     /**
-     * A request that the worker has in hand until the test has written its gate.
+     * A request that the worker has in hand until release().
      */
     private function hold(): Call
     {
         posix_mkfifo($this->console->path('gate'), 0600);
         $call = $this->console->client()->begin('hold', [$this->console->path('gate')]);
-        $this->console->eventually('it is in hand', fn (): bool => $this->console->worker()['state'] === 'busy');
+        $this->gate = $this->console->reader($this->console->path('gate'));
         return $call;
     }
 
     private function release(): void
     {
-        file_put_contents($this->console->path('gate'), 'go');
+        fclose($this->gate);
     }
 
     /**
