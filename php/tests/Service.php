@@ -166,6 +166,14 @@ final class Service
     }
 
     /**
+     * Waits until it has written this: a line comes through the sidecar, and a little later than what it tells of.
+     */
+    public function says(string $text): void
+    {
+        $this->eventually("it says $text", fn (): bool => str_contains($this->output(), $text));
+    }
+
+    /**
      * Waits until something is so.
      */
     public function eventually(string $what, callable $condition): mixed
