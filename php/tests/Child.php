@@ -69,6 +69,17 @@ final class Child
         return $status['exitcode'];
     }
 
+    /**
+     * How it has ended: see proc_get_status(); empty while it runs.
+     *
+     * @return array<string, mixed>
+     */
+    public function ended(): array
+    {
+        $status = proc_get_status($this->process);
+        return $status['running'] ? [] : $status;
+    }
+
     public function output(): string
     {
         return (string) file_get_contents($this->output);

@@ -8,6 +8,7 @@ use RustDaemon\Exception\DaemonException;
 use RustDaemon\Exception\LinkBroken;
 use RustDaemon\Exception\SelfStartFailed;
 use RustDaemon\Exception\SystemCallFailed;
+use RustDaemon\Internal\Extension;
 use RustDaemon\Signal;
 use RustDaemon\Worker;
 use Symfony\Component\Console\Application;
@@ -82,6 +83,7 @@ trait RunsAsWorker
         $socket = $input->getOption('socket') ?? $socket;
         $mode = $input->getOption('socket-mode') ?? $mode;
         try {
+            Extension::check();
             $worker = Worker::install($name, $socket, $mode, $token, $workers);
         } catch (LinkBroken | SelfStartFailed | SystemCallFailed $why) {
             throw new RuntimeException($why->getMessage(), 111);

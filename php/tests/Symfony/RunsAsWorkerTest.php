@@ -7,6 +7,8 @@ namespace RustDaemon\Tests\Symfony;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\Call;
+use RustDaemon\Tests\Child;
+use RustDaemon\Tests\OtherExtension;
 use RustDaemon\Tests\Service;
 
 /**
@@ -171,6 +173,18 @@ final class RunsAsWorkerTest extends TestCase
         self::assertStringContainsString($says, preg_replace('/\s+/', ' ', $said));
         self::assertSame($code, $ended);
         self::assertStringNotContainsString('.php', $said, 'no line of ours');
+    }
+
+    public function testAnExtensionOfAnotherVersionIsOneSentenceBeforeThereIsAWorker(): void
+    {
+        $other = new OtherExtension('0.0.9');
+        $php = [PHP_BINARY, '-d', "extension=$other->path", dirname(__DIR__) . '/fixtures/symfony/console.php'];
+        $options = ['--socket=' . $this->console->socket(), '--no-ansi'];
+        $child = new Child([...$php, 'plain', ...$options], $this->console->path('other'));
+        self::assertSame(100, $child->end(), $child->output());
+        $said = preg_replace('/\s+/', ' ', $child->output());
+        self::assertStringContainsString('ext-rustdaemon 0.0.9 is loaded, and this rustdaemon/rustdaemon needs', $said);
+        self::assertStringNotContainsString('installed', $said, 'install() prints that');
     }
 
     /**
