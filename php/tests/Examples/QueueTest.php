@@ -23,6 +23,12 @@ final class QueueTest extends TestCase
     protected function setUp(): void
     {
         $this->directory = new Directory();
+        $this->startRedis();
+        $this->queue = Service::example('queue.php');
+    }
+
+    private function startRedis(): void
+    {
         $socket = "{$this->directory->path}/redis";
         // The server is whatever Debian's redis-tools calls redis-check-rdb, by another name: see xtask's install.rs.
         $serve = "exec -a redis-server redis-check-rdb --port 0 --unixsocket $socket --save '' --appendonly no";
@@ -30,7 +36,6 @@ final class QueueTest extends TestCase
         $this->server->eventually('Redis listens', static fn (): bool => file_exists($socket));
         $this->redis = new Redis();
         $this->redis->connect($socket);
-        $this->queue = Service::example('queue.php');
     }
 
     protected function tearDown(): void
@@ -102,6 +107,20 @@ final class QueueTest extends TestCase
         $killed = $this->fetching($page);
         posix_kill($killed, SIGKILL);
         $this->queue->eventually('the next one has it', fn (): bool => $this->fetching($page) !== $killed);
+        $this->queue->feed($page, 'xxx');
+        $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
+        self::assertSame('3', $this->bytes($page));
+    }
+
+    public function testItComesBackWithRedis(): void
+    {
+        $this->consume('--backoff-max', '200ms', '--start-limit', '10000');
+        $this->server->kill();
+        unlink("{$this->directory->path}/redis");
+        $this->queue->eventually('it ends with an exception', fn (): bool
+            => str_contains($this->queue->worker()['last_exit'] ?? '', 'RedisException'));
+        $this->startRedis();
+        $page = $this->page('a');
         $this->queue->feed($page, 'xxx');
         $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
         self::assertSame('3', $this->bytes($page));
