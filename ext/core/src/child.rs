@@ -149,11 +149,9 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.is_ours()
-            && matches!(self.end(), Ok(None))
-            && let Some(pidfd) = self.pidfd.take()
-        {
-            let _ = reaper::hand_over(pidfd); // no thread: the next one is told
+        if self.is_ours() {
+            let running = if matches!(self.end(), Ok(None)) { self.pidfd.take() } else { None };
+            let _ = reaper::hand_over(running); // no thread: it is told at the next one's end
         }
     }
 }
