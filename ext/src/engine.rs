@@ -41,9 +41,9 @@ pub use argument::{
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, Properties, PropertyType, Registered, declare_readonly, declare_value, handle, hide_parameter, int,
-    keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
-    renew_value, set_int, set_parameter_type, set_string, set_value, text,
+    ParameterType, Properties, PropertyType, Registered, declare_readonly, declare_value, handle,
+    hide_parameter, int, keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched,
+    permanent_name, renew_value, set_int, set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
     Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,

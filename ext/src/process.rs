@@ -31,7 +31,9 @@ use rustdaemon_core::{audit as core_audit, reaper, signo, sys};
 
 use crate::dispatch;
 use crate::engine::fork;
-use crate::engine::{self, Callable, IntOrString, ParameterType, Pending, Properties, RawCallable, Registered, interrupt};
+use crate::engine::{
+    self, Callable, IntOrString, ParameterType, Pending, Properties, RawCallable, Registered, interrupt,
+};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_status;
 use crate::supervision::{self, Woken};
@@ -518,8 +520,9 @@ fn wait_until(this: &Zval, deadline: Option<Duration>) -> Option<End> {
         if let Some(end) = checked(look(this))? {
             return Some(end);
         }
-        let wait =
-            |child: &mut Child| supervision::with(|state| state.wait_for(child.pidfd(), deadline, Call::Process));
+        let wait = |child: &mut Child| {
+            supervision::with(|state| state.wait_for(child.pidfd(), deadline, Call::Process))
+        };
         match with_child(this, wait)? {
             Woken::Ready => {}
             Woken::Deadline => return checked(look(this)).flatten(),
