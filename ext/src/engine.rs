@@ -41,9 +41,9 @@ pub use argument::{
 pub use call::{Callable, RawCallable, Signature, Slot};
 pub use carrier::{carried, make_carrier_class, new_carrier};
 pub use class::{
-    ParameterType, PropertyType, Registered, declare_readonly, declare_value, handle, hide_parameter, int,
-    keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
-    renew_value, set_int, set_parameter_type, set_string, set_value, text,
+    ParameterType, Properties, PropertyType, Registered, declare_readonly, declare_value, handle,
+    hide_parameter, int, keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched,
+    permanent_name, renew_value, set_int, set_parameter_type, set_string, set_value, text,
 };
 pub use exception::{
     Pending, Thrown, clear_exception, invalid_argument_exception, logic_exception, out_of_memory, pending,
@@ -172,10 +172,15 @@ unsafe fn remove_key(array: *mut Zval, name: &str) {
 
 /// Whether an extension is loaded.
 pub fn has_extension(name: &str) -> bool {
-    // SAFETY: a table that lives as long as the process.
+    module(name).is_some()
+}
+
+fn module(name: &str) -> Option<&'static ffi::zend_module_entry> {
+    // SAFETY: a table that lives as long as the process, as its values do, which are modules.
     unsafe {
         let modules = &raw const module_registry;
-        !ffi::zend_hash_str_find(modules, name.as_ptr().cast(), name.len()).is_null()
+        let module = ffi::zend_hash_str_find(modules, name.as_ptr().cast(), name.len()).as_ref()?;
+        module.value.ptr.cast::<ffi::zend_module_entry>().as_ref()
     }
 }
 
