@@ -50,6 +50,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
 
+use crate::copy::copy;
 use crate::futex::{self, Change, Woken};
 use crate::robust::{self, Guard, Robust};
 use crate::segment::{Kind, Listed, Name, Refusal, Segment, Shape, page_bytes};
@@ -330,7 +331,7 @@ impl Ring {
         unsafe {
             to = to.add(HEADER_BYTES);
             for part in parts {
-                to.copy_from_nonoverlapping(NonNull::from(*part).cast(), part.len());
+                copy(part.as_ptr(), to.as_ptr(), part.len());
                 to = to.add(part.len());
             }
         }
@@ -481,7 +482,7 @@ impl Ring {
         }
         let Some(to) = place.get_mut(..length) else { return Ok(Received::Longer(tag, length)) };
         // SAFETY: the length was checked: as many bytes are mapped from here on; nobody writes between head and tail.
-        unsafe { self.at(head).add(HEADER_BYTES).copy_to_nonoverlapping(NonNull::from(to).cast(), length) };
+        unsafe { copy(self.at(head).add(HEADER_BYTES).as_ptr(), to.as_mut_ptr().cast(), length) };
         let end = head.wrapping_add(taken(length) as u64);
         count_one(face, count, end, messages, &content.consumers, || true);
         drop(guard);
