@@ -572,6 +572,13 @@ impl Segment {
         self.file == other.file
     }
 
+    /// Whether its name leads to it still. An anonymous one has none.
+    #[must_use]
+    pub fn has_its_name(&self) -> bool {
+        let status = self.listed.as_ref().and_then(|listed| listed.path().symlink_metadata().ok());
+        status.is_some_and(|status| (status.dev(), status.ino()) == self.file)
+    }
+
     /// Whether this process has made it just now.
     #[must_use]
     pub fn was_made(&self) -> bool {
