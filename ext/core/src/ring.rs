@@ -50,7 +50,7 @@ use self::wait::Habit;
 use crate::copy::copy;
 use crate::futex::{self, Change};
 use crate::robust::{self, Guard, Robust};
-use crate::segment::{Kind, Name, Refusal, Segment, Shape, page_bytes};
+use crate::segment::{Kind, Listed, Name, Refusal, Segment, Shape, page_bytes};
 use crate::sys;
 
 /// What a message takes up besides its bytes; all begin at a multiple of it.
@@ -108,6 +108,26 @@ struct Content {
 const _: () = assert!(size_of::<Content>() == 512 && offset_of!(Content, consumed) == 384);
 const _: () = assert!(offset_of!(Side, waiting) == 64 && offset_of!(Side, wake_from) == 72);
 const _: () = assert!(offset_of!(Face, places) == 16);
+
+impl Content {
+    fn stats(&self, ring_bytes: usize) -> Stats {
+        let capacity = ring_bytes.saturating_sub(HEADER_BYTES);
+        let (Some((_, head, received)), Some((published, tail, sent))) =
+            (self.consumed.look(), self.published.look())
+        else {
+            return Stats { capacity, ..Stats::default() };
+        };
+        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX);
+        Stats {
+            capacity,
+            used: used.min(ring_bytes),
+            messages: usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX),
+            sent,
+            received,
+            closed: published & CLOSED != 0,
+        }
+    }
+}
 
 impl Face {
     /// The place that counts. Its owner changes the other one.
@@ -490,22 +510,16 @@ impl Ring {
     /// What is in it.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let content = self.content();
-        let capacity = self.capacity();
-        let (Some((_, head, received)), Some((published, tail, sent))) =
-            (content.consumed.look(), content.published.look())
-        else {
-            return Stats { capacity, ..Stats::default() };
-        };
-        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX);
-        Stats {
-            capacity,
-            used: used.min(self.segment.ring_bytes()),
-            messages: usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX),
-            sent,
-            received,
-            closed: published & CLOSED != 0,
-        }
+        self.content().stats(self.segment.ring_bytes())
+    }
+
+    /// What is in a ring that this process need not have open. `None`: see [`Listed::glance`].
+    #[must_use]
+    pub fn glance(listed: &Listed) -> Option<Stats> {
+        let glance = listed.glance::<{ size_of::<Content>() }>()?;
+        // SAFETY: as many bytes, and any bits are such a struct; its locks are not looked at.
+        let content = unsafe { std::ptr::read_unaligned(glance.content.as_ptr().cast::<Content>()) };
+        Some(content.stats(usize::try_from(glance.ring_bytes).unwrap_or_default()))
     }
 }
 

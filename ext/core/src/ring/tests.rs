@@ -2,7 +2,6 @@ use std::os::fd::AsFd;
 
 use super::*;
 use crate::futex::Woken;
-use crate::segment::Listed;
 
 fn send(ring: &Ring, message: &[u8]) -> Sent {
     patiently(|| ring.try_send(7, &[message]))
@@ -232,6 +231,20 @@ fn a_bell_rings_when_there_is_something_and_is_silent_when_there_is_not() {
 fn the_bell_of_a_named_ring_is_a_fifo() {
     let named = Named::new();
     rings(&named.open(), &named.open());
+}
+
+#[test]
+fn a_glance_at_a_named_ring_is_what_it_says_itself() {
+    let named = Named::new();
+    let ring = named.open();
+    assert_eq!(Ring::glance(ring.segment.listed().unwrap()), Some(ring.stats()));
+    send(&ring, b"a");
+    send(&ring, &[0; 100]);
+    receive(&ring).unwrap();
+    ring.close().unwrap();
+    let stats = Ring::glance(ring.segment.listed().unwrap()).unwrap();
+    assert_eq!(stats, ring.stats());
+    assert_eq!((stats.messages, stats.sent, stats.closed), (1, 2, true));
 }
 
 #[test]
