@@ -148,12 +148,10 @@ pub fn register() -> Result<()> {
             public(),
         )
         .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
+            engine::declare_carrier(class, arguments, &ENTRY);
             engine::set_parameter_type(class, "create", 1, ParameterType::BoolOrArray);
             engine::set_parameter_type(class, "open", 2, ParameterType::BoolOrArray);
-            engine::make_carrier_class(class);
             class.get_iterator = Some(iterate);
-            ENTRY.set(class);
         })
         .register()
 }

@@ -40,7 +40,7 @@ pub use argument::{
     wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
-pub use carrier::{carried, make_carrier_class, new_carrier};
+pub use carrier::{carried, declare_carrier, new_carrier};
 pub use class::{
     ParameterType, PropertyType, Registered, declare_readonly, declare_value, handle, hide_parameter, int,
     keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched, permanent_name,
