@@ -53,7 +53,31 @@ final class Child
     public function kill(): void
     {
         $this->signal(SIGKILL);
-        $this->eventually('the process ends', fn (): bool => !proc_get_status($this->process)['running']);
+        $this->end();
+    }
+
+    /**
+     * Waits for its end. Its exit code; -1 when a signal has ended it, or when this was asked before.
+     */
+    public function end(): int
+    {
+        $ended = function () use (&$status): bool {
+            $status = proc_get_status($this->process);
+            return !$status['running'];
+        };
+        $this->eventually('the process ends', $ended);
+        return $status['exitcode'];
+    }
+
+    /**
+     * How it has ended: see proc_get_status(); empty while it runs.
+     *
+     * @return array<string, mixed>
+     */
+    public function ended(): array
+    {
+        $status = proc_get_status($this->process);
+        return $status['running'] ? [] : $status;
     }
 
     public function output(): string

@@ -19,9 +19,18 @@ final class Directory
 
     public function __destruct()
     {
-        foreach (array_diff(scandir($this->path), ['.', '..']) as $name) {
-            unlink("$this->path/$name");
+        self::remove($this->path);
+    }
+
+    private static function remove(string $path): void
+    {
+        if (is_link($path) || !is_dir($path)) {
+            unlink($path);
+            return;
         }
-        rmdir($this->path);
+        foreach (array_diff(scandir($path), ['.', '..']) as $name) {
+            self::remove("$path/$name");
+        }
+        rmdir($path);
     }
 }

@@ -121,14 +121,24 @@ pub struct Texts {
     pub place: Option<String>,
 }
 
+impl Texts {
+    /// What is in hand, with what was said of it: `import (row 7)`.
+    #[must_use]
+    pub fn in_hand(&self) -> String {
+        let mut line = self.what.clone().unwrap_or_default();
+        if let Some(status) = &self.status {
+            line += &format!(" ({status})");
+        }
+        // For lines of the log and of tables: nothing that a worker wrote may break them.
+        line.replace(char::is_control, " ")
+    }
+}
+
 /// One line for people: `plc.read (row 7), in file_get_contents() at /app/x.php:12`. `None`: nothing is in hand.
 #[must_use]
 pub fn say(doing: &Doing, page: &Observation, texts: &Texts) -> Option<String> {
     let busy_since = page.busy_since?;
-    let mut line = texts.what.clone().unwrap_or_default();
-    if let Some(status) = &texts.status {
-        line += &format!(" ({status})");
-    }
+    let mut line = texts.in_hand();
     let place = texts.place.as_deref().filter(|_| page.place_at >= Some(busy_since));
     let place = match (doing.word, page.waiting, place) {
         (Word::Waiting, Some(call), _) => Some(format!("in {}", call.name())),
@@ -143,9 +153,7 @@ pub fn say(doing: &Doing, page: &Observation, texts: &Texts) -> Option<String> {
         line += if line.is_empty() { "" } else { ", " };
         line += &place;
     }
-    // Lines of the log and of tables: nothing that a worker wrote may break them.
-    let line: String = line.chars().map(|each| if each.is_control() { ' ' } else { each }).collect();
-    Some(line).filter(|line| !line.is_empty())
+    Some(line.replace(char::is_control, " ")).filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! # How it works
 //! What the sidecar itself wanted comes first; then who sent the signal, as the worker told; then the fatal error or the
-//! last exception on its page. SIGKILL has no sender: it was our own limit, an out-of-memory kill by the kernel's
-//! counter, or somebody outside.
+//! last exception on its page; at last what it had in hand, in a loop of its own. SIGKILL has no sender: it was our own
+//! limit, an out-of-memory kill by the kernel's counter, or somebody outside; a loop such as queue:work kills itself, and
+//! says so by `progress()`.
 //!
 //! # Rules
 //! Pure. A reason is a word for programs and a sentence for people.
@@ -137,6 +138,8 @@ pub struct Exit {
     pub error: Option<Remains>,
     /// The last exception on its page.
     pub exception: Option<Remains>,
+    /// What it had in hand in a loop of its own.
+    pub job: Option<String>,
     /// Its last log lines.
     pub log: Vec<String>,
     /// Unix time in seconds.
@@ -153,6 +156,7 @@ impl Exit {
             out_of_memory: false,
             error: None,
             exception: None,
+            job: None,
             log: Vec::new(),
             unix_time: 0.0,
         }
@@ -162,7 +166,9 @@ impl Exit {
 /// The whole reason of an end. `why`: the sidecar wanted it; `signalled`: the last stop signal that the worker told of.
 #[must_use]
 pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran: Duration) -> ExitReason {
-    let Exit { status, out_of_memory, error, exception, log, unix_time, .. } = exit;
+    let Exit { status, out_of_memory, error, exception, job, log, unix_time, .. } = exit;
+    let job = job.filter(|_| !matches!(why, Some(Why::Hang(_)))); // that names it
+    let mut job = job.map(|job| format!("; it was busy with {job}"));
     let (code, number) = match status {
         ExitStatus::Code(code) => (Some(code), None),
         ExitStatus::Signal { number, .. } => (None, Some(number)),
@@ -180,10 +186,15 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
         (None, Some(libc::SIGKILL), _) if out_of_memory => {
             ("oom", Some(", out of memory by the kernel's counter".into()))
         }
+        (None, Some(libc::SIGKILL), _) if job.is_some() => ("killed", None), // a job may end its own process
         (None, Some(libc::SIGKILL), _) => ("killed", Some(" from outside".into())),
         (None, Some(_), _) => ("signal", sender.map(|from| format!("; {from}"))),
         (None, None, Some(remains)) if is_error => ("error", Some(format!(": {}", at(remains)))),
-        (None, None, Some(remains)) => ("exit", Some(format!("; last exception {}", at(remains)))),
+        // The exception after the job: it may have been caught, and be none of the reason.
+        (None, None, Some(remains)) => {
+            let job = job.take().unwrap_or_default();
+            ("exit", Some(format!("{job}; last exception {}", at(remains))))
+        }
         (None, None, None) => match sender {
             Some(from) => ("signal", Some(format!(" after {from}"))),
             None => ("exit", None),
@@ -192,7 +203,7 @@ pub fn explain(exit: Exit, why: Option<&Why>, signalled: Option<&Signalled>, ran
     let signalled = signalled.filter(|_| why.is_none() && reason == "signal");
     ExitReason {
         reason: reason.into(),
-        message: format!("{status}{}", sentence.unwrap_or_default()),
+        message: format!("{status}{}{}", sentence.unwrap_or_default(), job.unwrap_or_default()),
         code,
         signal: number.map(signal_name).or_else(|| signalled.map(|told| told.signal.clone())),
         sender_pid: signalled.and_then(|told| told.pid),
@@ -304,6 +315,11 @@ mod tests {
             exit.exception = remains("RuntimeException: boom");
         };
         let nothing = |_: &mut Exit| {};
+        let at_a_job = |exit: &mut Exit| exit.job = Some("import (row 7)".into());
+        let caught_before_a_job = |exit: &mut Exit| {
+            exit.exception = remains("RuntimeException: boom");
+            at_a_job(exit);
+        };
         for ((word, sentence), expected) in [
             (message(ExitStatus::Code(3), nothing, None), ("exit", "exit 3")),
             (
@@ -338,6 +354,22 @@ mod tests {
             (message(segv, nothing, None), ("signal", "killed by SIGSEGV, core dumped")),
             (message(ExitStatus::Code(0), nothing, Some(Why::Stop)), ("stop", "exit 0; the daemon stops")),
             (message(ExitStatus::Unknown, nothing, None), ("exit", "ended, status unknown")),
+            (message(kill, at_a_job, None), ("killed", "killed by SIGKILL; it was busy with import (row 7)")),
+            (
+                message(kill, at_a_job, Some(Why::Stop)),
+                ("stop", "killed by SIGKILL; the daemon stops; it was busy with import (row 7)"),
+            ),
+            (
+                message(ExitStatus::Code(12), caught_before_a_job, None),
+                (
+                    "exit",
+                    "exit 12; it was busy with import (row 7); last exception RuntimeException: boom (/app/x.php:12)",
+                ),
+            ),
+            (
+                message(kill, at_a_job, Some(Why::Hang("blocked import".into()))),
+                ("hang", "killed by SIGKILL; it hung: blocked import"),
+            ),
         ] {
             assert_eq!((word.as_str(), sentence.as_str()), expected);
         }

@@ -195,6 +195,14 @@ impl Worker {
             .map(|failure| failure.map(remains))
     }
 
+    /// What it has in hand in a loop of its own, as `busy()` and `progress()` said. A fact only once it has ended.
+    #[must_use]
+    pub fn job(&self) -> Option<String> {
+        let page = &self.link.as_ref()?.page;
+        let (what, _) = page.job()?;
+        Some(Texts { what: Some(what), status: page.status(), place: None }.in_hand())
+    }
+
     /// Requests that the worker has begun, answered ones too. A fact only once it has ended.
     #[must_use]
     pub fn begun(&self) -> Vec<u64> {

@@ -12,6 +12,7 @@ html_errors=0
 <?php
 use RustDaemon\Process;
 
+error_reporting(E_ALL & ~E_DEPRECATED); // E_USER_ERROR is deprecated since 8.4
 ob_implicit_flush();
 final class Job
 {
@@ -72,7 +73,7 @@ exit with a text: [0,null,true]
 
 Fatal error: Uncaught LogicException: thrown in a child in %s:%d
 Stack trace:
-#0 [internal function]: {closure}()
+#0 [internal function]: {closure%S}()
 #1 %s(%d): RustDaemon\Process::fork(Object(Closure))
 #2 {main}
   thrown in %s on line %d

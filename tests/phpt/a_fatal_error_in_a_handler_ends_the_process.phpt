@@ -26,7 +26,7 @@ $code = <<<'PHP'
     echo "returned\n";
     PHP;
 foreach (['fatal', 'memory', 'encoding'] as $method) {
-    $sidecar = Sidecar::serve($code, ['-d', 'memory_limit=16M', '-d', 'html_errors=0', '-d', 'log_errors=0', '-d', 'display_errors=1']);
+    $sidecar = Sidecar::serve($code, [...WITH_USER_ERROR, '-d', 'memory_limit=16M', '-d', 'html_errors=0', '-d', 'log_errors=0', '-d', 'display_errors=1']);
     $sidecar->ready();
     $sidecar->request($method, '[]');
     ob_start();

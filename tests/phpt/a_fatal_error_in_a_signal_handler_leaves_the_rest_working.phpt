@@ -40,7 +40,7 @@ foreach ($fatal as $what => $code) {
             $behind
         });
         echo "not reached\\n";
-        PHP, options: ['-d', 'html_errors=0']);
+        PHP, options: [...WITH_USER_ERROR, '-d', 'html_errors=0']);
     ob_end_flush();
 }
 // The same in a critical section.
@@ -53,7 +53,7 @@ run_php(<<<'PHP'
         Signal::send(getmypid(), 'USR2');
     });
     Signal::critical(fn () => trigger_error('fatal in a section', E_USER_ERROR));
-    PHP);
+    PHP, options: WITH_USER_ERROR);
 ?>
 --EXPECT--
 USR1

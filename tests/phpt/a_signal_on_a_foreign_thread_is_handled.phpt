@@ -18,10 +18,10 @@ $pthread = FFI::cdef('
     int pthread_join(pthread_t thread, void **result);
 ');
 $wait = FFI::cdef('void *pthread_barrier_wait(void *barrier);')->pthread_barrier_wait; // waits and does not return at EINTR
-$barrier = FFI::new('char[64]');
+$barrier = $pthread->new('char[64]');
 $pthread->pthread_barrier_init(FFI::addr($barrier), null, 2);
 $thread = $pthread->new('pthread_t');
-$pthread->pthread_create(FFI::addr($thread), null, FFI::cast('void *', $wait), FFI::addr($barrier));
+$pthread->pthread_create(FFI::addr($thread), null, $pthread->cast('void *', $wait), FFI::addr($barrier));
 $worker = RustDaemon\Worker::install();
 Signal::on('USR1', fn (SignalInfo $info) => print "handled: $info->name, code $info->code\n");
 $pthread->pthread_kill($thread->cdata, SIGUSR1);

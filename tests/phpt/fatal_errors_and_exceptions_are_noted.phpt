@@ -25,7 +25,7 @@ function end_of(string $code, array $options = []): void
 end_of('echo "nothing"; echo @$undefined; trigger_error("a warning", E_USER_WARNING);');
 end_of('try { throw new LogicException("caught"); } catch (LogicException) { } exit(1);');
 end_of('throw new RuntimeException("not caught");');
-end_of('$f = fn (int $x) => $x; set_exception_handler(function () { exit(3); }); $f("seven");');
+end_of('function f(int $x) { } set_exception_handler(function () { exit(3); }); f("seven");');
 end_of('str_repeat("x", 1 << 30);', ['-d', 'memory_limit=32M']);
 end_of('nobody();');
 end_of('set_error_handler(fn () => true); trigger_error("handled", E_USER_ERROR); exit(2);');
@@ -50,7 +50,7 @@ exit 255
   thrown: SCRIPT | 3 | RuntimeException | not caught
 exit 3
   fatal: none
-  thrown: SCRIPT | 3 | TypeError | {closure}(): Argument #1 ($x) must be of type int, string given, called in SCRIPT on line 3
+  thrown: SCRIPT | 3 | TypeError | f(): Argument #1 ($x) must be of type int, string given, called in SCRIPT on line 3
 exit 255
   fatal: SCRIPT | 3 |  | Allowed memory size of N bytes exhausted (tried to allocate N bytes)
   thrown: none

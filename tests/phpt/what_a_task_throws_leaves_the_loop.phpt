@@ -37,7 +37,7 @@ foreach ($ends as $name => $end) {
             "register_shutdown_function(function () { global \$worker; try { \$worker->tick(0.0); } catch (RustDaemon\\Exception\\NotAllowedHere) { } echo 'shutdown', PHP_EOL; });\n"
                 . "\$worker = RustDaemon\\Worker::install(); \$worker->onStop(fn () => print 'stop');\n"
                 . "\$worker->$method(0.001, function () { $end });\n\$worker->after(0.001, fn () => print 'another');\n\$worker->run(); echo 'returned';",
-            ['-d', 'memory_limit=16M', '-d', 'html_errors=0', '-d', 'log_errors=0', '-d', 'display_errors=1'],
+            [...WITH_USER_ERROR, '-d', 'memory_limit=16M', '-d', 'html_errors=0', '-d', 'log_errors=0', '-d', 'display_errors=1'],
         );
         $sidecar->ready();
         while (($frame = $sidecar->receive()) !== null) {

@@ -448,7 +448,7 @@ impl SlotPage {
         Phase::from_page(self.layout().phase.load(Ordering::SeqCst))
     }
 
-    /// Worker: what is in hand in a loop of its own, and its deadline.
+    /// Worker, and sidecar after its end: what is in hand in a loop of its own, and its deadline.
     #[must_use]
     pub fn job(&self) -> Option<(String, Option<Duration>)> {
         let busy = self.phase() == Phase::OwnBusy;

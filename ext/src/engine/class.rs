@@ -437,12 +437,12 @@ impl Properties {
     }
 
     fn write(mut self, of_type: u32, set: impl FnOnce(&mut ffi::_zend_value)) -> Self {
-        // SAFETY: a place in the table of an object that nobody else has yet; what lies there was never a value. `u2` is
-        // the engine's flag "not initialised": cleared.
+        // SAFETY: a place in the table of an object that nobody else has yet; what lies there was never a value. `extra`
+        // is the engine's flag "not initialised" (Z_PROP_FLAG_P): cleared.
         unsafe {
             set(&mut (*self.next).value);
             (*self.next).u1.type_info = of_type;
-            (*self.next).u2.property_guard = 0;
+            (*self.next).u2.extra = 0;
             self.next = self.next.add(1);
         }
         self

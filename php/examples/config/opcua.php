@@ -6,12 +6,6 @@ return [
     // The OPC UA server of the plant.
     'endpoint' => env('OPCUA_ENDPOINT', 'opc.tcp://127.0.0.1:4840/plant'),
 
-    // The Unix socket on which the sidecar offers the methods of opcua:session.
-    'socket' => env('OPCUA_SOCKET_PATH', storage_path('app/opcua.sock')),
-
-    // What every client must show as authToken; null: nothing.
-    'token' => env('OPCUA_AUTH_TOKEN'),
-
     // The program that speaks OPC UA, as argv; the endpoint is added.
     'bridge' => [env('OPCUA_PYTHON', 'python3'), base_path('plant/bridge.py')],
 

@@ -20,4 +20,13 @@ final class ExtensionMissing extends \RuntimeException implements DaemonExceptio
                 . 'extension=rustdaemon.so to php.ini'
             : "$what needs a newer ext-rustdaemon than $there, which is loaded");
     }
+
+    /**
+     * @internal
+     */
+    public static function older(string $loaded, string $oldest): self
+    {
+        return new self("ext-rustdaemon $loaded is loaded, and this rustdaemon/rustdaemon needs $oldest or later: "
+            . 'upgrade the extension, or go back to the package that came with it');
+    }
 }

@@ -45,9 +45,16 @@ final class TestWorker
     /** @var array<string, list<callable>> */
     private array $callbacks = [];
 
-    public function __construct(string $name = 'main', int $slot = 0)
+    /** @var callable|null */
+    private $whileItRuns;
+
+    /**
+     * @param callable|null $whileItRuns function (TestWorker $worker): void, what the test does while run() runs
+     */
+    public function __construct(string $name = 'main', int $slot = 0, ?callable $whileItRuns = null)
     {
         [$this->name, $this->slot, $this->generation, $this->predecessor] = [$name, $slot, 1, null];
+        $this->whileItRuns = $whileItRuns;
         $this->client = new FakeClient();
     }
 
@@ -187,6 +194,39 @@ final class TestWorker
     public function shouldStop(): bool
     {
         return $this->stopping;
+    }
+
+    /**
+     * Has the test do what it wants to do while it runs, then stops.
+     */
+    public function run(): int
+    {
+        $this->start();
+        if ($this->whileItRuns !== null) {
+            ($this->whileItRuns)($this);
+        }
+        $this->stop();
+        return 0;
+    }
+
+    /**
+     * Lets the time pass, as advance() does; whether to go on. A loop of the script's own ends when a task has called
+     * stop(): `$worker->after(5.0, $worker->stop(...))`.
+     */
+    public function sleep(float $seconds): bool
+    {
+        return !$this->advance($seconds)->stopping;
+    }
+
+    /**
+     * As sleep(): requests come from client().
+     *
+     * @param float|null $timeout null: until the next task is due; where there is none, it stops: nothing would come
+     */
+    public function tick(?float $timeout): bool
+    {
+        $next = $this->tasks === [] ? null : max(0.0, min(array_column($this->tasks, 0)) - $this->now);
+        return $timeout === null && $next === null ? !$this->stop()->stopping : $this->sleep($timeout ?? $next);
     }
 
     public function supervised(): bool

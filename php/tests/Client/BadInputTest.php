@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Client;
 
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
@@ -33,6 +35,7 @@ final class BadInputTest extends TestCase
     /**
      * @dataProvider endpoints
      */
+    #[DataProvider('endpoints')]
     public function testEndpointsThatCannotBe(string $endpoint, string $why): void
     {
         $e = self::refused(static fn () => new Client($endpoint));
@@ -59,6 +62,7 @@ final class BadInputTest extends TestCase
     /**
      * @dataProvider times
      */
+    #[DataProvider('times')]
     public function testTimesThatCannotBe(float $seconds): void
     {
         $make = static fn () => new Client('/x', timeout: $seconds);
@@ -88,6 +92,7 @@ final class BadInputTest extends TestCase
     /**
      * @dataProvider arguments
      */
+    #[DataProvider('arguments')]
     public function testArgumentsThatCannotTravel(array $arguments, string $why): void
     {
         $e = self::refused(static fn () => (new Client('/nobody/listens'))->begin('x', $arguments));
@@ -148,6 +153,8 @@ final class BadInputTest extends TestCase
      * @requires extension pcntl
      * @requires extension posix
      */
+    #[RequiresPhpExtension('pcntl')]
+    #[RequiresPhpExtension('posix')]
     public function testASocketThatOneMayNotConnectToIsSaidWithItsMode(): void
     {
         if (posix_geteuid() !== 0) {
@@ -174,6 +181,7 @@ final class BadInputTest extends TestCase
     /**
      * @dataProvider strangers
      */
+    #[DataProvider('strangers')]
     public function testWhoIsNotRustdaemonIsShown(string $php, string $why): void
     {
         $peer = new Peer($php);

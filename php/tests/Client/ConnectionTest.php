@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Client;
 
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\Call;
 use RustDaemon\Client\Client;
@@ -114,6 +115,7 @@ final class ConnectionTest extends TestCase
     /**
      * @requires extension pcntl
      */
+    #[RequiresPhpExtension('pcntl')]
     public function testAForkAndItsParentHaveConnectionsOfTheirOwn(): void
     {
         $daemon = new Daemon();
@@ -144,6 +146,7 @@ final class ConnectionTest extends TestCase
     /**
      * @requires extension pcntl
      */
+    #[RequiresPhpExtension('pcntl')]
     public function testASignalHandlerMayCallTheClientThatItHasInterrupted(): void
     {
         $daemon = new Daemon();
@@ -173,6 +176,7 @@ final class ConnectionTest extends TestCase
     /**
      * @requires extension pcntl
      */
+    #[RequiresPhpExtension('pcntl')]
     public function testAnExceptionOfASignalHandlerLeavesTheCallAndTheClientUsable(): void
     {
         $daemon = new Daemon();

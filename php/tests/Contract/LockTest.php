@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Contract;
 
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Lock;
 
@@ -66,6 +68,7 @@ final class LockTest extends TestCase
     /**
      * @requires extension pcntl
      */
+    #[RequiresPhpExtension('pcntl')]
     public function testAnotherProcessWaitsForItAndHearsThatItsHolderDied(): void
     {
         self::assertSame('held false true true true', Script::run($this->head . <<<'PHP'
@@ -86,6 +89,7 @@ final class LockTest extends TestCase
     /**
      * @requires extension pcntl
      */
+    #[RequiresPhpExtension('pcntl')]
     public function testAChildByForkDoesNotHoldIt(): void
     {
         self::assertSame('NotAllowedHere', Script::run($this->head . <<<'PHP'
@@ -120,13 +124,21 @@ final class LockTest extends TestCase
     }
 
     /**
-     * @testWith [""]
-     *           ["a/b"]
-     *           [".hidden"]
+     * @dataProvider badNames
      */
+    #[DataProvider('badNames')]
     public function testNamesThatCannotBe(string $name): void
     {
         $this->expectException(\RustDaemon\Exception\InvalidArgument::class);
         Lock::open($name);
+    }
+
+    public static function badNames(): array
+    {
+        return [
+            [''],
+            ['a/b'],
+            ['.hidden'],
+        ];
     }
 }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Contract;
 
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 
 /**
@@ -12,6 +14,8 @@ use PHPUnit\Framework\TestCase;
  * @requires extension pcntl
  * @requires extension posix
  */
+#[RequiresPhpExtension('pcntl')]
+#[RequiresPhpExtension('posix')]
 final class SignalTest extends TestCase
 {
     public function testAHandlerGetsTheSignal(): void
@@ -187,6 +191,7 @@ final class SignalTest extends TestCase
     /**
      * @dataProvider bad
      */
+    #[DataProvider('bad')]
     public function testWhatCannotBeIsRefusedInTheSameWords(string $call, string $said): void
     {
         self::assertSame($said, Script::run('try { ' . $call . '; echo "accepted"; } catch (Throwable $e) {

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Contract;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use ReflectionClass;
 use ReflectionMethod;
@@ -15,11 +16,9 @@ use ReflectionParameter;
 final class SignatureTest extends TestCase
 {
     /**
-     * @testWith ["Worker"]
-     *           ["Signal"]
-     *           ["SignalInfo"]
-     *           ["Lock"]
+     * @dataProvider classes
      */
+    #[DataProvider('classes')]
     public function testMethodsParametersAndPropertiesAreThoseOfTheStub(string $name): void
     {
         $stub = file_get_contents(__DIR__ . '/../../../stubs/rustdaemon.stub.php');
@@ -39,6 +38,16 @@ final class SignatureTest extends TestCase
         );
         $declared = str_replace('?ExitReason', '?RustDaemon\ExitReason', array_map($words, $properties[0]));
         self::assertEqualsCanonicalizing($declared, $values);
+    }
+
+    public static function classes(): array
+    {
+        return [
+            ['Worker'],
+            ['Signal'],
+            ['SignalInfo'],
+            ['Lock'],
+        ];
     }
 
     public function testEveryClassAndExceptionOfTheStubIsThere(): void

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Contract;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
 /**
@@ -136,6 +137,7 @@ final class WorkerTest extends TestCase
     /**
      * @dataProvider bad
      */
+    #[DataProvider('bad')]
     public function testWhatCannotBeIsRefusedInTheSameWords(string $call, string $said): void
     {
         self::assertSame($said, Script::run('try { ' . $call . '; echo "accepted"; } catch (Throwable $e) {
@@ -173,15 +175,23 @@ final class WorkerTest extends TestCase
     }
 
     /**
-     * @testWith ["clone Worker::install()"]
-     *           ["new Worker()"]
-     *           ["new SignalInfo()"]
-     *           ["Worker::install()->name = 'x'"]
+     * @dataProvider attempts
      */
+    #[DataProvider('attempts')]
     public function testThereIsOneWorkerAndNobodyMakesOrChangesIt(string $attempt): void
     {
         self::assertSame('Error', Script::run("try { $attempt; echo 'accepted'; } catch (Error \$e) {
             echo get_class(\$e); }"));
+    }
+
+    public static function attempts(): array
+    {
+        return [
+            ['clone Worker::install()'],
+            ['new Worker()'],
+            ['new SignalInfo()'],
+            ["Worker::install()->name = 'x'"],
+        ];
     }
 
     public function testRustdaemonOffAndOtherValues(): void

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Testing;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\Call;
 use RustDaemon\Client\ClientException;
@@ -48,6 +49,7 @@ final class FakesTest extends TestCase
     /**
      * @dataProvider errors
      */
+    #[DataProvider('errors')]
     public function testErrorsAreThoseOfARealClient(mixed $answer, array $arguments, string $class): void
     {
         $call = (new FakeClient(['x' => $answer]))->begin('x', $arguments);
@@ -114,13 +116,9 @@ final class FakesTest extends TestCase
     }
 
     /**
-     * @testWith ["expose", "ping", "time"]
-     *           ["expose", "a b", "time"]
-     *           ["expose", "taken", "time"]
-     *           ["every", 0.0, "time"]
-     *           ["after", -1.0, "time"]
-     *           ["concurrency", 0]
+     * @dataProvider impossibleArguments
      */
+    #[DataProvider('impossibleArguments')]
     public function testItRefusesWhatARealWorkerRefuses(string $verb, mixed ...$arguments): void
     {
         $worker = (new TestWorker())->expose('taken', 'time');
@@ -128,9 +126,50 @@ final class FakesTest extends TestCase
         $worker->$verb(...$arguments);
     }
 
-    public function testItHasAllVerbsOfTheRealWorkerThatNeedNoLoop(): void
+    public static function impossibleArguments(): array
     {
-        $loop = ['run', 'tick', 'sleep', 'stream', 'install', '__construct'];
+        return [
+            ['expose', 'ping', 'time'],
+            ['expose', 'a b', 'time'],
+            ['expose', 'taken', 'time'],
+            ['every', 0.0, 'time'],
+            ['after', -1.0, 'time'],
+            ['concurrency', 0],
+        ];
+    }
+
+    public function testALoopRunsAsLongAsTheTestSays(): void
+    {
+        $said = [];
+        $worker = new TestWorker(whileItRuns: static function (TestWorker $worker) use (&$said): void {
+            $said[] = $worker->client()->call('time.of', 'plc');
+        });
+        $worker->expose('time.of', 'strtoupper')->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        self::assertSame(0, $worker->run());
+        self::assertSame(['PLC', 'stop'], $said);
+
+        $turns = 0;
+        $worker = new TestWorker();
+        for ($worker->after(1.0, $worker->stop(...)); !$worker->shouldStop(); $worker->sleep(0.3)) {
+            $turns++;
+        }
+        self::assertSame(4, $turns);
+
+        $worker = new TestWorker();
+        $worker->every(2.0, static function () use ($worker, &$turns): void {
+            ++$turns === 7 && $worker->stop();
+        });
+        while ($worker->tick(null)) {
+        }
+        self::assertSame(7, $turns);
+        self::assertFalse((new TestWorker())->tick(null), 'there is nothing to wait for');
+    }
+
+    public function testItHasAllVerbsOfTheRealWorker(): void
+    {
+        $loop = ['stream', 'install', '__construct'];
         $stub = file_get_contents(__DIR__ . '/../../../stubs/rustdaemon.stub.php');
         preg_match('/final class Worker\n.*?\n    }\n/s', $stub, $found);
         preg_match_all('/ function (\w+)\(/', $found[0], $verbs);

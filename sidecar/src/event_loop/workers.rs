@@ -284,6 +284,7 @@ impl EventLoop {
         if let Some(worker) = self.workers.remove(&id) {
             exit.begun = worker.begun();
             [exit.error, exit.exception] = worker.remains();
+            exit.job = worker.job();
             let fds = worker.link_fds().into_iter().flat_map(|(input, output)| [input, output]);
             for fd in fds.chain([worker.process.pidfd().as_raw_fd()]) {
                 self.forget(fd);

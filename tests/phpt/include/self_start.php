@@ -62,7 +62,7 @@ function show_self_start(array $command, string $directory, array $environment =
                 echo $rest === 'PATH=' . getenv('PATH') ? 'env PATH as at the start' : $line, "\n";
             }
         } elseif (in_array($kind, $show) && $line !== 'fd' || !in_array($kind, ['arg', 'cwd', 'fd', 'sig', 'total'])) {
-            echo preg_replace(['/pipe:\[\d+\]/', '~/\S+/php\w{6}$~'], ['pipe', 'FILE'], $line), "\n";
+            echo preg_replace(['/pipe:\[\d+\]/', '~/\S+/php\w{6,}$~'], ['pipe', 'FILE'], $line), "\n";
         }
     }
     if (count($pids) > 1) {

@@ -351,6 +351,9 @@ function eventually(string $what, callable $holds, ?callable $said = null): void
     }
 }
 
+/** Options for a script that ends with an E_USER_ERROR: that is deprecated since 8.4, and must not be said. */
+const WITH_USER_ERROR = ['-d', 'error_reporting=' . (E_ALL & ~E_DEPRECATED)];
+
 /** The command line of a PHP with our extension and nothing else. */
 function php(string ...$options): array
 {

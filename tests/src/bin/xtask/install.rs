@@ -41,6 +41,7 @@ pub enum For {
     Bench,
     MatrixDebug,
     MatrixValgrind,
+    MatrixForky,
     Fuzz,
 }
 
@@ -91,7 +92,7 @@ const PHP_CGI: Need = Need {
 };
 const LARAVEL: Need = Need {
     what: "Laravel (Illuminate/autoload.php)",
-    why: "php/examples/artisan is a Laravel console",
+    why: "php/src/Laravel is tested in it, and php/examples/artisan is its console",
     packages: &["php-laravel-framework", "php-cli"],
     present: has_laravel,
 };
@@ -117,9 +118,9 @@ const SOCAT: Need = Need {
     present: || which("socat").is_some(),
 };
 const SYMFONY: Need = Need {
-    what: "Symfony's console (Symfony/Component/Console/autoload.php)",
-    why: "a test runs a command of it inside a handler",
-    packages: &["php-symfony-console", "php-cli"],
+    what: "Symfony's FrameworkBundle and console (Symfony/Bundle/FrameworkBundle/autoload.php)",
+    why: "php/examples/symfony is an application of it, and a test runs a command inside a handler",
+    packages: &["php-symfony-framework-bundle", "php-symfony-console", "php-intl", "php-cli"],
     present: has_symfony,
 };
 const PHPUNIT: Need = Need {
@@ -189,6 +190,13 @@ const REDIS: Need = Need {
     packages: &["redis-tools"],
     present: || which("redis-check-rdb").is_some(),
 };
+/// The archive's keys come with it: without them the download is refused.
+const DEBOOTSTRAP: Need = Need {
+    what: "debootstrap",
+    why: "makes Debian forky, with its PHP and its Laravel",
+    packages: &["debootstrap", "debian-archive-keyring"],
+    present: || Path::new("/usr/sbin/debootstrap").is_file(),
+};
 
 const CXX: Need = Need {
     what: "c++",
@@ -207,12 +215,14 @@ impl For {
             For::Fuzz => {}
             For::Lint => needs.extend([&PHPCS, &COMPOSER]),
             For::Test => {
-                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &PHPUNIT, &REDIS, &PHP_REDIS])
+                needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &LARAVEL, &PHPUNIT]);
+                needs.extend([&REDIS, &PHP_REDIS]);
             }
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS, &PHP_REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
             For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
+            For::MatrixForky => needs.extend([&PHPUNIT, &LARAVEL, &SYMFONY, &DEBOOTSTRAP]),
         }
         needs
     }
@@ -226,6 +236,11 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     if verb == For::Lint {
         toolchain_components()?;
     }
+    if verb == For::MatrixForky && !geteuid().is_root() {
+        return Err(unavailable(
+            "forky and laravel need a chroot, which only root can make: try again as root, or with debug or valgrind",
+        ));
+    }
     let missing = missing(verb);
     let modules = if verb == For::Demo { missing_modules(repo)? } else { Vec::new() };
     for need in &missing {
@@ -234,7 +249,7 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     for module in &modules {
         println!("missing: {module} (for the plant and supervisord): from PyPI into target/venv");
     }
-    let no_react = verb == For::Test && !has_react(repo);
+    let no_react = matches!(verb, For::Test | For::MatrixForky) && !has_react(repo);
     if no_react {
         println!(
             "missing: {REACT_WHAT} (a test waits in it): out of Debian package {REACT_PACKAGE} into target/react"
@@ -370,7 +385,8 @@ fn has_laravel() -> bool {
 }
 
 fn has_symfony() -> bool {
-    is_in_include_path("Symfony/Component/Console/autoload.php")
+    is_in_include_path("Symfony/Bundle/FrameworkBundle/autoload.php")
+        && is_in_include_path("Symfony/Component/Console/autoload.php")
 }
 
 fn has_php_redis() -> bool {

@@ -25,7 +25,7 @@ const CRATES: [(&str, &str, Mentions); 3] = [
 const RUST: [&str; 4] = ["ext", "sidecar", "tests", "fuzz"];
 
 /// The Composer package.
-const PHP: [&str; 3] = ["php/src", "php/polyfill", "php/tests"];
+const PHP: [&str; 4] = ["php/config", "php/src", "php/polyfill", "php/tests"];
 
 pub fn lint(repo: &Repo, no_install: bool) -> Result {
     install::ensure(repo, For::Lint, no_install)?;

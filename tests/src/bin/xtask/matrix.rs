@@ -1,22 +1,29 @@
-//! `cargo xtask matrix [debug|valgrind] [filter]`: tests/phpt where mistakes with memory show. For developers, not for
-//! CI: it builds a PHP and takes minutes. The last line counts over all parts.
+//! `cargo xtask matrix [debug|valgrind|forky|laravel] [filter]`: tests/phpt where mistakes with memory show, and all of
+//! PHP's tests with other versions than this machine's. For developers, not for CI: it builds a PHP and a Debian, and
+//! takes minutes. The last line counts over all parts.
 //!
 //! The parts find different things. The debug PHP knows each block of Zend's heap, so a leak of one byte fails, in
-//! workers too; it has no pcntl. Valgrind sees every access and what Rust and C have allocated.
+//! workers too; it has no pcntl. Valgrind sees every access and what Rust and C have allocated. forky has newer headers,
+//! a newer virtual machine, other messages; and a current Laravel, beside the one of this machine.
 
 mod apt;
+mod chroot;
 mod debug_php;
+mod kept;
 mod valgrind;
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use self::chroot::Chroot;
 use self::debug_php::DebugPhp;
 use crate::build::{self, Variant};
 use crate::failure::{Context, Result};
 use crate::install::{self, For};
 use crate::phpt::{self, Setting};
+use crate::phpunit;
 use crate::repo::Repo;
 use crate::tally::Tally;
 use crate::test;
@@ -27,15 +34,25 @@ pub enum Part {
     Debug,
     /// The PHP in PATH under valgrind, and the workers that the tests start too
     Valgrind,
+    /// The PHP 8.4 of Debian forky in a chroot, built once by debootstrap; as root only
+    Forky,
+    /// php/tests with Debian forky's Laravel 13, PHPUnit 13 and PHP 8.4, and php/tests/Laravel with this machine's Laravel;
+    /// as root only
+    Laravel,
 }
 
+/// They start real artisan processes; `cargo xtask test` runs them as well.
+const LARAVEL_TESTS: &str = "php/tests/Laravel";
+
 impl Part {
-    pub const ALL: [Part; 2] = [Part::Debug, Part::Valgrind];
+    pub const ALL: [Part; 4] = [Part::Debug, Part::Valgrind, Part::Forky, Part::Laravel];
 
     fn name(self) -> &'static str {
         match self {
             Part::Debug => "debug",
             Part::Valgrind => "valgrind",
+            Part::Forky => "forky",
+            Part::Laravel => "laravel",
         }
     }
 
@@ -43,6 +60,7 @@ impl Part {
         match self {
             Part::Debug => For::MatrixDebug,
             Part::Valgrind => For::MatrixValgrind,
+            Part::Forky | Part::Laravel => For::MatrixForky,
         }
     }
 }
@@ -61,6 +79,8 @@ pub fn matrix(repo: &Repo, parts: &[Part], filter: Option<&str>, no_install: boo
         let tally = match part {
             Part::Debug => debug(repo, filter),
             Part::Valgrind => valgrind::setting(repo).and_then(|setting| phpt::phpt(repo, &setting, filter)),
+            Part::Forky => forky(repo, filter),
+            Part::Laravel => laravel(repo, filter),
         };
         (part.name(), tally)
     }))
@@ -81,4 +101,54 @@ fn debug(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
         leave_out: |_| None,
     };
     phpt::phpt(repo, &setting, filter)
+}
+
+fn forky(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+    let forky = Forky::built(repo)?;
+    let api = forky.chroot.answer(&["php-config", "--phpapi"])?;
+    let setting = Setting {
+        name: Part::Forky.name(),
+        runner: forky.php,
+        php: forky.chroot.answer(&["php", "-r", "echo PHP_BINARY;"])?.into(),
+        run_tests: forky.chroot.path(&format!("/usr/lib/php/{api}/build/run-tests.php")),
+        so: forky.so,
+        environment: Vec::new(),
+        leave_out: |_| None,
+    };
+    phpt::phpt(repo, &setting, filter)
+}
+
+fn laravel(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
+    let here = phpunit::Setting::of_system(repo, "laravel")?;
+    let mut tally = phpunit::directory(repo, &here, LARAVEL_TESTS, filter)?;
+    let forky = Forky::built(repo)?;
+    let there = phpunit::Setting {
+        name: "laravel in forky",
+        php: forky.php,
+        phpunit: "/usr/bin/phpunit".into(),
+        so: forky.so,
+    };
+    tally += phpunit::phpunit(repo, &there, filter)?;
+    Ok(tally)
+}
+
+/// The chroot's PHP as a program of this machine, and the extension for it.
+struct Forky {
+    chroot: Chroot,
+    php: PathBuf,
+    so: PathBuf,
+}
+
+impl Forky {
+    fn built(repo: &Repo) -> Result<Self> {
+        let target = repo.path("target/php-forky");
+        let chroot = Chroot::built(repo, &target)?;
+        let php = chroot.program(repo, "php")?;
+        let config = chroot.php_config(repo)?;
+        let so = build::build_variant(
+            repo,
+            &Variant { target: &target, php: Some([&*php, &*config]), object: None },
+        )?;
+        Ok(Self { chroot, php, so })
+    }
 }

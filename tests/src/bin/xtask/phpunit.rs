@@ -1,37 +1,81 @@
 //! The php suite: PHPUnit over php/tests, without the extension, which only the workers of its sidecars have. What
 //! php/tests/Contract says of the extension and of its polyfill runs once more, with the extension.
 //!
-//! The verdicts come from the file that PHPUnit writes for machines (`--log-teamcity`).
+//! The verdicts come from the file that PHPUnit writes for machines (`--log-teamcity`). Versions 9.6 and 13 have run it.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::failure::{Context, Result};
 use crate::repo::{self, Repo};
 use crate::run;
 use crate::tally::Tally;
 
-pub fn phpunit(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
-    let extension = format!("extension={}", repo.so().display());
-    let mut tally = once(repo, "php", &[], &[], filter)?;
-    tally += once(repo, "php with the extension", &["-d", &extension], &["--testsuite", "contract"], filter)?;
+/// What the suite runs with.
+pub struct Setting {
+    /// In front of the tests' names in the tally.
+    pub name: &'static str,
+    pub php: PathBuf,
+    /// As that PHP finds it.
+    pub phpunit: PathBuf,
+    /// The extension, for that PHP.
+    pub so: PathBuf,
+}
+
+impl Setting {
+    /// The PHP and the PHPUnit in PATH with what `cargo xtask build` has made.
+    pub fn of_system(repo: &Repo, name: &'static str) -> Result<Self> {
+        Ok(Self {
+            name,
+            php: repo::php().ok_or("no php in PATH")?,
+            phpunit: run::which("phpunit").ok_or("no phpunit in PATH")?,
+            so: repo.so(),
+        })
+    }
+}
+
+/// All of it.
+pub fn phpunit(repo: &Repo, setting: &Setting, filter: Option<&str>) -> Result<Tally> {
+    let extension = format!("extension={}", setting.so.display());
+    let mut tally = once(repo, setting, "", &[], &[], filter)?;
+    let contract = ["--testsuite", "contract"];
+    tally += once(repo, setting, " with the extension", &["-d", &extension], &contract, filter)?;
     Ok(tally)
 }
 
-fn once(repo: &Repo, suite: &str, options: &[&str], chosen: &[&str], filter: Option<&str>) -> Result<Tally> {
-    let php = repo::php().ok_or("no php in PATH")?;
-    let phpunit = run::which("phpunit").ok_or("no phpunit in PATH")?;
-    let log = tempfile::NamedTempFile::new().context("a temporary file")?;
-    let mut command = repo.command(&php.to_string_lossy(), []);
-    command.args(options).arg(phpunit);
+/// What lies in one directory.
+pub fn directory(repo: &Repo, setting: &Setting, tests: &str, filter: Option<&str>) -> Result<Tally> {
+    once(repo, setting, "", &[], &[tests], filter)
+}
+
+fn once(
+    repo: &Repo,
+    setting: &Setting,
+    way: &str,
+    options: &[&str],
+    chosen: &[&str],
+    filter: Option<&str>,
+) -> Result<Tally> {
+    let log = log(repo, setting)?;
+    let mut command = repo.command(&setting.php.to_string_lossy(), []);
+    command.args(options).arg(&setting.phpunit);
     command.args(["--do-not-cache-result", "--configuration", "php/phpunit.xml"]).args(chosen);
     if let Some(filter) = filter {
         command.args(["--filter", filter]);
     }
     command.arg("--log-teamcity").arg(log.path());
-    command.env("RUSTDAEMON_SO", repo.so()).env("RUSTDAEMON_BIN", repo.sidecar());
+    command.env("RUSTDAEMON_SO", &setting.so).env("RUSTDAEMON_BIN", repo.sidecar());
     let (status, _) = run::run_collecting(command)?;
     let written = fs::read_to_string(log.path()).context("what PHPUnit has written")?;
-    Ok(read_teamcity(suite, &written, &run::ending(status), filter.is_some()))
+    Ok(read_teamcity(&format!("{}{way}", setting.name), &written, &run::ending(status), filter.is_some()))
+}
+
+/// In the checkout: a PHPUnit in a chroot sees that.
+fn log(repo: &Repo, setting: &Setting) -> Result<tempfile::NamedTempFile> {
+    let target = repo.path("target");
+    let directory: &Path = &target;
+    let prefix = format!("{}-", setting.name);
+    tempfile::Builder::new().prefix(&prefix).tempfile_in(directory).context(directory.display())
 }
 
 /// Reads `##teamcity[testFailed name='it_works' message='...']`. A test that was neither finished nor skipped has ended

@@ -49,7 +49,8 @@ pub fn test(repo: &Repo, suites: &[Suite], filter: Option<&str>, no_install: boo
             Suite::Phpt => {
                 Setting::of_system(repo, "phpt").and_then(|setting| phpt::phpt(repo, &setting, filter))
             }
-            Suite::Php => phpunit::phpunit(repo, filter),
+            Suite::Php => phpunit::Setting::of_system(repo, "php")
+                .and_then(|setting| phpunit::phpunit(repo, &setting, filter)),
             Suite::E2e => e2e(repo, filter),
             Suite::Fault => run_cargo_test(repo, "fault", full_dose(repo), filter),
         };

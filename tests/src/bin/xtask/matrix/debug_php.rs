@@ -3,19 +3,18 @@
 //! signal handler; and it has no pcntl, which the extension must not need.
 //!
 //! # Correct order
-//! Download, unpack, configure, make, install; the file `complete` comes last. It holds the flags of configure: when it
-//! is missing or says something else, all is built again, the extension included.
+//! Download, unpack, configure, make, install (see `kept`): with other flags of configure all is built again, the
+//! extension included.
 //!
 //! Upstream's archive is taken without Debian's patches: it ships `configure` and the generated parsers, so neither
 //! autoconf nor bison nor re2c is needed. Sources stay in target/matrix/src, for a debugger.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 
 use super::apt;
-use crate::child::Guarded;
+use super::kept::{Kept, logged, remove};
 use crate::failure::{Context, Result};
 use crate::repo::Repo;
 use crate::run::{self, command};
@@ -32,9 +31,6 @@ const FLAGS: [&str; 9] = [
     "--enable-sockets=shared", "--enable-tokenizer=shared", "--enable-opcache", "--with-ffi=shared",
 ];
 
-/// How much of a log is shown when its command fails.
-const LINES: usize = 30;
-
 pub struct DebugPhp {
     prefix: PathBuf,
 }
@@ -49,9 +45,8 @@ impl DebugPhp {
         let directory = repo.path("target/matrix");
         let php = Self { prefix: directory.join(NAME) };
         let flags = php.flags();
-        let complete = php.prefix.join("complete");
-        if fs::read_to_string(&complete).is_ok_and(|made_with| made_with == flags.join("\n")) {
-            println!("{} is there", repo.shown(&php.prefix));
+        let kept = Kept { directory: php.prefix.clone(), recipe: flags.join("\n") };
+        if kept.is_complete(repo) {
             return Ok(php);
         }
         let [packages, sources] = ["apt", "src"].map(|name| directory.join(name));
@@ -63,7 +58,7 @@ impl DebugPhp {
         let [archive, into] = [&archive, &sources].map(|path| path.display().to_string());
         run::run(repo.command("tar", ["--extract", "--file", &archive, "--directory", &into]))?;
         php.make(repo, &only_directory_in(&sources)?, &flags)?;
-        fs::write(&complete, flags.join("\n")).context(complete.display())?;
+        kept.set_complete()?;
         Ok(php)
     }
 
@@ -96,23 +91,6 @@ impl DebugPhp {
     }
 }
 
-/// Runs it with its output in a file, whose end is shown when it fails.
-fn logged(repo: &Repo, mut command: Command, log: &Path) -> Result {
-    let shown = run::show(&command);
-    println!("$ {shown} > {} 2>&1", repo.shown(log));
-    let file = fs::File::create(log).context(log.display())?;
-    command.stderr(Stdio::from(file.try_clone().context(log.display())?)).stdout(Stdio::from(file));
-    let status = Guarded::spawn(command)?.wait()?;
-    if status.success() {
-        return Ok(());
-    }
-    let bytes = fs::read(log).context(log.display())?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    println!("{}", lines[lines.len().saturating_sub(LINES)..].join("\n"));
-    Err(format!("{}: {shown}", run::ending(status)).into())
-}
-
 /// `php-8.2.32`
 fn only_directory_in(directory: &Path) -> Result<PathBuf> {
     let entries = fs::read_dir(directory).context(directory.display())?;
@@ -122,11 +100,4 @@ fn only_directory_in(directory: &Path) -> Result<PathBuf> {
         [only] => Ok(only.clone()),
         other => Err(format!("{} directories in {}", other.len(), directory.display()).into()),
     }
-}
-
-fn remove(directory: &Path) -> Result {
-    if !directory.exists() {
-        return Ok(());
-    }
-    fs::remove_dir_all(directory).context(format_args!("remove {}", directory.display()))
 }

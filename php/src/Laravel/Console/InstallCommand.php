@@ -1,0 +1,139 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Laravel\Console;
+
+use Illuminate\Console\Command;
+use Illuminate\Support\Str;
+use RustDaemon\Laravel\InvalidConfiguration;
+use RustDaemon\Laravel\Settings;
+use RustDaemon\Laravel\Sidecar\Document;
+use RustDaemon\Laravel\Sidecar\Origin;
+use RustDaemon\Laravel\Sidecar\Program;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/**
+ * `artisan rustdaemon:install`: writes the files by which Supervisor or systemd starts this application's daemon, and
+ * says what to do with them. It writes into the application alone, and over nothing that is there.
+ *
+ * @internal
+ */
+final class InstallCommand extends Command
+{
+    use OneSentence;
+
+    private const FALLBACK_USER = 'www-data';
+
+    protected $signature = 'rustdaemon:install
+        {words?* : As for rustdaemon:run: pools, or one artisan command; none: all pools}
+        {--name= : What the program is called (default: after the application)}
+        {--user= : Who it runs as (default: who owns storage/, or www-data in the place of root)}
+        {--path=deploy : Directory for the files, in the application}
+        {--force : Write over files that are there}';
+
+    protected $description = 'Write the files by which Supervisor or systemd starts this application\'s daemon';
+
+    public function handle(): int
+    {
+        try {
+            $program = $this->program();
+        } catch (InvalidConfiguration $why) {
+            throw Refusal::usage($why->getMessage());
+        }
+        $files = ["{$this->name()}.conf" => $program->supervisor(), "{$this->name()}.service" => $program->systemd()];
+        $this->write($files);
+        $this->say();
+        return ExitCode::DONE;
+    }
+
+    /**
+     * @throws InvalidConfiguration
+     */
+    private function program(): Program
+    {
+        $settings = Settings::of($this->laravel);
+        $settings->socket();
+        $origin = Origin::ofThisProcess($this->laravel->basePath());
+        $environment = $this->option('env');
+        $document = new Document($origin, $this->getApplication(), $environment);
+        $document->add($this->argument('words'), $settings->pools());
+        $base = $this->laravel->basePath();
+        $storage = $this->laravel->storagePath();
+        $lasting = str_starts_with($storage, "$base/") ? $origin->path . substr($storage, strlen($base)) : $storage;
+        return new Program(
+            $this->name(),
+            $this->user(),
+            $origin->path,
+            "$lasting/logs/rustdaemon.log",
+            [...$origin->php, "$origin->path/artisan"],
+            [...($environment === null ? [] : ["--env=$environment"]), ...$this->argument('words')],
+            $document->stopSeconds(),
+        );
+    }
+
+    private function name(): string
+    {
+        $named = $this->option('name');
+        if ($named !== null && !preg_match('/^[A-Za-z0-9][A-Za-z0-9._-]*$/D', $named)) {
+            throw Refusal::usage("--name=$named: a program is called by letters, digits and . _ -");
+        }
+        $application = Str::slug((string) $this->laravel->make('config')->get('app.name'));
+        return $named ?? ($application === '' ? 'rustdaemon' : "$application-rustdaemon");
+    }
+
+    private function user(): string
+    {
+        $named = $this->option('user');
+        if ($named !== null && !preg_match('/^[A-Za-z0-9_][A-Za-z0-9._-]*$/D', $named)) {
+            throw Refusal::usage("--user=$named: a user is called by letters, digits and . _ -");
+        }
+        $owner = (int) fileowner($this->laravel->storagePath());
+        $known = function_exists('posix_getpwuid') ? posix_getpwuid($owner) : false;
+        return $named ?? ($owner === 0 ? self::FALLBACK_USER : ($known['name'] ?? (string) $owner));
+    }
+
+    private function directory(): string
+    {
+        $path = (string) $this->option('path');
+        return str_starts_with($path, '/') ? $path : $this->laravel->basePath($path);
+    }
+
+    /**
+     * All of them or none.
+     *
+     * @param array<string, string> $files
+     */
+    private function write(array $files): void
+    {
+        $directory = $this->directory();
+        foreach ($files as $name => $content) {
+            $is = is_file("$directory/$name") ? file_get_contents("$directory/$name") : $content;
+            if ($is !== $content && !$this->option('force')) {
+                throw Refusal::badNews("$directory/$name is there and says something else; --force writes over it");
+            }
+        }
+        is_dir($directory) || @mkdir($directory, 0777, true);
+        foreach ($files as $name => $content) {
+            if (@file_put_contents("$directory/$name", $content) === false) {
+                throw Refusal::system("$directory/$name cannot be written");
+            }
+            $this->output->writeln("written: $directory/$name", OutputInterface::OUTPUT_RAW);
+        }
+    }
+
+    private function say(): void
+    {
+        [$directory, $name] = [$this->directory(), $this->name()];
+        $this->output->writeln([
+            '',
+            'With Supervisor:',
+            "    sudo cp $directory/$name.conf /etc/supervisor/conf.d/ && sudo supervisorctl update",
+            'or with systemd:',
+            "    sudo cp $directory/$name.service /etc/systemd/system/ && sudo systemctl daemon-reload",
+            "    sudo systemctl enable --now $name",
+            'and at the end of a deploy:',
+            '    php artisan rustdaemon:reload',
+        ], OutputInterface::OUTPUT_RAW);
+    }
+}

@@ -1,0 +1,75 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Laravel\Console;
+
+use Illuminate\Console\Command;
+use RustDaemon\Laravel\InvalidConfiguration;
+use RustDaemon\Laravel\Settings;
+use RustDaemon\Laravel\Sidecar\Binary;
+use RustDaemon\Laravel\Sidecar\Document;
+use RustDaemon\Laravel\Sidecar\Launch;
+use RustDaemon\Laravel\Sidecar\Origin;
+use Symfony\Component\Console\Input\ArgvInput;
+use Symfony\Component\Console\Input\InputInterface;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/**
+ * `artisan rustdaemon:run`: this process becomes the sidecar, with the pools of config/rustdaemon.php, or with one
+ * command.
+ *
+ * @internal
+ */
+final class RunCommand extends Command
+{
+    use OneSentence {
+        run as private runAsTyped;
+    }
+
+    protected $signature = 'rustdaemon:run
+        {words?* : Names of pools, or one artisan command with its arguments; none: all pools}
+        {--dev : For development: one worker per pool, and a reload when a file of the application changes}';
+
+    protected $description = 'Become the sidecar: bind the socket, start the workers and keep them alive';
+
+    /**
+     * What follows the first word is the command's, options included.
+     */
+    public function run(InputInterface $input, OutputInterface $output): int
+    {
+        $words = $_SERVER['argv'] ?? [];
+        $at = array_search($input->getFirstArgument(), $words, true);
+        if ($input instanceof ArgvInput && $at !== false) {
+            [$ours, $theirs] = [[...array_slice($words, 0, $at), $this->getName()], array_slice($words, $at + 1)];
+            while (str_starts_with($theirs[0] ?? '', '-') && $theirs[0] !== '--') {
+                $ours[] = array_shift($theirs);
+            }
+            $input = new ArgvInput([...$ours, ...(($theirs[0] ?? '') === '--' ? [] : ['--']), ...$theirs]);
+        }
+        return $this->runAsTyped($input, $output);
+    }
+
+    public function handle(): int
+    {
+        try {
+            $settings = Settings::of($this->laravel);
+            $origin = Origin::ofThisProcess($this->laravel->basePath());
+            $document = new Document($origin, $this->getApplication(), $this->option('env'));
+            $document->add($this->argument('words'), $settings->pools());
+            if ($document->isLinked() && !extension_loaded('rustdaemon')) {
+                throw Refusal::usage('a worker needs the extension, which is not loaded: put extension=rustdaemon.so '
+                    . 'into php.ini, or say php -d extension=rustdaemon.so artisan rustdaemon:run');
+            }
+            $binary = Binary::find($settings->sidecar());
+            $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);
+            $top = ['socket' => $settings->socket(), 'socket_mode' => $settings->socketMode()];
+            $json = static fn (?int $token): string => $document->json($settings->options(), $top
+                + ($token === null ? [] : ['token_fd' => $token]));
+            $file = $this->laravel->storagePath() . "/framework/{$document->name()}.json";
+            return $launch->with($file, $json, $settings->token());
+        } catch (InvalidConfiguration $why) {
+            throw Refusal::usage($why->getMessage());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Tests\Examples;
+
+use PHPUnit\Framework\TestCase;
+use Redis;
+use RustDaemon\Tests\Child;
+use RustDaemon\Tests\Directory;
+use RustDaemon\Tests\Service;
+
+/**
+ * php/examples/queue.php and a Redis of the test's own. A page that is a FIFO is in hand until the test has written it.
+ */
+final class QueueTest extends TestCase
+{
+    private Directory $directory;
+    private ?Child $server = null;
+    private Redis $redis;
+    private Service $queue;
+
+    protected function setUp(): void
+    {
+        $this->directory = new Directory();
+        $socket = "{$this->directory->path}/redis";
+        // The server is whatever Debian's redis-tools calls redis-check-rdb, by another name: see xtask's install.rs.
+        $serve = "exec -a redis-server redis-check-rdb --port 0 --unixsocket $socket --save '' --appendonly no";
+        $this->server = new Child(['bash', '-c', $serve], "{$this->directory->path}/out");
+        $this->server->eventually('Redis listens', static fn (): bool => file_exists($socket));
+        $this->redis = new Redis();
+        $this->redis->connect($socket);
+        $this->queue = Service::example('queue.php');
+    }
+
+    protected function tearDown(): void
+    {
+        unset($this->queue, $this->redis, $this->server, $this->directory);
+    }
+
+    private function consume(string ...$flags): void
+    {
+        $this->queue->supervise($flags, ["{$this->directory->path}/redis"], ['igbinary', 'redis']);
+    }
+
+    /**
+     * Puts a page into the queue and waits until a worker fetches it. That worker's pid.
+     */
+    private function fetching(string $page): int
+    {
+        return $this->queue->eventually('it is fetched', function () use ($page): int {
+            $what = array_column($this->queue->workers(), 'doing_what', 'pid');
+            return (int) array_search("fetch $page", $what, true);
+        });
+    }
+
+    private function page(string $name): string
+    {
+        $page = $this->queue->path($name);
+        posix_mkfifo($page, 0600);
+        $this->redis->lPush('pages', $page);
+        return $page;
+    }
+
+    private function bytes(string $page): string|false
+    {
+        return $this->redis->hGet('pages:bytes', $page);
+    }
+
+    public function testFourWorkersShareTheQueue(): void
+    {
+        $this->consume('--workers', '4');
+        $pages = array_map($this->page(...), ['a', 'b', 'c', 'd']);
+        self::assertCount(4, array_unique(array_map($this->fetching(...), $pages)), 'at the same time');
+        foreach ($pages as $n => $page) {
+            file_put_contents($page, str_repeat('x', $n + 1));
+        }
+        $done = fn (): bool => $this->redis->hLen('pages:bytes') === 4;
+        $this->queue->eventually('they are done', $done);
+        self::assertSame(['1', '2', '3', '4'], array_map($this->bytes(...), $pages));
+        $this->queue->stop();
+        self::assertSame([], $this->redis->keys('pages:taken:*'), 'nothing is in hand');
+    }
+
+    public function testAStopWaitsForTheJobInHandAndTakesNoOther(): void
+    {
+        $this->consume();
+        $page = $this->page('a');
+        $this->fetching($page);
+        $this->redis->lPush('pages', '/another');
+        $this->queue->terminate();
+        file_put_contents($page, 'xxx');
+        $this->queue->end();
+        self::assertSame('3', $this->bytes($page));
+        self::assertSame(['/another'], $this->redis->lRange('pages', 0, -1));
+    }
+
+    public function testAKilledWorkersJobIsDoneByTheNextOne(): void
+    {
+        $this->consume();
+        $page = $this->page('a');
+        $killed = $this->fetching($page);
+        posix_kill($killed, SIGKILL);
+        $this->queue->eventually('the next one has it', fn (): bool => $this->fetching($page) !== $killed);
+        file_put_contents($page, 'xxx');
+        $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
+        self::assertSame('3', $this->bytes($page));
+    }
+}

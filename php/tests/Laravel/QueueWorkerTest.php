@@ -1,0 +1,270 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Tests\Laravel;
+
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\TestCase;
+use RustDaemon\Tests\Laravel\Jobs\Work;
+
+/**
+ * `php artisan queue:work` under a sidecar, without a word about us in the application.
+ */
+final class QueueWorkerTest extends TestCase
+{
+    private const FAST = '--sleep=0.01';
+
+    private QueueApp $queue;
+
+    protected function setUp(): void
+    {
+        $this->queue = new QueueApp();
+    }
+
+    public function testJobsAreDone(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        self::assertContains('SIGTERM', $this->queue->worker()['signals_taken'], 'it is Laravel that handles it');
+        $this->queue->push('one');
+        $this->queue->push('two');
+        $this->queue->untilNotes('one begins', 'one ends', 'two begins', 'two ends');
+        $this->queue->untilEmpty();
+    }
+
+    public function testAJobInHandIsNamed(): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        self::assertSame(['busy', Work::class], $this->doing());
+        $this->queue->release();
+        $this->queue->idle();
+    }
+
+    public function testAJobInAJobDoesNotHideTheOuterOne(): void
+    {
+        $this->queue->push('outer', 'nest');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('outer begins', 'inner begins', 'inner ends');
+        self::assertSame(['busy', Work::class], $this->doing());
+        $this->queue->release();
+        $this->queue->idle();
+        $this->queue->untilNotes('outer begins', 'inner begins', 'inner ends', 'outer ends');
+    }
+
+    public function testAFailedJobLeavesTheWorkerIdleAndAlive(): void
+    {
+        $this->queue->push('one', 'fail');
+        $this->queue->push('two');
+        $this->queue->work([self::FAST, '--tries=1']);
+        $this->queue->untilNotes('one begins', 'two begins', 'two ends');
+        $this->queue->idle();
+        self::assertSame([1, 0], [$this->queue->count('failed_jobs'), $this->queue->worker()['restarts']]);
+    }
+
+    public function testAnotherAttemptIsSaid(): void
+    {
+        $this->queue->push('one', 'fail, then hold');
+        $this->queue->work([self::FAST, '--tries=2']);
+        $this->queue->untilNotes('one begins', 'one begins');
+        self::assertSame(['busy', Work::class . ' (attempt 2)'], $this->doing());
+        $this->queue->release();
+        $this->queue->untilNotes('one begins', 'one begins', 'one ends');
+    }
+
+    public function testTheJobsTimeoutIsTheReasonOfTheEnd(): void
+    {
+        $this->queue->push('one', 'hold', timeout: 1);
+        $this->queue->work([self::FAST, '--tries=1']);
+        self::assertSame('killed by SIGKILL; it was busy with ' . Work::class
+            . ' (ran longer than its timeout of 1 s: queue:work kills itself)', $this->queue->lastExit());
+        $this->queue->push('two');
+        $this->queue->untilNotes('one begins', 'two begins', 'two ends');
+        self::assertSame(1, $this->queue->count('failed_jobs'));
+    }
+
+    public function testWhoIsKilledInAJobLeavesItsName(): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        posix_kill($this->queue->worker()['pid'], SIGKILL);
+        self::assertSame('killed by SIGKILL; it was busy with ' . Work::class, $this->queue->lastExit());
+    }
+
+    public function testAFatalErrorInAJob(): void
+    {
+        $this->queue->push('one', 'memory');
+        $this->queue->work([self::FAST]);
+        $exit = $this->queue->lastExit();
+        self::assertStringContainsString('Allowed memory size', $exit);
+        self::assertStringEndsWith('; it was busy with ' . Work::class, $exit);
+    }
+
+    /**
+     * @return iterable<string, array{list<string>, string}>
+     */
+    public static function ends(): iterable
+    {
+        yield 'jobs' => [['--max-jobs=1'], 'exit 0; it was busy with queue:work (stops: it has done --max-jobs=1)'];
+        yield 'time' => [['--max-time=1'], 'exit 0; it was busy with queue:work (stops: it has run for --max-time=1)'];
+        yield 'empty' => [['--stop-when-empty'], 'exit 0; it was busy with queue:work (stops: the queue is empty)'];
+        yield 'memory' => [['--memory=1'],
+            'exit 12; it was busy with queue:work (stops: it has used more than --memory=1)'];
+    }
+
+    /**
+     * @dataProvider ends
+     * @param list<string> $words
+     */
+    #[DataProvider('ends')]
+    public function testItSaysWhyItEnds(array $words, string $expected): void
+    {
+        $this->queue->push('one');
+        $this->queue->work([self::FAST, ...$words]);
+        // An exception that Laravel has caught may follow.
+        self::assertStringStartsWith($expected, $this->queue->lastExit());
+        $this->queue->untilNotes('one begins', 'one ends');
+    }
+
+    public function testQueueRestartIsSaid(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        self::assertSame(0, $this->queue->app->artisan(['queue:restart'])->code);
+        $expected = 'exit 0; it was busy with queue:work (stops: artisan queue:restart)';
+        self::assertStringStartsWith($expected, $this->queue->lastExit());
+    }
+
+    public function testAPauseHoldsBetweenTwoJobs(): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->push('two');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        $client = $this->queue->app->client();
+        $pause = $client->begin('worker.pause');
+        $client->ping(); // it has arrived
+        self::assertSame('busy', $this->queue->worker()['state'], 'not in the middle of a job');
+        $this->queue->release();
+        $pause->result();
+        self::assertSame('paused', $this->queue->worker()['state']);
+        self::assertSame(['one begins', 'one ends'], $this->queue->notes());
+        $client->call('worker.resume');
+        $this->queue->untilNotes('one begins', 'one ends', 'two begins', 'two ends');
+        $client->call('worker.pause'); // once more
+        $client->call('worker.resume');
+        $this->queue->idle();
+    }
+
+    public function testAPausedOneStopsAtOnce(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $client = $this->queue->app->client();
+        $client->call('worker.pause');
+        $client->call('worker.restart');
+        self::assertSame('exit 0; restarted by an operator', $this->queue->lastExit());
+        self::assertSame('paused', $this->queue->eventually('it is paused', fn () => $this->state('paused')));
+        $client->call('worker.resume');
+        $this->queue->idle();
+    }
+
+    /**
+     * @return iterable<string, array{string}>
+     */
+    public static function orders(): iterable
+    {
+        yield 'reload' => ['daemon.reload'];
+        yield 'restart' => ['worker.restart'];
+    }
+
+    /**
+     * @dataProvider orders
+     */
+    #[DataProvider('orders')]
+    public function testNothingIsLostOrDoneTwice(string $order): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->push('two');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        $pid = $this->queue->worker()['pid'];
+        $client = $this->queue->app->client();
+        $answer = $client->begin($order);
+        $this->queue->eventually('it drains', fn () => $this->state('draining'));
+        self::assertSame(['one begins'], $this->queue->notes());
+        $this->queue->release();
+        $answer->result();
+        $this->queue->untilNotes('one begins', 'one ends', 'two begins', 'two ends');
+        $this->queue->idle();
+        $this->queue->untilEmpty();
+        self::assertNotSame($pid, $this->queue->worker()['pid']);
+        self::assertSame(0, $this->queue->count('failed_jobs'));
+    }
+
+    public function testTheStopOfTheSidecarFinishesTheJob(): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->push('two');
+        $sidecar = $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        $sidecar->signal(SIGTERM);
+        $this->queue->eventually('it drains', fn () => $this->state('draining'));
+        $this->queue->release();
+        $this->queue->eventually('it has ended', fn (): bool => $sidecar->ended() !== []);
+        self::assertSame(['one begins', 'one ends'], $this->queue->notes());
+        self::assertSame(1, $this->queue->count('jobs'), 'two waits for the next one');
+    }
+
+    public function testAnInterruptEndsIt(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        posix_kill($this->queue->worker()['pid'], SIGINT); // not Laravel's in 8.83
+        self::assertStringStartsWith('exit 0', $this->queue->lastExit());
+    }
+
+    public function testItIsReadyWhileTheApplicationIsDown(): void
+    {
+        self::assertSame(0, $this->queue->app->artisan(['down'])->code);
+        $this->queue->push('one');
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        self::assertSame([], $this->queue->notes());
+        self::assertSame(0, $this->queue->app->artisan(['up'])->code);
+        $this->queue->untilNotes('one begins', 'one ends');
+    }
+
+    public function testWithoutASidecarNothingChanges(): void
+    {
+        $this->queue->push('one');
+        $ended = $this->queue->app->artisan(['queue:work', '--stop-when-empty']);
+        self::assertSame(0, $ended->code, $ended->output . $ended->error);
+        self::assertSame(['one begins', 'one ends'], $this->queue->notes());
+    }
+
+    public function testWithoutALinkNothingChanges(): void
+    {
+        $this->queue->push('one');
+        $this->queue->work([self::FAST], ['--no-link']);
+        $this->queue->untilNotes('one begins', 'one ends');
+        self::assertSame([], $this->queue->worker()['signals_taken'] ?? []);
+    }
+
+    /**
+     * @return array{string, string}
+     */
+    private function doing(): array
+    {
+        $worker = $this->queue->eventually('it is busy', fn () => $this->state('busy') ? $this->queue->worker() : null);
+        return [$worker['state'], $worker['doing_what']];
+    }
+
+    private function state(string $state): ?string
+    {
+        return ($this->queue->worker()['state'] ?? null) === $state ? $state : null;
+    }
+}
