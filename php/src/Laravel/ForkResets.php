@@ -39,7 +39,8 @@ final class ForkResets
 
     public static function register(Application $app): void
     {
-        if (PHP_SAPI !== 'cli' || !extension_loaded('rustdaemon')) {
+        // Without the extension, or with an old one, there is no such child; this runs at the boot of every application.
+        if (PHP_SAPI !== 'cli' || !method_exists(Process::class, 'onFork')) {
             return;
         }
         self::$booted ?? Process::onFork(static function (): void {

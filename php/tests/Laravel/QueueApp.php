@@ -64,7 +64,8 @@ final class QueueApp
         $workers = $sidecar === null ? '' : (string) @file_get_contents("/proc/$sidecar/task/$sidecar/children");
         $this->sidecar?->kill();
         foreach (array_filter(explode(' ', $workers)) as $worker) {
-            $state = fn (): string => substr(strrchr((string) @file_get_contents("/proc/$worker/stat"), ')'), 2, 1);
+            $stat = static fn (): string => (string) @file_get_contents("/proc/$worker/stat"); // gone: nothing
+            $state = static fn (): string => substr((string) strrchr($stat(), ')'), 2, 1);
             $this->eventually("$worker ends", fn (): bool => in_array($state(), ['', 'Z'], true));
         }
     }

@@ -23,6 +23,11 @@ final class QueueWorkerTest extends TestCase
         $this->queue = new QueueApp();
     }
 
+    protected function tearDown(): void
+    {
+        unset($this->queue); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
+    }
+
     public function testJobsAreDone(): void
     {
         $this->queue->work([self::FAST]);
