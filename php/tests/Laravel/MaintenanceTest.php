@@ -75,6 +75,17 @@ final class MaintenanceTest extends TestCase
         self::assertSame([$warning, ['alarm' => 'idle', 'plant' => 'paused']], $this->turn('down'));
     }
 
+    public function testOrdersGoToTheControlSocketWhereThereIsOne(): void
+    {
+        $control = '"options" => ["control" => storage_path("framework/control.sock")]';
+        $this->app->write('config/rustdaemon.php', "<?php return [$control] + " . self::pools() . ';');
+        self::assertSame(0, $this->app->artisan(['down'])->code);
+        $this->serve(self::SWITCHED_ON);
+        $this->untilStates(['alarm' => 'paused', 'plant' => 'paused']);
+        self::assertSame(['', ['alarm' => 'idle', 'plant' => 'idle']], $this->turn('up'));
+        self::assertSame(['', ['alarm' => 'paused', 'plant' => 'paused']], $this->turn('down'));
+    }
+
     public function testWhoStartsWhileItIsDownIsPaused(): void
     {
         self::assertSame(0, $this->app->artisan(['down'])->code);
