@@ -89,8 +89,8 @@ final class Maintenance
     {
         try {
             $settings = Settings::of($this->app);
-            $isDown = $this->app->isDownForMaintenance();
-            if (!$worker->supervised() || !$isDown || !$settings->pausesInMaintenance()) {
+            $isMeant = $worker->supervised() && $settings->pausesInMaintenance();
+            if (!$isMeant || !$this->app->isDownForMaintenance()) { // some applications could not say whether they are
                 return;
             }
             $socket = $settings->control() ?? (getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint());
