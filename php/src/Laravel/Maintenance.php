@@ -89,8 +89,10 @@ final class Maintenance
     {
         try {
             $settings = Settings::of($this->app);
-            $isMeant = $worker->supervised() && $settings->pausesInMaintenance();
-            if (!$isMeant || !$this->app->isDownForMaintenance()) { // some applications could not say whether they are
+            // Asked last: an application without Laravel's Foundation provider cannot be down.
+            if (
+                !$worker->supervised() || !$settings->pausesInMaintenance() || !$this->app->isDownForMaintenance()
+            ) {
                 return;
             }
             $socket = $settings->control() ?? (getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint());
