@@ -45,7 +45,7 @@ final class MaintenanceTest extends TestCase
         $this->app->write('storage/release', '');
         if ($this->child !== null) {
             $this->child->signal(SIGTERM);
-            $this->child->eventually('the sidecar ends', fn (): bool => !file_exists($this->app->socket()));
+            $this->child->eventually('the sidecar ends', fn (): bool => $this->child->ended() !== []);
         }
     }
 
