@@ -39,7 +39,7 @@ final class ForkResets
 
     public static function register(Application $app): void
     {
-        // Without the extension, or with an old one, there is no such child; this runs at the boot of every application.
+        // Without the extension, or with an old one, there is no such child. This runs whenever an application boots.
         if (PHP_SAPI !== 'cli' || !method_exists(Process::class, 'onFork')) {
             return;
         }

@@ -54,7 +54,9 @@ final class Maintenance
         try {
             $settings = Settings::of($this->app);
             if ($settings->pausesInMaintenance()) {
-                $client = $this->app->make(ClientInterface::class)->withTimeout(self::PATIENCE_SECONDS);
+                $client = $settings->control() === null
+                    ? $this->app->make(ClientInterface::class)->withTimeout(self::PATIENCE_SECONDS)
+                    : $this->client($settings->control(), $settings);
                 $this->order($client, $order, $this->pools($client, $settings->goOnInMaintenance()));
             }
         } catch (ClientException | InvalidArgumentException $why) {
@@ -87,12 +89,14 @@ final class Maintenance
     {
         try {
             $settings = Settings::of($this->app);
-            $isDown = $this->app->isDownForMaintenance();
-            if (!$worker->supervised() || !$isDown || !$settings->pausesInMaintenance()) {
+            // Asked last: an application without Laravel's Foundation provider cannot be down.
+            if (
+                !$worker->supervised() || !$settings->pausesInMaintenance() || !$this->app->isDownForMaintenance()
+            ) {
                 return;
             }
-            $socket = getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint();
-            $client = self::$ofWorker = new Client($socket, $settings->token(), self::PATIENCE_SECONDS);
+            $socket = $settings->control() ?? (getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint());
+            $client = self::$ofWorker = $this->client($socket, $settings);
             if (in_array($worker->name, $this->pools($client, $settings->goOnInMaintenance()), true)) {
                 $name = ["$worker->name#$worker->slot"];
                 $client->begin('worker.pause', $name);
@@ -101,6 +105,11 @@ final class Maintenance
         } catch (ClientException | InvalidArgumentException $why) {
             $this->say($why->getMessage());
         }
+    }
+
+    private function client(string $socket, Settings $settings): Client
+    {
+        return new Client($socket, $settings->token(), self::PATIENCE_SECONDS);
     }
 
     /**
@@ -122,6 +131,6 @@ final class Maintenance
 
     private function say(string $why): void
     {
-        fwrite(STDERR, "rustdaemon, maintenance mode: $why\n");
+        file_put_contents('php://stderr', "rustdaemon, maintenance mode: $why\n"); // there may be no STDERR
     }
 }

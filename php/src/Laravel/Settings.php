@@ -97,6 +97,22 @@ final class Settings
     }
 
     /**
+     * Where orders to the daemon go; null: where all else goes.
+     *
+     * @return string|null an absolute path: `control` of `options`
+     * @throws InvalidConfiguration
+     */
+    public function control(): ?string
+    {
+        $path = $this->options()['control'] ?? null;
+        return match (true) {
+            !is_string($path) => null, // the sidecar says what is wrong with it
+            str_starts_with($path, '/') => $path,
+            default => "$this->base/$path",
+        };
+    }
+
+    /**
      * Where a sidecar may listen.
      *
      * @throws InvalidConfiguration
@@ -251,7 +267,7 @@ final class Settings
      */
     public function pausesInMaintenance(): bool
     {
-        return $this->maintenance()['pause'] ?? false;
+        return filter_var($this->maintenance()['pause'] ?? false, FILTER_VALIDATE_BOOL);
     }
 
     /**
@@ -266,14 +282,15 @@ final class Settings
     }
 
     /**
-     * @return array{pause?: bool, except?: array<string>}
+     * @return array{pause?: mixed, except?: array<string>}
      * @throws InvalidConfiguration
      */
     private function maintenance(): array
     {
         $values = $this->values['maintenance'] ?? [];
         $isRight = is_array($values) && array_diff_key($values, ['pause' => true, 'except' => true]) === []
-            && is_bool($values['pause'] ?? false) && is_array($values['except'] ?? [])
+            && filter_var($values['pause'] ?? false, FILTER_VALIDATE_BOOL, FILTER_NULL_ON_FAILURE) !== null
+            && is_array($values['except'] ?? [])
             && array_filter($values['except'] ?? [], is_string(...)) === ($values['except'] ?? []);
         $isRight || throw $this->wrong('maintenance', 'is not possible: give ["pause" => true or false, '
             . '"except" => [names of pools]]');

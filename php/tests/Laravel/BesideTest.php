@@ -21,6 +21,11 @@ final class BesideTest extends TestCase
         $this->queue = new QueueApp();
     }
 
+    protected function tearDown(): void
+    {
+        unset($this->queue); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
+    }
+
     public function testOnlyQueueWorkTakesALink(): void
     {
         $refused = $this->queue->app->artisan(['queue:work', '--stop-when-empty'], self::NO_LINK);

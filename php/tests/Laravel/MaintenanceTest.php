@@ -45,7 +45,7 @@ final class MaintenanceTest extends TestCase
         $this->app->write('storage/release', '');
         if ($this->child !== null) {
             $this->child->signal(SIGTERM);
-            $this->child->eventually('the sidecar ends', fn (): bool => !file_exists($this->app->socket()));
+            $this->child->eventually('the sidecar ends', fn (): bool => $this->child->ended() !== []);
         }
     }
 
@@ -73,6 +73,19 @@ final class MaintenanceTest extends TestCase
         $warning = 'rustdaemon, maintenance mode: config/rustdaemon.php: maintenance: there is no pool "nobody" that '
             . "could go on\n";
         self::assertSame([$warning, ['alarm' => 'idle', 'plant' => 'paused']], $this->turn('down'));
+    }
+
+    public function testOrdersGoToTheControlSocketWhereThereIsOne(): void
+    {
+        $control = '"options" => ["control" => storage_path("framework/control.sock")]';
+        $this->app->write('config/rustdaemon.php', "<?php return [$control] + " . self::pools() . ';');
+        self::assertSame(0, $this->app->artisan(['down'])->code);
+        $this->serve(self::SWITCHED_ON);
+        $this->untilStates(['alarm' => 'paused', 'plant' => 'paused']);
+        self::assertSame(['', ['alarm' => 'idle', 'plant' => 'idle']], $this->turn('up'));
+        self::assertSame(['', ['alarm' => 'paused', 'plant' => 'paused']], $this->turn('down'));
+        $ended = $this->app->artisan(['rustdaemon:reload']);
+        self::assertSame(0, $ended->code, $ended->output . $ended->error);
     }
 
     public function testWhoStartsWhileItIsDownIsPaused(): void
