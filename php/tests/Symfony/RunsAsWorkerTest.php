@@ -19,6 +19,8 @@ final class RunsAsWorkerTest extends TestCase
     private const EXTENSIONS = ['ctype', 'intl', 'mbstring'];
 
     private Service $console;
+    /** @var resource|null */
+    private $gate = null;
 
     protected function setUp(): void
     {
@@ -29,7 +31,7 @@ final class RunsAsWorkerTest extends TestCase
 
     protected function tearDown(): void
     {
-        unset($this->console); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
+        unset($this->console, $this->gate); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
     }
 
     public static function consoles(): array
@@ -49,6 +51,7 @@ final class RunsAsWorkerTest extends TestCase
     private function hold(): Call
     {
         posix_mkfifo($this->console->path('gate'), 0600);
+        $this->gate = fopen($this->console->path('gate'), 'r+'); // whoever else opens it or not: nobody waits for that
         $call = $this->console->client()->begin('hold', [$this->console->path('gate')]);
         $this->console->eventually('it is in hand', fn (): bool => $this->console->worker()['state'] === 'busy');
         return $call;
@@ -56,7 +59,7 @@ final class RunsAsWorkerTest extends TestCase
 
     private function release(): void
     {
-        file_put_contents($this->console->path('gate'), 'go');
+        fwrite($this->gate, "go\n");
     }
 
     /**
