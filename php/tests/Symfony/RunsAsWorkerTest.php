@@ -31,7 +31,8 @@ final class RunsAsWorkerTest extends TestCase
 
     protected function tearDown(): void
     {
-        unset($this->console, $this->gate); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
+        // PHPUnit keeps the test, and with it what it has started, to the end of all tests.
+        unset($this->console, $this->gate);
     }
 
     public static function consoles(): array
@@ -53,7 +54,8 @@ final class RunsAsWorkerTest extends TestCase
         posix_mkfifo($this->console->path('gate'), 0600);
         $this->gate = fopen($this->console->path('gate'), 'r+'); // whoever else opens it or not: nobody waits for that
         $call = $this->console->client()->begin('hold', [$this->console->path('gate')]);
-        $this->console->eventually('it is in hand', fn (): bool => $this->console->worker()['state'] === 'busy');
+        // Not its state: it may still be busy with the request before this one.
+        $this->console->eventually('it is in hand', fn (): bool => file_exists($this->console->path('gate.begun')));
         return $call;
     }
 
