@@ -23,6 +23,12 @@ final class QueueTest extends TestCase
     protected function setUp(): void
     {
         $this->directory = new Directory();
+        $this->startRedis();
+        $this->queue = Service::example('queue.php');
+    }
+
+    private function startRedis(): void
+    {
         $socket = "{$this->directory->path}/redis";
         // The server is whatever Debian's redis-tools calls redis-check-rdb, by another name: see xtask's install.rs.
         $serve = "exec -a redis-server redis-check-rdb --port 0 --unixsocket $socket --save '' --appendonly no";
@@ -30,7 +36,6 @@ final class QueueTest extends TestCase
         $this->server->eventually('Redis listens', static fn (): bool => file_exists($socket));
         $this->redis = new Redis();
         $this->redis->connect($socket);
-        $this->queue = Service::example('queue.php');
     }
 
     protected function tearDown(): void
@@ -73,7 +78,7 @@ final class QueueTest extends TestCase
         $pages = array_map($this->page(...), ['a', 'b', 'c', 'd']);
         self::assertCount(4, array_unique(array_map($this->fetching(...), $pages)), 'at the same time');
         foreach ($pages as $n => $page) {
-            file_put_contents($page, str_repeat('x', $n + 1));
+            $this->queue->feed($page, str_repeat('x', $n + 1));
         }
         $done = fn (): bool => $this->redis->hLen('pages:bytes') === 4;
         $this->queue->eventually('they are done', $done);
@@ -89,7 +94,7 @@ final class QueueTest extends TestCase
         $this->fetching($page);
         $this->redis->lPush('pages', '/another');
         $this->queue->terminate();
-        file_put_contents($page, 'xxx');
+        $this->queue->feed($page, 'xxx');
         $this->queue->end();
         self::assertSame('3', $this->bytes($page));
         self::assertSame(['/another'], $this->redis->lRange('pages', 0, -1));
@@ -102,7 +107,21 @@ final class QueueTest extends TestCase
         $killed = $this->fetching($page);
         posix_kill($killed, SIGKILL);
         $this->queue->eventually('the next one has it', fn (): bool => $this->fetching($page) !== $killed);
-        file_put_contents($page, 'xxx');
+        $this->queue->feed($page, 'xxx');
+        $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
+        self::assertSame('3', $this->bytes($page));
+    }
+
+    public function testItComesBackWithRedis(): void
+    {
+        $this->consume('--backoff-max', '200ms', '--start-limit', '10000');
+        $this->server->kill();
+        unlink("{$this->directory->path}/redis");
+        $this->queue->eventually('it ends with an exception', fn (): bool
+            => str_contains($this->queue->worker()['last_exit'] ?? '', 'RedisException'));
+        $this->startRedis();
+        $page = $this->page('a');
+        $this->queue->feed($page, 'xxx');
         $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
         self::assertSame('3', $this->bytes($page));
     }

@@ -52,7 +52,7 @@ final class SymfonyTest extends TestCase
         $next = $this->console->once(['counter:next', 'visits'], $this->environment(), self::EXTENSIONS);
         self::assertSame([0, "1\n"], $next);
         self::assertSame(2, $this->console->client()->call('counter.next', 'visits'));
-        self::assertStringContainsString('main#0 | counting', $this->console->output());
+        $this->console->says('main#0 | counting');
     }
 
     public function testAStopIsTheWorkersAffairThoughSymfonyHasTakenItsSignalsForListeners(): void

@@ -19,8 +19,8 @@ final class RunsAsWorkerTest extends TestCase
     private const EXTENSIONS = ['ctype', 'intl', 'mbstring'];
 
     private Service $console;
-    /** @var resource|null */
-    private $gate = null;
+    /** @var resource */
+    private $gate;
 
     protected function setUp(): void
     {
@@ -31,8 +31,7 @@ final class RunsAsWorkerTest extends TestCase
 
     protected function tearDown(): void
     {
-        // PHPUnit keeps the test, and with it what it has started, to the end of all tests.
-        unset($this->console, $this->gate);
+        unset($this->console); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
     }
 
     public static function consoles(): array
@@ -47,21 +46,19 @@ final class RunsAsWorkerTest extends TestCase
     }
 
     /**
-     * A request that the worker has in hand until the test has written its gate.
+     * A request that the worker has in hand until release().
      */
     private function hold(): Call
     {
         posix_mkfifo($this->console->path('gate'), 0600);
-        $this->gate = fopen($this->console->path('gate'), 'r+'); // whoever else opens it or not: nobody waits for that
         $call = $this->console->client()->begin('hold', [$this->console->path('gate')]);
-        // Not its state: it may still be busy with the request before this one.
-        $this->console->eventually('it is in hand', fn (): bool => file_exists($this->console->path('gate.begun')));
+        $this->gate = $this->console->reader($this->console->path('gate'));
         return $call;
     }
 
     private function release(): void
     {
-        fwrite($this->gate, "go\n");
+        fclose($this->gate);
     }
 
     /**
@@ -87,6 +84,7 @@ final class RunsAsWorkerTest extends TestCase
         $this->release();
         self::assertSame('held', $call->result());
         $this->console->eventually('it has ended', fn (): bool => $this->console->worker()['restarts'] === 1);
+        $this->console->says('run() has returned');
         self::assertSame(
             ["main#0 | handleSignal(2)\n", "main#0 | run() has returned\n"],
             array_values(preg_grep('/handleSignal|returned/', $this->lines())),
@@ -101,6 +99,7 @@ final class RunsAsWorkerTest extends TestCase
     {
         $this->start($listeners, 'signalable');
         $this->console->client()->call('worker.restart', 'main#0');
+        $this->console->says('run() has returned');
         self::assertContains("main#0 | handleSignal(15)\n", $this->lines());
     }
 
@@ -113,8 +112,7 @@ final class RunsAsWorkerTest extends TestCase
         $this->start($listeners, 'signalable');
         $pid = $this->console->worker()['pid'];
         posix_kill($pid, SIGUSR1);
-        $isHandled = fn (): bool => in_array("main#0 | handleSignal(10)\n", $this->lines(), true);
-        $this->console->eventually('it is handled', $isHandled);
+        $this->console->says("main#0 | handleSignal(10)\n");
         self::assertSame($pid, $this->console->worker()['pid']);
     }
 
