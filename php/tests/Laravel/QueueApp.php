@@ -33,8 +33,9 @@ final class QueueApp
         $this->app->write('config/queue.php', '<?php return [
             "default" => "' . ($redis === null ? 'database' : 'redis') . '",
             "connections" => ["database" => ["driver" => "database", "table" => "jobs", "queue" => "default",
-                "retry_after" => 600, "connection" => null], "sync" => ["driver" => "sync"], "redis" => ["driver" => "redis",
-                "connection" => "default", "queue" => "default", "retry_after" => 600, "block_for" => 1]],
+                "retry_after" => 600, "connection" => null], "sync" => ["driver" => "sync"],
+                "redis" => ["driver" => "redis", "connection" => "default", "queue" => "default",
+                "retry_after" => 600, "block_for" => 1]],
             "failed" => ["driver" => "database-uuids", "database" => "sqlite", "table" => "failed_jobs"],
         ];');
         $this->app->write('app/Commands/PushCommand.php', '<?php namespace App\Commands;
