@@ -256,6 +256,11 @@ pub fn is_armed() -> bool {
     with(|dispatcher| dispatcher.armed)
 }
 
+/// Whether this process has ever asked for a signal: else [`leave_to_parent`] has nothing to do.
+pub fn is_used() -> bool {
+    with(|dispatcher| dispatcher.capture.is_some())
+}
+
 /// In a forked child that is no continuation of its parent: no handler is called any more, and what was there before the
 /// first one is there again. A call of a handler that had begun in the parent is over. The handlers stay its parent's:
 /// they are kept, not freed.

@@ -25,12 +25,15 @@ use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
 use rustdaemon_core::child::{self, Child, End, Forked};
+use rustdaemon_core::fork::HeldSignals;
 use rustdaemon_core::slot::Call;
 use rustdaemon_core::{audit as core_audit, reaper, signo, sys};
 
 use crate::dispatch;
 use crate::engine::fork;
-use crate::engine::{self, Callable, IntOrString, ParameterType, Pending, Registered, interrupt};
+use crate::engine::{
+    self, Callable, IntOrString, ParameterType, Pending, Properties, RawCallable, Registered, interrupt,
+};
 use crate::error::{self, Cause, Refusal};
 use crate::exit_status;
 use crate::supervision::{self, Woken};
@@ -46,7 +49,8 @@ thread_local! {
 
 /// What an object owns.
 struct Owned {
-    child: Child,
+    /// `None`: it is about to be made.
+    child: Option<Child>,
     /// What `stream()` has given.
     stream: Option<Zval>,
 }
@@ -136,11 +140,9 @@ pub fn register() -> Result<()> {
         )
         .method(FunctionBuilder::new("stream", stream), MethodFlags::Public)
         .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
+            engine::declare_carrier(class, arguments, &ENTRY);
             engine::set_parameter_type(class, "signal", 0, ParameterType::IntOrString);
             engine::declare_readonly(class, PID, engine::PropertyType::Int);
-            engine::make_carrier_class(class);
-            ENTRY.set(class);
         })
         .register()
 }
@@ -173,23 +175,41 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         if checked(may_fork()).is_none() {
             return;
         }
-        fork::prepare();
+        main.expose();
+        let heritage = Heritage {
+            engine: fork::prepare(),
+            signals: dispatch::is_used(),
+            resets: ON_FORK.with_borrow(|resets| resets.iter().map(Callable::raw).collect()),
+            main: main.raw(),
+        };
         if engine::pending() != Pending::Nothing {
             return;
         }
-        // SAFETY: no foreign thread runs, as `may_fork` has looked.
-        match unsafe { child::fork() } {
-            Ok(Forked::Parent(child)) => *result = object(child),
-            Ok(Forked::Child(held)) => {
-                let birth = begin();
-                drop(held);
-                live(&main, birth)
+        let Some(class) = ENTRY.get() else { return };
+        // Before the fork: after it each page that is written is copied.
+        let process = engine::new_carrier(class, RefCell::new(Owned { child: None, stream: None }));
+        match part(&heritage) {
+            Ok(child) => {
+                let process = Properties::of(process).int(child.pid().into()).done();
+                owned(&process, |owned| owned.child = Some(child));
+                *result = process;
             }
             Err(error) => {
                 let _ = checked::<()>(Err(system_call("make a process", &error)));
             }
         }
     });
+}
+
+/// What the parent has looked up for the child, which pays for each page of code or memory that it is the first to touch.
+struct Heritage {
+    engine: fork::Heritage,
+    /// Whether there is anything of signals to leave to the parent.
+    signals: bool,
+    /// What `onFork()` was given. Plain bits, as of the next: the callables are alive in the child.
+    resets: Vec<RawCallable>,
+    /// What the child is for.
+    main: RawCallable,
 }
 
 fn may_fork() -> std::result::Result<(), Refusal> {
@@ -217,34 +237,33 @@ fn may_fork() -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
-fn object(child: Child) -> Zval {
-    let pid = u32::try_from(child.pid()).unwrap_or_default();
-    let Some(class) = ENTRY.get() else { return Zval::new() };
-    let object = engine::new_carrier(class, RefCell::new(Owned { child, stream: None }));
-    engine::set_int(&object, PID, pid);
-    object
+/// Forks, and returns in the parent.
+#[inline(never)]
+#[unsafe(link_section = "rustdaemon.child")]
+fn part(heritage: &Heritage) -> io::Result<Child> {
+    // SAFETY: no foreign thread runs, as `may_fork` has looked.
+    match unsafe { child::fork() }? {
+        Forked::Parent(child) => Ok(child),
+        Forked::Child(held) => live(heritage, held),
+    }
 }
 
-/// In the child, with its signals blocked: what is its parent's is put away.
-fn begin() -> fork::Birth {
-    let birth = fork::be_born(sys::random());
-    dispatch::leave_to_parent();
-    sys::forget_standard_input();
-    birth
-}
-
-/// In the child: its life and its end.
-fn live(main: &Callable, birth: fork::Birth) -> ! {
-    let callables = ON_FORK.with_borrow(|resets| {
-        resets.iter().map(Callable::raw).chain(std::iter::once(main.raw())).collect::<Vec<_>>()
-    });
-    if let Some(returned) = fork::run(&callables) {
+/// In the child: what is its parent's is put away; its life and its end.
+#[unsafe(link_section = "rustdaemon.child")]
+fn live(heritage: &Heritage, held: HeldSignals) -> ! {
+    let birth = fork::be_born(&heritage.engine);
+    if heritage.signals {
+        dispatch::leave_to_parent();
+    }
+    drop(held);
+    if let Some(returned) = fork::run(&heritage.resets, heritage.main) {
         fork::set_exit_code(exit_code(&returned));
         std::mem::forget(returned); // the process ends
     }
     sys::exit_at_once(fork::end(birth).into())
 }
 
+#[unsafe(link_section = "rustdaemon.child")]
 fn exit_code(returned: &Zval) -> u8 {
     match (returned.long(), returned.bool()) {
         (Some(code), _) => u8::try_from(code).unwrap_or_else(|_| {
@@ -440,7 +459,7 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
             *result = known;
             return;
         }
-        let Some(copy) = owned(&frame.This, |owned| copy_of_pidfd(&owned.child)) else { return };
+        let Some(copy) = with_child(&frame.This, |child| copy_of_pidfd(child)) else { return };
         let copy = copy.map_err(|error| system_call("make the stream of a child", &error));
         let Some(stream) = checked(copy).and_then(engine::stream::new) else { return };
         *result = stream.shallow_clone();
@@ -464,8 +483,13 @@ fn owned<R>(this: &Zval, act: impl FnOnce(&mut Owned) -> R) -> Option<R> {
     engine::carried::<RefCell<Owned>>(this).map(|owned| act(&mut owned.borrow_mut()))
 }
 
+/// As [`owned`].
+fn with_child<R>(this: &Zval, act: impl FnOnce(&mut Child) -> R) -> Option<R> {
+    owned(this, |owned| owned.child.as_mut().map(act)).flatten()
+}
+
 fn look(this: &Zval) -> std::result::Result<Option<End>, Refusal> {
-    owned(this, |Owned { child, .. }| {
+    with_child(this, |child| {
         if !child.is_ours() {
             return Err(Cause::NotAllowedHere.because(format!(
                 "process {} is a child of the process that forked this one: only its parent can wait for it",
@@ -478,7 +502,7 @@ fn look(this: &Zval) -> std::result::Result<Option<End>, Refusal> {
 }
 
 fn send(this: &Zval, number: i32) -> std::result::Result<(), Refusal> {
-    owned(this, |Owned { child, .. }| {
+    with_child(this, |child| {
         child.signal(number).map_err(|error| {
             let (name, pid) = (signo::name(number), child.pid());
             Cause::SystemCallFailed
@@ -494,10 +518,10 @@ fn wait_until(this: &Zval, deadline: Option<Duration>) -> Option<End> {
         if let Some(end) = checked(look(this))? {
             return Some(end);
         }
-        let wait = |owned: &mut Owned| {
-            supervision::with(|state| state.wait_for(owned.child.pidfd(), deadline, Call::Process))
+        let wait = |child: &mut Child| {
+            supervision::with(|state| state.wait_for(child.pidfd(), deadline, Call::Process))
         };
-        match owned(this, wait)? {
+        match with_child(this, wait)? {
             Woken::Ready => {}
             Woken::Deadline => return checked(look(this)).flatten(),
             Woken::Interrupted => {

@@ -108,3 +108,64 @@ fn what_a_worker_forks_or_starts_does_not_hold_its_slot_and_is_ended_by_the_next
     children.into_iter().for_each(wait_dead);
     assert!(!again.log().contains("still holds"), "{}", again.log());
 }
+
+/// A child by `Process::fork()` that does not end by itself, made inside a request; the worker keeps the Process.
+fn forked(sidecar: &Sidecar) -> i32 {
+    let fork = "($GLOBALS['forked'][] = RustDaemon\\Process::fork(function () { while (true) { sleep(600); } }))->pid";
+    let pid = sidecar.call("value", json!([fork])).unwrap();
+    pid.as_i64().unwrap().try_into().unwrap()
+}
+
+#[test]
+fn a_worker_with_forked_children_serves_on_and_its_status_is_its_own() {
+    let sidecar = worker("");
+    let before = sidecar.worker(0);
+    let children = [forked(&sidecar), forked(&sidecar)];
+    assert_eq!(sidecar.call("pid", json!([])), Ok(before["pid"].clone()));
+    // They have neither its requests nor its end: one that ends, and one that throws, changes nothing.
+    let ends = "array_map(fn ($main) => RustDaemon\\Process::fork($main)->wait()->code, [fn () => 3, fn () => exit(4), fn () => throw new Exception()])";
+    assert_eq!(sidecar.call("value", json!([ends])), Ok(json!([3, 4, 255])));
+    let kill = "(function () { $end = $GLOBALS['forked'][0]->terminate(); return $end->signalName; })()";
+    assert_eq!(sidecar.call("value", json!([kill])), Ok(json!("SIGTERM")));
+    sidecar.wait_state(0, "idle");
+    let after = sidecar.worker(0);
+    for key in ["pid", "restarts", "state", "doing", "last_exit"] {
+        assert_eq!(after[key], before[key], "{key}: {after}");
+    }
+    assert_eq!(sidecar.status()["workers"].as_array().map(Vec::len), Some(1), "no child is a worker");
+    wait_dead(children[0]);
+}
+
+#[test]
+fn a_forked_child_dies_with_its_killed_worker_which_is_replaced() {
+    let sidecar = worker("--short-run 0s");
+    let (before, child) = (sidecar.worker_pid(0), forked(&sidecar));
+    kill(Pid::from_raw(before), Signal::SIGKILL).unwrap();
+    wait_dead(child);
+    eventually("another one serves", || match sidecar.worker(0) {
+        worker if worker["restarts"] == 1 && worker["state"] == "idle" => Ok(()),
+        worker => Err(worker.to_string()),
+    });
+    assert_ne!(sidecar.call("pid", json!([])), Ok(json!(before)));
+}
+
+#[test]
+fn forked_children_and_what_they_have_started_end_with_the_stop_of_the_sidecar() {
+    let mut sidecar = worker("");
+    let child = forked(&sidecar);
+    // What a child has started outlives the child, and hears no TERM.
+    let start = "(function () {
+        [$ours, $theirs] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+        RustDaemon\\Process::fork(function () use ($theirs): void {
+            $deaf = proc_open(['sh', '-c', 'trap \"\" TERM; echo; exec sleep 600'], [1 => ['pipe', 'w']], $pipes);
+            fgets($pipes[1]);
+            fwrite($theirs, proc_get_status($deaf)['pid'] . \"\\n\");
+            RustDaemon\\Signal::send(getmypid(), 'KILL'); // proc_close() would wait
+        })->wait();
+        return (int) fgets($ours);
+    })()";
+    let stray = i32::try_from(sidecar.call("value", json!([start])).unwrap().as_i64().unwrap()).unwrap();
+    assert!(fs::exists(format!("/proc/{stray}")).unwrap(), "it lives on");
+    assert_eq!(sidecar.stop().code(), 0, "{}", sidecar.log());
+    [child, stray].into_iter().for_each(wait_dead);
+}

@@ -2,7 +2,8 @@
 //!
 //! # How it works
 //! The parent opens the child's pidfd while signals are still blocked, and signals, waits and reaps by it alone: no number
-//! that could by then be another process's, and no child of anybody else's. The child dies with its parent.
+//! that could by then be another process's, and no child of anybody else's. The child dies with its parent, and its standard
+//! input is /dev/null: what comes on its parent's is not for it.
 //!
 //! # What may be lost
 //! The status, to somebody who waits for any child (`pcntl_wait(-1)`) or where SIGCHLD is ignored: then the end is known,
@@ -63,20 +64,25 @@ pub enum Forked {
 ///
 /// # Safety
 /// As [`fork::fork`].
+#[unsafe(link_section = "rustdaemon.child")]
 pub unsafe fn fork() -> io::Result<Forked> {
-    let parent = nix::unistd::getpid();
-    let place = std::fs::File::open("/dev/null")?; // for the pidfd: that none is left is said before there is a child
+    let parent = nix::unistd::getpid().as_raw();
+    // Its place is the pidfd's afterwards: that none is left is said before there is a child.
+    let null = std::fs::File::open("/dev/null")?;
     // SAFETY: the caller's promise.
     let (side, held) = unsafe { fork::fork()? };
-    drop(place);
     match side {
         Side::Child => {
-            if sys::die_with_parent().is_err() || nix::unistd::getppid() != parent {
+            if sys::die_with(parent).is_err() {
                 sys::exit_at_once(0); // nobody is left to ask
             }
+            sys::replace_standard_input(null.into());
             Ok(Forked::Child(held))
         }
-        Side::Parent(pid) => Child::adopt(pid).map(Forked::Parent),
+        Side::Parent(pid) => {
+            drop(null);
+            Child::adopt(pid).map(Forked::Parent)
+        }
     }
 }
 
@@ -143,11 +149,9 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.is_ours()
-            && matches!(self.end(), Ok(None))
-            && let Some(pidfd) = self.pidfd.take()
-        {
-            let _ = reaper::hand_over(pidfd); // no thread: the next one is told
+        if self.is_ours() {
+            let running = if matches!(self.end(), Ok(None)) { self.pidfd.take() } else { None };
+            let _ = reaper::hand_over(running); // no thread: it is told at the next one's end
         }
     }
 }

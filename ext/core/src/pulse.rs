@@ -175,6 +175,7 @@ pub fn stop() {
 ///
 /// # Signal safety
 /// Stores atomics and closes a descriptor.
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn in_child() {
     HEART.in_child();
 }
@@ -320,6 +321,9 @@ impl Heart {
     }
 
     fn in_child(&self) {
+        if self.state.load(Ordering::Relaxed) == NONE && self.page.load(Ordering::Relaxed).is_null() {
+            return; // there was none: a page that is not written is not copied
+        }
         let schedule = self.schedule.swap(-1, Ordering::Relaxed);
         if schedule >= 0 {
             // SAFETY: ours alone; nobody else closes it.

@@ -42,17 +42,18 @@ thread_local! {
     static LEFT: RefCell<(u32, Vec<OwnedFd>)> = const { RefCell::new((0, Vec::new())) };
 }
 
-/// Takes the child's status when it ends. Only on the thread that runs PHP.
+/// Takes the child's status when it ends, and those of children that an earlier call could not tell the thread of; `None`:
+/// of those alone. Only on the thread that runs PHP.
 ///
 /// # Errors
-/// `EAGAIN`: no thread could be made. `EMFILE`. The child is kept, and taken with the next one.
-pub fn hand_over(pidfd: OwnedFd) -> io::Result<()> {
+/// `EAGAIN`: no thread could be made. `EMFILE`. The child is kept for the next call.
+pub fn hand_over(pidfd: Option<OwnedFd>) -> io::Result<()> {
     LEFT.with_borrow_mut(|(process, left)| {
         if *process != std::process::id() {
             *process = std::process::id();
             left.clear(); // the parent's
         }
-        left.push(pidfd);
+        left.extend(pidfd);
         while let Some(pidfd) = left.pop() {
             if let Err((pidfd, error)) = tell_of(pidfd) {
                 left.push(pidfd);
@@ -164,7 +165,7 @@ mod tests {
             command.args(["-c", "read line"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let pidfd = sys::pidfd_open(pid).unwrap();
-        hand_over(sys::duplicate(pidfd.as_fd()).unwrap()).unwrap();
+        hand_over(Some(sys::duplicate(pidfd.as_fd()).unwrap())).unwrap();
         assert!(sys::is_child(pidfd.as_fd()).unwrap(), "it runs");
         drop(child.stdin.take());
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -42,7 +42,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::record::{Queue, RECORDS, Record};
-use crate::signo::{self, bit};
+use crate::signo::{self, Set, bit};
 use crate::sys;
 
 /// Room that is kept for signals that are delivered although the owner's mask holds them back: to foreign threads, or
@@ -204,7 +204,7 @@ impl Capture {
 
     /// Puts everything back in a forked child that is no continuation of its parent.
     pub fn leave_to_parent(self) {
-        signo::numbers(signo::Set::MAX).for_each(|number| release(number, Waits::Kept));
+        signo::numbers(Set::MAX).for_each(|number| release(number, Waits::Kept));
     }
 
     fn put(&mut self, number: i32, put: Put) -> io::Result<()> {
@@ -290,7 +290,7 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        signo::numbers(signo::Set::MAX).for_each(|number| release(number, Waits::Dropped));
+        signo::numbers(Set::MAX).for_each(|number| release(number, Waits::Dropped));
         WAKE_FD.store(-1, Ordering::SeqCst);
         STREAM_FD.store(-1, Ordering::SeqCst);
         WAKE_READABLE.store(false, Ordering::SeqCst);
@@ -348,12 +348,13 @@ pub fn stop_signal() -> Option<i32> {
 /// # Signal safety
 /// pthread_sigmask(3) only.
 #[must_use]
-pub fn block_all() -> Option<libc::sigset_t> {
+pub fn block_all() -> Option<Set> {
     // SAFETY: two sets of ours on the stack.
     unsafe {
         let (mut all, mut before) = (empty_set(), empty_set());
         libc::sigfillset(&raw mut all);
-        (libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) == 0).then_some(before)
+        let rc = libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        (rc == 0).then(|| *first_word(&raw mut before))
     }
 }
 
@@ -361,10 +362,10 @@ pub fn block_all() -> Option<libc::sigset_t> {
 ///
 /// # Signal safety
 /// pthread_sigmask(3) only.
-pub fn set_mask(mask: Option<libc::sigset_t>) {
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn set_mask(mask: Option<Set>) {
     if let Some(mask) = mask {
-        // SAFETY: a set that pthread_sigmask has filled.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut()) };
+        change_mask(libc::SIG_SETMASK, mask);
     }
 }
 
@@ -378,6 +379,7 @@ pub fn unblock(number: i32) {
     change_mask(libc::SIG_UNBLOCK, bit(number));
 }
 
+#[unsafe(link_section = "rustdaemon.child")]
 fn change_mask(how: i32, signals: u64) {
     // SAFETY: a set of ours on the stack.
     unsafe {
@@ -391,7 +393,8 @@ fn change_mask(how: i32, signals: u64) {
 ///
 /// # Signal safety
 /// System calls and atomics only.
-pub fn in_child(mask: &mut Option<libc::sigset_t>) {
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn in_child(mask: &mut Option<Set>) {
     if !STARTED.load(Ordering::SeqCst) {
         return;
     }
@@ -399,8 +402,7 @@ pub fn in_child(mask: &mut Option<libc::sigset_t>) {
     QUEUE.clear();
     let held = HELD.swap(0, Ordering::SeqCst);
     if let Some(mask) = mask {
-        // SAFETY: a set of the caller's.
-        unsafe { *first_word(mask) &= !held };
+        *mask &= !held;
     }
     let meant = STOPS.load(Ordering::SeqCst) | NOTED.load(Ordering::SeqCst);
     signo::numbers(meant).for_each(|number| release(number, Waits::Kept));

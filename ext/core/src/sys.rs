@@ -592,6 +592,7 @@ fn done(rc: libc::c_long) -> io::Result<()> {
 }
 
 /// Ends the process without running anything of it, as a child between `fork` and `execve` must. Source: _exit(2).
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: takes a number and does not return.
     unsafe { libc::_exit(code) }
@@ -606,9 +607,17 @@ pub fn exit_at_once(code: i32) -> ! {
 /// # Errors
 /// None that Linux documents for SIGKILL.
 pub fn die_with_parent() -> io::Result<()> {
-    let parent = nix::unistd::getppid();
+    die_with(nix::unistd::getppid().as_raw())
+}
+
+/// As [`die_with_parent`], where the parent's number is known from before the fork.
+///
+/// # Errors
+/// As there.
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn die_with(parent: i32) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-    if nix::unistd::getppid() != parent {
+    if nix::unistd::getppid().as_raw() != parent {
         nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
     }
     Ok(())
@@ -693,18 +702,14 @@ pub unsafe fn make_writable(address: usize, bytes: usize) -> io::Result<()> {
     done(rc.into())
 }
 
-/// The standard input becomes /dev/null, when there is one: what comes there is for others.
-pub fn forget_standard_input() {
-    // SAFETY: system calls on numbers; whoever reads from 0 finds an end.
+/// This becomes the standard input, when there is one: what comes there is for others.
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn replace_standard_input(new: OwnedFd) {
+    let number = new.as_raw_fd();
+    // SAFETY: system calls on numbers; whoever reads from 0 reads from the new one. It may itself be 0, where there was none.
     unsafe {
-        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if null > 0 {
-            if libc::fcntl(0, libc::F_GETFD) >= 0 {
-                libc::dup2(null, 0);
-            }
-            libc::close(null);
-        } else if null == 0 {
-            libc::close(0); // there was none
+        if number > 0 && libc::fcntl(0, libc::F_GETFD) >= 0 {
+            libc::dup2(number, 0);
         }
     }
 }
@@ -716,6 +721,16 @@ pub fn monotonic() -> Duration {
     // SAFETY: `now` is ours; CLOCK_MONOTONIC always exists on Linux.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// The number of the CPU that we run on, plus one; 0: the system does not tell. It may be another one by now.
+/// sched_getcpu(3) asks nobody where rseq(2) is in use.
+#[inline]
+#[must_use]
+pub fn this_cpu() -> u32 {
+    // SAFETY: no arguments.
+    let cpu = unsafe { libc::sched_getcpu() };
+    u32::try_from(cpu).map_or(0, |cpu| cpu + 1)
 }
 
 /// A time as the kernel wants it.

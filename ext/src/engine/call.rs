@@ -23,9 +23,13 @@ pub(super) struct FcallInfo {
 
 unsafe extern "C" {
     static zend_ce_closure: *mut ClassEntry;
+    fn gc_possible_root(counted: *mut ffi::zend_refcounted);
     fn zend_call_function(fci: *mut FcallInfo, cache: *mut ffi::zend_fcall_info_cache) -> c_int;
     fn zend_get_callable_name(callable: *mut Zval) -> *mut ZendStr;
 }
+
+/// `GC_INFO_MASK` and `GC_NOT_COLLECTABLE`.
+const KNOWN_TO_COLLECTOR: u32 = 0xffff_fc00 | 1 << 4;
 
 /// A callable that outlives the call in which it was given.
 pub struct Callable {
@@ -105,6 +109,17 @@ impl Callable {
     /// Only the reference, for a call that nothing may outlive.
     pub fn into_slot(self) -> Slot {
         Slot(ManuallyDrop::new(self.name))
+    }
+
+    /// Has the garbage collector know the closure now, and not when its call ends: what a forked child need not write.
+    pub fn expose(&self) {
+        let Some(object) = self.name.object().filter(|_| self.is_closure) else { return };
+        // SAFETY: a live object, as when a reference to it is given up and others are left.
+        unsafe {
+            if object.gc.u.type_info & KNOWN_TO_COLLECTOR == 0 {
+                gc_possible_root((&raw const object.gc).cast_mut().cast());
+            }
+        }
     }
 
     /// Its bits.

@@ -368,6 +368,13 @@ pub fn renew_value(value: Zval) -> Option<Properties> {
 }
 
 impl Properties {
+    /// Those of a new object, which is not of a class declared by [`declare_value`].
+    pub fn of(object: Zval) -> Self {
+        // SAFETY: the value is an object, whose table has a place for each declared property.
+        let next = unsafe { (&raw mut (*object.value.obj).properties_table).cast() };
+        Self { object, next }
+    }
+
     /// int
     pub fn int(self, number: i64) -> Self {
         self.write(ffi::IS_LONG, |value| value.lval = number)

@@ -5,6 +5,9 @@
 //! parent's may be destructed, freed, closed or printed here, because that reaches out of the process: a goodbye on a
 //! shared connection, a line that is written twice.
 //!
+//! Most of what a child costs is its first touch of each page, of code as of memory: what the parent can find out for it is
+//! found out before the fork ([`prepare`]), and what there is nothing of is not looked at.
+//!
 //! # Correct order
 //! [`be_born`]: the parent's objects ([`super::kept`]) and resources are held, so that they can be given up and do not end; its shutdown
 //! functions and output buffers are dropped; the fiber that runs is forgotten, since the callable is no part of it.
@@ -25,7 +28,7 @@ use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, ZendStr, Zval};
 
 use super::kept::{self, object, top};
-use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, pending};
+use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, module, pending};
 
 /// The beginning of `php_output_handler`.
 #[repr(C)]
@@ -40,8 +43,6 @@ unsafe extern "C" {
     fn php_output_get_active_handler() -> *mut OutputHandler;
     fn php_output_discard() -> c_int;
     fn php_output_end_all();
-    fn php_mt_srand(seed: u32);
-    fn php_combined_lcg() -> f64;
     fn zend_user_exception_handler();
     fn zend_exception_error(exception: *mut ZendObject, severity: c_int) -> c_int;
     fn zend_objects_destroy_object(object: *mut ZendObject);
@@ -50,10 +51,13 @@ unsafe extern "C" {
 }
 
 const FAILURE: c_int = -1;
+const MODULE_PERSISTENT: c_int = 1;
 /// `PHP_OUTPUT_HANDLER_DISABLED`: its callback is not called any more.
 const OUTPUT_DISABLED: c_int = 0x2000;
 /// `PHP_OUTPUT_HANDLER_REMOVABLE`.
 const OUTPUT_REMOVABLE: c_int = 0x0040;
+/// `HASH_FLAG_PACKED`: the values of a table have no keys beside them.
+const PACKED: u32 = 1 << 2;
 /// `IS_OBJ_DESTRUCTOR_CALLED`, `IS_OBJ_FREE_CALLED`.
 const DESTRUCTED: u32 = 1 << 8;
 const FREED: u32 = 1 << 9;
@@ -70,19 +74,40 @@ pub struct Birth {
     resources: i64,
 }
 
-/// In the parent, before the fork: what a child of its own would have to look for at a price.
-pub fn prepare() {
-    child_hook();
+/// What the parent knows.
+pub struct Heritage {
+    hook: Option<unsafe extern "C" fn()>,
+    random: Option<(RequestStartup, c_int)>,
+    has_output: bool,
+    blocks_fibers: bool,
+}
+
+type RequestStartup = unsafe extern "C" fn(c_int, c_int) -> c_int;
+
+/// In the parent, right before the fork.
+pub fn prepare() -> Heritage {
     kept::prepare();
+    // SAFETY: both only ask.
+    let (has_output, blocks_fibers) =
+        unsafe { (!php_output_get_active_handler().is_null(), zend_fiber_switch_blocked()) };
+    Heritage { hook: child_hook(), random: module_of_random(), has_output, blocks_fibers }
+}
+
+/// How the module that has the random numbers begins a request: it forgets that they have a seed. Source: php-src
+/// ext/random/random.c (`PHP_RINIT_FUNCTION(random)`).
+fn module_of_random() -> Option<(RequestStartup, c_int)> {
+    let module = module("random")?;
+    Some((module.request_startup_func?, module.module_number))
 }
 
 /// Parts this process from its parent. Right after the fork, in the child; calls no PHP.
-pub fn be_born(random: [u32; 2]) -> Birth {
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn be_born(heritage: &Heritage) -> Birth {
     let globals = globals();
     // SAFETY: plain fields of the executor, and tables that live as long as the request; what is counted up stays alive
     // for good. The functions are the engine's own for these things, called as it calls them.
     unsafe {
-        if let Some(hook) = child_hook() {
+        if let Some(hook) = heritage.hook {
             hook();
         }
         kept::keep();
@@ -90,17 +115,19 @@ pub fn be_born(random: [u32; 2]) -> Birth {
             (*resource).gc.refcount += 1;
         }
         php_free_shutdown_functions();
-        discard_output();
+        if heritage.has_output {
+            discard_output();
+        }
         (*globals).active_fiber = std::ptr::null_mut();
-        while zend_fiber_switch_blocked() {
+        while heritage.blocks_fibers && zend_fiber_switch_blocked() {
             interrupt::unblock_fibers();
         }
         // No handle of the parent's is given to an object of the child's.
         (*globals).objects_store.free_list_head = -1;
         (*globals).exit_status = 0;
-        php_mt_srand(random[0]);
-        for _ in 0..=random[1] % 4096 {
-            php_combined_lcg();
+        // PHP seeds mt_rand() and lcg_value() at their first use in a request.
+        if let Some((begin_request, number)) = heritage.random {
+            begin_request(MODULE_PERSISTENT, number);
         }
         Birth {
             objects: (*globals).objects_store.top,
@@ -126,11 +153,20 @@ fn child_hook() -> Option<unsafe extern "C" fn()> {
     })
 }
 
-fn resources() -> impl Iterator<Item = *mut ffi::zend_resource> {
-    // SAFETY: a table of resources that lives as long as the request.
-    let list = unsafe { &(*globals()).regular_list };
-    // SAFETY: its values are resources.
-    list.values().map(|value| unsafe { value.value.res })
+/// Without the engine's functions for it: their code is pages that the child has not touched.
+fn resources() -> impl DoubleEndedIterator<Item = *mut ffi::zend_resource> {
+    // SAFETY: a table that lives as long as the request: so many values, each alone or with its key, which is as long as
+    // two; those that are there are resources.
+    unsafe {
+        let list = &raw const (*globals()).regular_list;
+        let is_packed = (*list).u.flags & PACKED != 0;
+        let (values, step) = ((*list).__bindgen_anon_1.arPacked, if is_packed { 1 } else { 2 });
+        let value = move |index: u32| values.add(index as usize * step);
+        (0..(*list).nNumUsed)
+            .map(value)
+            .filter(|value| (**value).u1.type_info != ffi::IS_UNDEF)
+            .map(|value| (*value).value.res)
+    }
 }
 
 /// What is buffered is the parent's to print, and so are the callbacks to call.
@@ -150,12 +186,13 @@ fn discard_output() {
     }
 }
 
-/// Calls PHP: the callables one after the other, the last one being the child's own, and then what PHP does when one has
-/// thrown. What the last one has returned, unless something has ended the script before.
-pub fn run(callables: &[RawCallable]) -> Option<Zval> {
+/// Calls PHP: the callables one after the other, then the child's own, and then what PHP does when one has thrown. What its
+/// own has returned, unless something has ended the script before.
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn run(resets: &[RawCallable], main: RawCallable) -> Option<Zval> {
     let mut result = Zval::new();
     let whole = attempt(|| {
-        for callable in callables {
+        for callable in resets.iter().chain(std::iter::once(&main)) {
             result = Zval::new();
             callable.call_with(None, &mut result);
             if pending() != Pending::Nothing {
@@ -205,12 +242,14 @@ fn report_exception() {
 }
 
 /// Sets what the process ends with.
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn set_exit_code(code: u8) {
     // SAFETY: a plain field.
     unsafe { (*globals()).exit_status = code.into() };
 }
 
 /// Calls PHP: what the child itself has registered and made comes to its end. The exit code.
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn end(birth: Birth) -> u8 {
     // SAFETY: plain fields, and functions of the engine's for the end of a request.
     unsafe {
@@ -219,8 +258,10 @@ pub fn end(birth: Birth) -> u8 {
         attempt(|| php_call_shutdown_functions());
         settle();
         (*globals).flags |= NO_REUSE;
-        attempt(|| destruct_from(birth.objects));
-        settle();
+        if top() > birth.objects {
+            attempt(|| destruct_from(birth.objects));
+            settle();
+        }
         attempt(|| php_output_end_all());
         settle();
         close_resources_from(birth.resources);
@@ -231,8 +272,10 @@ pub fn end(birth: Birth) -> u8 {
 
 /// Between two steps nothing is in flight.
 fn settle() {
-    exception::forget_out_of_memory();
-    attempt(clear_exception);
+    if pending() != Pending::Nothing {
+        exception::forget_out_of_memory();
+        attempt(clear_exception);
+    }
 }
 
 /// As zend_objects_store_call_destructors does, for the child's own.
@@ -269,6 +312,7 @@ unsafe fn has_destructor(object: *mut ZendObject, destruct: unsafe extern "C" fn
 }
 
 /// As zend_close_rsrc_list does, for the child's own: a stream writes what it has kept back.
+#[unsafe(link_section = "rustdaemon.child")]
 fn close_resources_from(first: i64) {
     let own = || {
         resources().filter(|resource| {
@@ -277,7 +321,7 @@ fn close_resources_from(first: i64) {
         })
     };
     // The newest one first; each time anew, because one may close others.
-    while let Some(resource) = own().last() {
+    while let Some(resource) = own().next_back() {
         // SAFETY: a live resource; one that cannot be closed is not tried again.
         attempt(|| unsafe { zend_list_close(resource) });
         // SAFETY: as above; its memory is the list's.
@@ -286,6 +330,7 @@ fn close_resources_from(first: i64) {
 }
 
 /// As zend_objects_store_free_object_storage does, for the child's own: a connection says goodbye, an archive is written.
+#[unsafe(link_section = "rustdaemon.child")]
 fn free_objects_from(first: u32) {
     for handle in (first..top()).rev() {
         let Some(object) = object(handle) else { continue };
@@ -306,7 +351,9 @@ fn free_objects_from(first: u32) {
 }
 
 /// Calls PHP; whether it was not left by a fatal error.
+#[unsafe(link_section = "rustdaemon.child")]
 fn attempt(body: impl FnOnce()) -> bool {
+    #[unsafe(link_section = "rustdaemon.child")]
     unsafe extern "C" fn call<F: FnOnce()>(body: *const c_void) -> *const c_void {
         // SAFETY: the caller's own body, taken once.
         let body = unsafe { (*body.cast_mut().cast::<Option<F>>()).take() };

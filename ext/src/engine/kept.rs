@@ -80,12 +80,14 @@ pub fn prepare() {
 }
 
 /// One more than the highest handle that was given out.
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn top() -> u32 {
     // SAFETY: a plain field.
     unsafe { (*globals()).objects_store.top }
 }
 
 /// The object of a handle below [`top`]; `None`: it has none at the moment.
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn object(handle: u32) -> Option<*mut ZendObject> {
     // SAFETY: the store has so many places; one without an object holds an odd number.
     let object = unsafe { *(*globals()).objects_store.object_buckets.add(handle as usize) };
@@ -93,6 +95,7 @@ pub fn object(handle: u32) -> Option<*mut ZendObject> {
 }
 
 /// In the child: all objects that there are stay.
+#[unsafe(link_section = "rustdaemon.child")]
 pub fn keep() {
     let kept_before = FIRST_OWN.load(Ordering::Relaxed) > 0;
     let asked = !super::in_shutdown() && !AFTER_FATAL.load(Ordering::Relaxed);
@@ -108,6 +111,7 @@ pub fn keep_after_a_fatal_error() {
     hold_each(FIRST_OWN.load(Ordering::Relaxed));
 }
 
+#[unsafe(link_section = "rustdaemon.child")]
 fn hold_each(end: u32) {
     for handle in 1..end {
         if let Some(object) = object(handle) {

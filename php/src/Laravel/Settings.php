@@ -245,6 +245,42 @@ final class Settings
     }
 
     /**
+     * Whether pools pause while the application is down.
+     *
+     * @throws InvalidConfiguration
+     */
+    public function pausesInMaintenance(): bool
+    {
+        return $this->maintenance()['pause'] ?? false;
+    }
+
+    /**
+     * The pools that go on all the same.
+     *
+     * @return list<string>
+     * @throws InvalidConfiguration
+     */
+    public function goOnInMaintenance(): array
+    {
+        return array_values($this->maintenance()['except'] ?? []);
+    }
+
+    /**
+     * @return array{pause?: bool, except?: array<string>}
+     * @throws InvalidConfiguration
+     */
+    private function maintenance(): array
+    {
+        $values = $this->values['maintenance'] ?? [];
+        $isRight = is_array($values) && array_diff_key($values, ['pause' => true, 'except' => true]) === []
+            && is_bool($values['pause'] ?? false) && is_array($values['except'] ?? [])
+            && array_filter($values['except'] ?? [], is_string(...)) === ($values['except'] ?? []);
+        $isRight || throw $this->wrong('maintenance', 'is not possible: give ["pause" => true or false, '
+            . '"except" => [names of pools]]');
+        return $values;
+    }
+
+    /**
      * Whatever Worker::install() would refuse, in its words.
      *
      * @throws InvalidConfiguration

@@ -26,6 +26,11 @@ final class SymfonyTest extends TestCase
         str_contains($said, 'willBeAvai') && self::markTestSkipped('it wants Composer\'s own classes');
     }
 
+    protected function tearDown(): void
+    {
+        unset($this->console); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
+    }
+
     private function serve(string ...$words): void
     {
         $this->console->start(['counter:serve', ...$words], $this->environment(), self::EXTENSIONS);

@@ -29,6 +29,11 @@ final class RunsAsWorkerTest extends TestCase
         $this->console = new Service(dirname(__DIR__) . '/fixtures/symfony/console.php');
     }
 
+    protected function tearDown(): void
+    {
+        unset($this->console); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
+    }
+
     public static function consoles(): array
     {
         return ['a plain console' => ['0'], 'a console with listeners' => ['1']];

@@ -1,10 +1,12 @@
 //! `channel`: strings between PHP processes through RustDaemon\Channel, beside System V messages, a stream_socket_pair(), a
-//! ring for one producer in plain Rust, and memcpy.
+//! list in Redis on a Unix socket, a ring for one producer in plain Rust, and memcpy.
 //!
 //! # How it works
 //! One program, tests/bench/channel.php, does the same with each kind. In a round each has its turn for each size. The ring
 //! in Rust is the simplest that works: two positions and a copy in and out, in two threads; it says what the machine can
-//! do, not what PHP could have.
+//! do, not what PHP could have. It copies as the C library does, which is slow for long messages between two cores
+//! (`core::copy`): there the channel can be faster. What a PHP process needs for nothing but two calls of methods a message
+//! stands beside it, too: the floor under the small sizes.
 //!
 //! Sources: DESIGN 5; issue 9 for the bounds.
 
@@ -19,11 +21,15 @@ use super::Bench;
 use super::peer::{Program, unsupervised};
 use super::report::{At, Report};
 use super::strace;
+use super::wire::Server;
 use crate::failure::{Context, Result};
 
 const OURS: &str = "Channel";
 const QUEUE: &str = "msg_send";
 const PAIR: &str = "socketpair";
+const REDIS: &str = "Redis list";
+/// Two processes that call a method of their own for each message, and exchange nothing.
+const CALLS: &str = "calls alone";
 const RING: &str = "Rust ring";
 const COPY: &str = "memcpy";
 const RATE: &str = "messages";
@@ -40,11 +46,14 @@ const FLOWS: [(usize, u32, [f64; 3]); 6] = [
     (65_536, 10_000, [0.0, 12.0, 1.25]),
     (1 << 20, 1_000, [0.0, 0.0, 0.0]),
 ];
+/// A message through Redis takes so many times longer that this part of them is enough.
+const REDIS_PART: u32 = 20;
 /// What System V keeps a message below on any machine that was not told otherwise (msgmax).
 const QUEUE_BYTES: usize = 8192;
 const RING_BYTES: usize = 1 << 20;
 
 pub fn measure(bench: &Bench, report: &mut Report) -> Result {
+    let redis = Server::redis(REDIS)?;
     for round in 0..bench.rounds {
         bench.progress(round);
         for (size, count, _) in FLOWS {
@@ -57,6 +66,10 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result {
                 note(QUEUE, rate(start(bench, &[], "sysvmsg", "flow", size, count, 1)?)?);
             }
             note(PAIR, rate(start(bench, &[], "pair", "flow", size, count, 1)?)?);
+            note(REDIS, rate(redis_list(bench, &redis, size, count / REDIS_PART)?)?);
+            if size == 64 {
+                note(CALLS, rate(start(bench, &[], "calls", "flow", size, count, 1)?)?);
+            }
             note(RING, rust_ring(size, count));
             note(COPY, copies(size, count));
         }
@@ -73,6 +86,13 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result {
         let switches = switches_while_idle(bench)?;
         report.note(At { case: IDLE, peer: OURS, what: "wake-ups", unit: "" }, switches);
     }
+    redis.end()?;
+    for (size, ..) in FLOWS {
+        report.compare(&case(size), RATE, [OURS, REDIS]);
+    }
+    report.compare(&case(64), RATE, [OURS, CALLS]);
+    report.compare(&case(65_536), RATE, [OURS, COPY]);
+    report.compare(&case(65_536), RATE, [COPY, PAIR]);
     for (size, _, [queue, pair, ring]) in FLOWS {
         let case = case(size);
         for (peer, least) in [(QUEUE, queue), (PAIR, pair), (RING, if ring > 0.0 { 1.0 / ring } else { 0.0 })]
@@ -119,15 +139,32 @@ fn start(
     count: u32,
     producers: u32,
 ) -> Result<Program> {
-    let program = bench.program("channel.php").into_os_string();
     let numbers = [size.to_string(), count.to_string(), producers.to_string()].map(OsString::from);
+    let words = [kind, mode].map(OsString::from).into_iter().chain(numbers);
     // Debian has it as a module of its own; where it is built in PHP says so on the standard error, and goes on.
-    let module: &[&str] = if kind == "sysvmsg" { &["-d", "extension=sysvmsg"] } else { &[] };
-    let arguments =
-        module.iter().map(OsString::from).chain([program, kind.into(), mode.into()]).chain(numbers);
-    let mut words: Vec<OsString> = before.iter().map(OsString::from).collect();
-    words.extend(bench.php.words(kind == "channel", arguments));
-    let command = unsupervised(&words);
+    let modules: &[&str] = if kind == "sysvmsg" { &["sysvmsg"] } else { &[] };
+    program(bench, before, modules, kind == "channel", words)
+}
+
+fn redis_list(bench: &Bench, server: &Server, size: usize, count: u32) -> Result<Program> {
+    let words = ["redis", "flow", &size.to_string(), &count.to_string(), "1"].map(OsString::from);
+    // The first is what Debian's build of the second needs.
+    program(bench, &[], &["igbinary", "redis"], false, words.into_iter().chain([server.socket().into()]))
+}
+
+fn program(
+    bench: &Bench,
+    before: &[&str],
+    modules: &[&str],
+    with_extension: bool,
+    words: impl Iterator<Item = OsString>,
+) -> Result<Program> {
+    let modules = modules.iter().flat_map(|module| ["-d".to_owned(), format!("extension={module}")]);
+    let path = bench.program("channel.php").into_os_string();
+    let arguments = modules.map(OsString::from).chain([path]).chain(words);
+    let mut all: Vec<OsString> = before.iter().map(OsString::from).collect();
+    all.extend(bench.php.words(with_extension, arguments));
+    let command = unsupervised(&all);
     bench.show(&command);
     let mut program = Program::start(command)?;
     program.says("ready", PATIENCE)?;
