@@ -69,6 +69,6 @@ final class EnvironmentTest extends TestCase
             'what the process was started with stays stronger, as it is for Dotenv',
         );
         $child->signal(SIGTERM);
-        $child->eventually('the sidecar ends', static fn (): bool => !file_exists($app->socket()));
+        $child->eventually('the sidecar ends', static fn (): bool => $child->ended() !== []);
     }
 }

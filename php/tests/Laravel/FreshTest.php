@@ -127,7 +127,7 @@ final class FreshTest extends TestCase
     protected function tearDown(): void
     {
         $this->child->signal(SIGTERM);
-        $this->child->eventually('the sidecar ends', fn (): bool => !file_exists($this->app->socket()));
+        $this->child->eventually('the sidecar ends', fn (): bool => $this->child->ended() !== []);
     }
 
     public function testAFreshMethodFindsTheApplicationAsItWas(): void

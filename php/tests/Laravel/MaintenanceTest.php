@@ -45,7 +45,7 @@ final class MaintenanceTest extends TestCase
         $this->app->write('storage/release', '');
         if ($this->child !== null) {
             $this->child->signal(SIGTERM);
-            $this->child->eventually('the sidecar ends', fn (): bool => !file_exists($this->app->socket()));
+            $this->child->eventually('the sidecar ends', fn (): bool => $this->child->ended() !== []);
         }
     }
 
@@ -84,6 +84,8 @@ final class MaintenanceTest extends TestCase
         $this->untilStates(['alarm' => 'paused', 'plant' => 'paused']);
         self::assertSame(['', ['alarm' => 'idle', 'plant' => 'idle']], $this->turn('up'));
         self::assertSame(['', ['alarm' => 'paused', 'plant' => 'paused']], $this->turn('down'));
+        $ended = $this->app->artisan(['rustdaemon:reload']);
+        self::assertSame(0, $ended->code, $ended->output . $ended->error);
     }
 
     public function testWhoStartsWhileItIsDownIsPaused(): void
