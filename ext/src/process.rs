@@ -77,7 +77,8 @@ struct Owned {
 /// In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
 /// Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null. Handlers of
 /// Signal::on() are gone: SIGTERM ends it until it asks for something else; those of pcntl_signal(), and a mask of
-/// pcntl_sigprocmask(), are inherited. There is no time limit until set_time_limit(). It is no Worker, also where its parent
+/// pcntl_sigprocmask(), are inherited. Not so where a handler of pcntl_signal() forks: no signal is blocked in that child, its
+/// parent's handlers are gone, and pcntl calls none of its own there, as in a child by pcntl_fork(): take Signal::on(). There is no time limit until set_time_limit(). It is no Worker, also where its parent
 /// is one. It does not die with its parent once it has changed its user or group: the kernel forgets it then. A session that
 /// it has started is written by its own session_write_close(), and a filter on STDOUT is not flushed.
 // stub: RustDaemon\Process
@@ -250,10 +251,14 @@ fn part(heritage: &Heritage) -> io::Result<Child> {
 
 /// In the child: what is its parent's is put away; its life and its end.
 #[unsafe(link_section = "rustdaemon.child")]
-fn live(heritage: &Heritage, held: HeldSignals) -> ! {
+fn live(heritage: &Heritage, mut held: HeldSignals) -> ! {
     let birth = fork::be_born(&heritage.engine);
     if heritage.signals {
         dispatch::leave_to_parent();
+    }
+    if held.were_blocked() {
+        fork::leave_pcntl_handlers();
+        held.let_go();
     }
     drop(held);
     if let Some(returned) = fork::run(&heritage.resets, heritage.main) {

@@ -61,6 +61,16 @@ final class Service
     }
 
     /**
+     * Starts the script alone: there is no sidecar, and nothing to wait for.
+     *
+     * @param list<string> $words
+     */
+    public function launch(array $words): void
+    {
+        $this->child = new Child($this->php($words, []), $this->path('out'));
+    }
+
+    /**
      * Runs the script to its end, beside what has been started: its exit code, and what it has written.
      *
      * @param list<string> $words
@@ -140,6 +150,16 @@ final class Service
     {
         $this->child->signal(SIGTERM);
         return $this->end();
+    }
+
+    public function kill(): void
+    {
+        $this->child->kill();
+    }
+
+    public function pid(): int
+    {
+        return $this->child->pid();
     }
 
     /**

@@ -26,7 +26,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use crate::signo::Set;
+use crate::signo::{Set, bit};
 use crate::{pulse, signal};
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -38,6 +38,9 @@ static OWN: [AtomicI32; 8] = [const { AtomicI32::new(-1) }; 8];
 static NEXT_IS_OURS: AtomicBool = AtomicBool::new(false);
 /// What [`prepare`] has learnt.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// KILL and STOP, and the two that the C library keeps for itself. Source: signal(7), nptl(7).
+const CANNOT_BE_BLOCKED: Set = bit(libc::SIGKILL) | bit(libc::SIGSTOP) | bit(32) | bit(33);
 
 thread_local! {
     /// Of a fork that is not ours: each thread may make one.
@@ -77,6 +80,20 @@ pub enum Side {
 pub struct HeldSignals {
     before: Option<Set>,
     _thread: PhantomData<*const ()>,
+}
+
+impl HeldSignals {
+    /// Whether all signals were blocked before the fork already. pcntl does that while it calls its handlers.
+    #[must_use]
+    #[unsafe(link_section = "rustdaemon.child")]
+    pub fn were_blocked(&self) -> bool {
+        self.before.is_some_and(|before| !before & !CANNOT_BE_BLOCKED == 0)
+    }
+
+    /// Makes it so that no signal is blocked when this is dropped.
+    pub fn let_go(&mut self) {
+        self.before = Some(0);
+    }
 }
 
 impl Drop for HeldSignals {

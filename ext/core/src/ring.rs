@@ -158,13 +158,15 @@ impl Face {
     }
 }
 
-/// What a side remembers of the other one, so that it need not look: only ever too little.
+/// What this process remembers of the other side, so that it need not look, only ever too little; and of the ring.
 #[derive(Debug, Default)]
 struct Memory {
     /// How many messages were published.
     published: AtomicU64,
     /// A position up to which was consumed.
     head: AtomicU64,
+    /// A position at which the ring begins anew: what is less than a ring further on needs no division.
+    lap: AtomicU64,
 }
 
 /// A ring, as one process sees it.
@@ -305,10 +307,33 @@ impl Ring {
     #[inline]
     fn at(&self, position: u64) -> NonNull<u8> {
         let bytes = self.segment.ring_bytes() as u64;
+        let lap = self.memory.lap.load(Ordering::Relaxed);
+        let offset = match position.checked_sub(lap) {
+            Some(offset) if offset < bytes => offset,
+            _ => {
+                let offset = position % bytes;
+                self.memory.lap.store(position - offset, Ordering::Relaxed);
+                offset
+            }
+        };
         #[expect(clippy::cast_possible_truncation, reason = "smaller than the ring, whose size is a usize")]
-        let offset = (position % bytes) as usize & !(HEADER_BYTES - 1);
+        let offset = offset as usize & !(HEADER_BYTES - 1);
         // SAFETY: within the first of the two halves.
         unsafe { self.segment.ring().add(offset) }
+    }
+
+    /// Tag and length of what lies there.
+    #[inline]
+    fn header(&self, message: NonNull<u8>) -> (u32, usize) {
+        let [a, b, c, d, tag @ ..] = self.header_at(message).load(Ordering::Relaxed).to_ne_bytes();
+        (u32::from_ne_bytes(tag), u32::from_ne_bytes([a, b, c, d]) as usize)
+    }
+
+    /// Of a message at [`Ring::at`]. Atomic for the sake of [`Ring::next`], which looks without a lock.
+    #[inline]
+    fn header_at(&self, message: NonNull<u8>) -> &AtomicU64 {
+        // SAFETY: inside the ring, aligned to 8.
+        unsafe { AtomicU64::from_ptr(message.as_ptr().cast()) }
     }
 
     // ---- sending ---------------------------------------------------------------------------------------------
@@ -343,7 +368,7 @@ impl Ring {
             return Ok(Sent::Full);
         }
         let mut to = self.at(tail);
-        self.header_at(tail).store(header(tag, length), Ordering::Relaxed);
+        self.header_at(to).store(header(tag, length), Ordering::Relaxed);
         // SAFETY: header and parts together are no longer than the ring, all of which is mapped from here on; between head
         // and tail nobody else writes, and nobody reads beyond the tail.
         unsafe {
@@ -393,7 +418,7 @@ impl Ring {
         if !known && messages_between(self.content().published.count.load(Ordering::Acquire), count) == 0 {
             return None;
         }
-        let (tag, length) = self.header(place.position.load(Ordering::Acquire));
+        let (tag, length) = self.header(self.at(place.position.load(Ordering::Acquire)));
         std::sync::atomic::fence(Ordering::Acquire);
         // As long as the count is the same nobody has taken the message, and nobody writes over it.
         (length <= self.capacity() && face.count.load(Ordering::Relaxed) == count).then_some((tag, length))
@@ -423,13 +448,14 @@ impl Ring {
             return Ok(if closed { Received::Closed } else { Received::Empty });
         }
         let head = from.position.load(Ordering::Relaxed);
-        let (tag, length) = self.header(head);
+        let message = self.at(head);
+        let (tag, length) = self.header(message);
         if length > self.capacity() {
             return Err(Trouble::Damaged);
         }
         let Some(to) = place.get_mut(..length) else { return Ok(Received::Longer(tag, length)) };
         // SAFETY: the length was checked: as many bytes are mapped from here on; nobody writes between head and tail.
-        unsafe { copy(self.at(head).add(HEADER_BYTES).as_ptr(), to.as_mut_ptr().cast(), length) };
+        unsafe { copy(message.add(HEADER_BYTES).as_ptr(), to.as_mut_ptr().cast(), length) };
         let end = head.wrapping_add(taken(length) as u64);
         count_one(face, count, end, messages, &content.consumers, || true);
         drop(guard);
@@ -456,20 +482,6 @@ impl Ring {
     #[inline]
     fn most(&self) -> u64 {
         (self.segment.ring_bytes() / HEADER_BYTES) as u64
-    }
-
-    /// Tag and length, as they stand there.
-    #[inline]
-    fn header(&self, head: u64) -> (u32, usize) {
-        let [a, b, c, d, tag @ ..] = self.header_at(head).load(Ordering::Relaxed).to_ne_bytes();
-        (u32::from_ne_bytes(tag), u32::from_ne_bytes([a, b, c, d]) as usize)
-    }
-
-    /// Atomic for the sake of [`Ring::next`], which looks without a lock.
-    #[inline]
-    fn header_at(&self, position: u64) -> &AtomicU64 {
-        // SAFETY: inside the ring, aligned to 8.
-        unsafe { AtomicU64::from_ptr(self.at(position).as_ptr().cast()) }
     }
 
     // ---- the whole -------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendCallable, ZendObject, ZendStr, Zval};
 
 use super::kept::{self, object, top};
 use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, module, pending};
@@ -184,6 +184,28 @@ fn discard_output() {
             }
         }
     }
+}
+
+/// In a child that was forked inside a handler of pcntl's: its parent's handlers are given up. pcntl notes down that one of
+/// them runs, and would only collect the child's signals. Calls functions of pcntl's own, and no PHP code.
+pub fn leave_pcntl_handlers() {
+    let name = |function| ZendCallable::try_from_name(function).ok();
+    attempt(|| {
+        let Some((ask, set)) = name("pcntl_signal_get_handler").zip(name("pcntl_signal")) else { return };
+        for number in 1..=libc::SIGRTMAX() {
+            // pcntl tells of the first 32 only. An int is SIG_DFL or SIG_IGN.
+            let has_handler = if number < 32 {
+                ask.try_call(vec![&number]).is_ok_and(|handler| !handler.is_long())
+            } else {
+                let dispositions = [libc::SIG_DFL, libc::SIG_IGN];
+                !interrupt::is_reserved(number)
+                    && interrupt::php_disposition(number).is_some_and(|now| !dispositions.contains(&now))
+            };
+            if has_handler {
+                let _ = set.try_call(vec![&number, &i32::try_from(libc::SIG_DFL).unwrap_or_default()]);
+            }
+        }
+    });
 }
 
 /// Calls PHP: the callables one after the other, then the child's own, and then what PHP does when one has thrown. What its

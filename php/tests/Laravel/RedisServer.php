@@ -21,7 +21,9 @@ final class RedisServer
         $this->directory = new Directory();
         $this->socket = "{$this->directory->path}/s";
         $quiet = ['--save', '', '--appendonly', 'no', '--dir', $this->directory->path];
-        $command = ['redis-server', '--port', '0', '--unixsocket', $this->socket, ...$quiet];
+        // Debian's redis-tools has the server under another name; the package of this name brings a service.
+        $server = ['bash', '-c', 'exec -a redis-server redis-check-rdb "$@"', 'redis'];
+        $command = [...$server, '--port', '0', '--unixsocket', $this->socket, ...$quiet];
         $this->child = new Child($command, "{$this->directory->path}/out");
         $this->child->eventually('redis listens', fn (): bool => file_exists($this->socket)
             && @stream_socket_client("unix://$this->socket") !== false);

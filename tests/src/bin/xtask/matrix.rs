@@ -131,6 +131,7 @@ fn laravel(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
         name: "laravel in forky",
         php: forky.php,
         phpunit: "/usr/bin/phpunit".into(),
+        options: &["--fail-on-deprecation"],
         so: forky.so,
     };
     tally += phpunit::phpunit(repo, &there, filter)?;

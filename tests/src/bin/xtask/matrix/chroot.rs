@@ -30,8 +30,8 @@ const SCRIPT: &str = "sid";
 /// Without their versions: Debian's Laravel runs with Debian's PHP. PHP's extensions and other programs are those that the
 /// tests use.
 #[rustfmt::skip]
-const PACKAGES: [&str; 16] = [
-    "ca-certificates", "php-cgi", "php-cli", "php-dev", "php-laravel-framework", "php-mbstring", "php-redis",
+const PACKAGES: [&str; 17] = [
+    "ca-certificates", "composer", "php-cgi", "php-cli", "php-dev", "php-laravel-framework", "php-mbstring", "php-redis",
     "php-sqlite3", "php-symfony-framework-bundle", "php-xml", "phpunit", "procps", "python3", "redis-tools",
     "supervisor", "systemd",
 ];
