@@ -91,6 +91,18 @@ final class QueueWorkerTest extends TestCase
         self::assertSame(1, $this->queue->count('failed_jobs'));
     }
 
+    public function testAJobThatItsTimeoutCannotReachIsAHang(): void
+    {
+        posix_mkfifo("{$this->queue->app->path}/storage/fifo", 0600); // nobody writes to it
+        $this->queue->push('one', 'block');
+        $flags = ['--hang-timeout=1s', '--hang-action=restart', '--stop-timeout=1s'];
+        $this->queue->work([self::FAST, '--timeout=1'], $flags);
+        $exit = $this->queue->lastExit();
+        $expected = 'killed by SIGKILL; it hung: blocked ' . Work::class . ', in fread() at ';
+        self::assertStringStartsWith($expected, $exit);
+        self::assertGreaterThan(6.0, $this->queue->worker()['last_exit_reason']['ran'], 'its timeout comes first');
+    }
+
     public function testWhoIsKilledInAJobLeavesItsName(): void
     {
         $this->queue->push('one', 'hold');

@@ -18,8 +18,8 @@ final class Work implements ShouldQueue
     use Queueable;
 
     /**
-     * @param string $how "": done at once; "hold": until storage/release is there; "nest": another one inside, then
-     *     hold; "memory": a fatal error
+     * @param string $how "": done at once; "hold": until storage/release is there; "block": in a native call;
+     *     "nest": another one inside, then hold; "memory": a fatal error
      */
     public function __construct(
         private readonly string $name,
@@ -36,6 +36,7 @@ final class Work implements ShouldQueue
             'fail, then hold' => $this->attempts() > 1 ? $this->hold() : throw new RuntimeException('once'),
             'memory' => ini_set('memory_limit', '64M') . str_repeat('x', 1 << 27),
             'hold' => $this->hold(),
+            'block' => fread(fopen(storage_path('fifo'), 'r+'), 1), // a signal does not end it
             'nest' => [dispatch_sync(new self('inner')), $this->hold()],
             default => null,
         };
