@@ -416,8 +416,8 @@ function pipe(): array
 
 function inode(int $fd): int
 {
-    clearstatcache();
-    return stat("/proc/self/fd/$fd")['ino'];
+    // Not by stat() of /proc/self/fd: with threads PHP follows that link itself, to no file.
+    return fstat(fopen("php://fd/$fd", 'r'))['ino'];
 }
 
 function libc(): FFI
