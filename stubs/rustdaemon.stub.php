@@ -113,7 +113,8 @@ namespace RustDaemon
          * while ($jobs->tryReceive($job)) { work($job); }      // all that is there now
          * ```
          *
-         * @param mixed &$value becomes the message; stays as it is where there is none
+         * @param mixed &$value becomes the message; stays as it is where there is none. A typed property that does not take it
+         * throws a TypeError, and the message is gone
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool whether there was one; false also when the process was told to stop
          * @throws Exception\Closed the channel is closed, and all that was sent has been received

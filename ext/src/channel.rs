@@ -148,12 +148,10 @@ pub fn register() -> Result<()> {
             public(),
         )
         .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
+            engine::declare_carrier(class, arguments, &ENTRY);
             engine::set_parameter_type(class, "create", 1, ParameterType::BoolOrArray);
             engine::set_parameter_type(class, "open", 2, ParameterType::BoolOrArray);
-            engine::make_carrier_class(class);
             class.get_iterator = Some(iterate);
-            ENTRY.set(class);
         })
         .register()
 }
@@ -284,7 +282,7 @@ fn sent(
     check(timeout)?;
     match channel.ring.try_send(tag, parts) {
         Ok(Sent::Done) => Ok(true),
-        _ => sent_later(channel, tag, parts, timeout),
+        first => sent_later(channel, tag, parts, timeout, first),
     }
 }
 
@@ -294,11 +292,13 @@ fn sent_later(
     tag: u32,
     parts: &[&[u8]],
     timeout: Option<f64>,
+    first: std::result::Result<Sent, Trouble>,
 ) -> std::result::Result<bool, Refusal> {
     let length = parts.iter().map(|part| part.len()).sum();
     let deadline = supervision::deadline(timeout)?;
+    let mut now = first;
     loop {
-        match channel.ring.try_send(tag, parts) {
+        match now {
             Ok(Sent::Done) => return Ok(true),
             Ok(Sent::Closed) => {
                 return Err(Cause::Closed.because("the channel is closed: nothing can be sent"));
@@ -312,7 +312,7 @@ fn sent_later(
             slept(channel.ring.wait_for_room(length, Some(interrupt::word()), until))
         };
         match pause::pause(deadline, Call::Send, sleep) {
-            Ok(Pause::Look) => {}
+            Ok(Pause::Look) => now = channel.ring.try_send(tag, parts),
             Ok(Pause::TimeUp | Pause::Stop | Pause::Leave) => return Ok(false),
             Err(trouble) => return Err(refused(channel, trouble)),
         }
@@ -402,7 +402,8 @@ extern "C" fn receive(frame: &mut ExecuteData, result: &mut Zval) {
 /// while ($jobs->tryReceive($job)) { work($job); }      // all that is there now
 /// ```
 ///
-/// @param mixed &$value becomes the message; stays as it is where there is none
+/// @param mixed &$value becomes the message; stays as it is where there is none. A typed property that does not take it
+/// throws a TypeError, and the message is gone
 /// @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
 /// @return bool whether there was one; false also when the process was told to stop
 /// @throws Exception\Closed the channel is closed, and all that was sent has been received

@@ -67,11 +67,7 @@ pub fn register() -> Result<()> {
             ),
             MethodFlags::Public,
         )
-        .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
-            engine::make_carrier_class(class);
-            ENTRY.set(class);
-        })
+        .registration(|class, arguments| engine::declare_carrier(class, arguments, &ENTRY))
         .register()
 }
 

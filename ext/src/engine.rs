@@ -8,12 +8,13 @@
 //!
 //! Its parts name their own sources; here: php-src Zend/zend_globals.h, Zend/zend_compile.h, main/php_output.h.
 
+use std::any::Any;
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendHashTable, ZendStr, Zval};
-use ext_php_rs::zend::run_handler;
+use ext_php_rs::zend::ce;
 
 mod argument;
 pub mod audit;
@@ -39,7 +40,7 @@ pub use argument::{
     wait_call,
 };
 pub use call::{Callable, RawCallable, Signature, Slot};
-pub use carrier::{carried, make_carrier_class, new_carrier};
+pub use carrier::{carried, declare_carrier, new_carrier};
 pub use class::{
     ParameterType, Properties, PropertyType, Registered, declare_readonly, declare_value, handle,
     hide_parameter, int, keep_parameters, list, make_handle_class, map, new_handle, new_value, new_watched,
@@ -203,9 +204,20 @@ pub fn flush_output() {
     }
 }
 
-/// Runs the body of a method: a panic becomes a PHP `Error`, a fatal error goes on to the engine.
+/// Runs the body of a method: a panic becomes a PHP `Error`. A fatal error leaves past it to the engine: it is not caught
+/// and thrown on, for which each call would pay with a setjmp; there is nothing to drop, see "Rules".
+#[inline]
 pub fn method(body: impl FnOnce()) {
-    run_handler(AssertUnwindSafe(body));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
+        panicked(panic);
+    }
+}
+
+#[cold]
+fn panicked(panic: Box<dyn Any + Send>) {
+    let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("see the standard error");
+    throw(ce::error(), &format!("Rust panic: {text}"), 0);
 }
 
 // ---- where we are called --------------------------------------------------------------------------------------

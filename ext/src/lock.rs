@@ -84,11 +84,7 @@ pub fn register() -> Result<()> {
             FunctionBuilder::new("holder", holder).returns(DataType::Long, false, true),
             MethodFlags::Public,
         )
-        .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
-            engine::make_carrier_class(class);
-            ENTRY.set(class);
-        })
+        .registration(|class, arguments| engine::declare_carrier(class, arguments, &ENTRY))
         .register()
 }
 

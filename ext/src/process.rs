@@ -141,11 +141,9 @@ pub fn register() -> Result<()> {
         )
         .method(FunctionBuilder::new("stream", stream), MethodFlags::Public)
         .registration(|class, arguments| {
-            engine::keep_parameters(arguments);
+            engine::declare_carrier(class, arguments, &ENTRY);
             engine::set_parameter_type(class, "signal", 0, ParameterType::IntOrString);
             engine::declare_readonly(class, PID, engine::PropertyType::Int);
-            engine::make_carrier_class(class);
-            ENTRY.set(class);
         })
         .register()
 }

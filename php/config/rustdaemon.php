@@ -153,4 +153,21 @@ return [
 
     'on_fork' => ['database', 'redis', 'cache', 'queue', 'log', 'mail'],
 
+    /*
+    |--------------------------------------------------------------------------
+    | Maintenance Mode
+    |--------------------------------------------------------------------------
+    |
+    | Whether "artisan down" pauses the pools, and "artisan up" lets them go on:
+    | clients' requests wait meanwhile, up to their time limits. "except" names
+    | pools that serve on. Those of queue:work need nothing: Laravel itself takes
+    | no job while the application is down.
+    |
+    */
+
+    'maintenance' => [
+        'pause' => env('RUSTDAEMON_PAUSE_WHEN_DOWN', false),
+        'except' => [],
+    ],
+
 ];

@@ -15,7 +15,7 @@ use RustDaemon\Worker;
 // the sidecar asks for the same, and starts it anew. Kill it, and the job that it had in hand is done again.
 const JOBS = 1000;                                      // then a new process; with an empty queue after a tenth of them
 
-$worker = Worker::install();
+$worker = Worker::install();                            // one: two would take the same files
 [$done, $seen, $young] = [0, [], true];
 $worker->after(6.0, function () use (&$young): void {   // who ends within short_run, 5 s, counts as one that fails
     $young = false;

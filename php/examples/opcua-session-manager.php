@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 // php-opcua's session manager behind our socket: its clients connect as before, its commands run unchanged.
-// php -d extension=rustdaemon.so opcua-session-manager.php /tmp/opcua-session-manager.sock vendor/autoload.php
+// php -d extension=rustdaemon.so opcua-session-manager.php /tmp/opcua-session-manager.sock vendor/autoload.php 0660
 use PhpOpcua\SessionManager\Daemon\{CommandHandler, SessionStore};
 use RustDaemon\{Request, Worker};
 
@@ -12,7 +12,7 @@ class max_sessions_reached extends RuntimeException {}
 class session_not_found extends RuntimeException {}
 class unknown_method extends RuntimeException {}
 require $argv[2];
-$worker = Worker::install(socket: $argv[1], token: getenv('OPCUA_AUTH_TOKEN') ?: null);
+$worker = Worker::install(socket: $argv[1], mode: $argv[3] ?? 0600, token: getenv('OPCUA_AUTH_TOKEN') ?: null);
 $handler = new CommandHandler(new SessionStore(), maxSessions: 100);    // as many as the pool's max_bound
 $ttl = (float) (getenv('OPCUA_SESSION_TIMEOUT') ?: 600);
 foreach (['open', 'close', 'query', 'invoke', 'describe', 'list'] as $command) {        // ping: the sidecar answers

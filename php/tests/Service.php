@@ -61,6 +61,16 @@ final class Service
     }
 
     /**
+     * Starts the script alone: there is no sidecar, and nothing to wait for.
+     *
+     * @param list<string> $words
+     */
+    public function launch(array $words): void
+    {
+        $this->child = new Child($this->php($words, []), $this->path('out'));
+    }
+
+    /**
      * Runs the script to its end, beside what has been started: its exit code, and what it has written.
      *
      * @param list<string> $words
@@ -114,12 +124,42 @@ final class Service
     }
 
     /**
+     * Waits until somebody reads this FIFO, and so has come as far as that. It goes on when this end is closed.
+     *
+     * @return resource
+     */
+    public function reader(string $fifo)
+    {
+        return $this->eventually("$fifo is read", static fn () => @fopen($fifo, 'wn'));
+    }
+
+    /**
+     * Writes this into the FIFO, as soon as somebody reads it.
+     */
+    public function feed(string $fifo, string $text): void
+    {
+        $stream = $this->reader($fifo);
+        fwrite($stream, $text);
+        fclose($stream);
+    }
+
+    /**
      * Asks it to stop, as Supervisor does, and waits for its end: its exit code.
      */
     public function stop(): int
     {
         $this->child->signal(SIGTERM);
         return $this->end();
+    }
+
+    public function kill(): void
+    {
+        $this->child->kill();
+    }
+
+    public function pid(): int
+    {
+        return $this->child->pid();
     }
 
     /**
@@ -143,6 +183,14 @@ final class Service
     public function output(): string
     {
         return $this->child->output();
+    }
+
+    /**
+     * Waits until it has written this: a line comes through the sidecar, and a little later than what it tells of.
+     */
+    public function says(string $text): void
+    {
+        $this->eventually("it says $text", fn (): bool => str_contains($this->output(), $text));
     }
 
     /**

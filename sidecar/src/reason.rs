@@ -117,8 +117,8 @@ pub struct Remains {
 pub struct Look {
     /// How long it has been busy without a sign of progress; `None`: it is not busy.
     pub quiet: Option<Duration>,
-    /// The deadline that it was given with its work has passed.
-    pub overdue: bool,
+    /// What is left of the deadline that came with its work, at last nothing; `None`: it came with none.
+    pub left: Option<Duration>,
     /// What it does, for people: `blocked in sleep() at /app/x.php:3`.
     pub doing: String,
     /// Why it is spared: it is frozen, or under a debugger.

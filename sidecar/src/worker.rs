@@ -162,13 +162,13 @@ impl Worker {
         let facts = Facts::of(self.process.pid);
         let now = sys::monotonic();
         let seen = self.link.as_ref().map(|link| link.page.observe());
-        let (quiet, overdue) = seen.map(|page| quiet(&page, now)).unwrap_or_default();
+        let (quiet, left) = seen.map(|page| quiet(&page, now)).unwrap_or_default();
         let doing = match self.judge(seen, &facts, now) {
             Some((doing, Some(line))) => format!("{} {line}", doing.word.name()),
             Some((doing, None)) => doing.word.name().to_owned(),
             None => "busy".to_owned(),
         };
-        Look { quiet, overdue, doing, spared: facts.is_stopped() || facts.tracer != 0 }
+        Look { quiet, left, doing, spared: facts.is_stopped() || facts.tracer != 0 }
     }
 
     /// Its memory in bytes; `None`: it has ended.
@@ -316,15 +316,15 @@ impl Worker {
     }
 }
 
-/// For how long nothing has gone on with what is in hand, and whether its deadline has passed. While paused nothing has
-/// to go on.
-fn quiet(page: &Observation, now: Duration) -> (Option<Duration>, bool) {
+/// For how long nothing has gone on with what is in hand, and what is left of its deadline. While paused nothing has to go
+/// on.
+fn quiet(page: &Observation, now: Duration) -> (Option<Duration>, Option<Duration>) {
     match page.busy_since {
         Some(since) if !page.paused => {
             let since = page.progressed_at.map_or(since, |progressed| since.max(progressed));
-            (Some(now.saturating_sub(since)), page.deadline.is_some_and(|deadline| deadline <= now))
+            (Some(now.saturating_sub(since)), page.deadline.map(|deadline| deadline.saturating_sub(now)))
         }
-        _ => (None, false),
+        _ => (None, None),
     }
 }
 
@@ -408,12 +408,14 @@ mod tests {
     fn only_a_worker_that_is_busy_and_not_paused_is_quiet() {
         let second = Duration::from_secs;
         let idle = Observation { deadline: Some(second(1)), ..Observation::default() };
-        assert_eq!(quiet(&idle, second(9)), (None, false));
+        assert_eq!(quiet(&idle, second(9)), (None, None));
         let busy = Observation { busy_since: Some(second(2)), ..idle };
-        assert_eq!(quiet(&busy, second(9)), (Some(second(7)), true));
+        assert_eq!(quiet(&busy, second(9)), (Some(second(7)), Some(second(0))));
+        let early = Observation { deadline: Some(second(20)), ..busy };
+        assert_eq!(quiet(&early, second(9)), (Some(second(7)), Some(second(11))));
         let progressed = Observation { progressed_at: Some(second(5)), deadline: None, ..busy };
-        assert_eq!(quiet(&progressed, second(9)), (Some(second(4)), false));
-        assert_eq!(quiet(&Observation { paused: true, ..busy }, second(9)), (None, false));
+        assert_eq!(quiet(&progressed, second(9)), (Some(second(4)), None));
+        assert_eq!(quiet(&Observation { paused: true, ..busy }, second(9)), (None, None));
     }
 
     #[test]

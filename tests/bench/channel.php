@@ -1,7 +1,7 @@
 <?php
-// channel.php KIND MODE SIZE COUNT PRODUCERS: strings of SIZE bytes between processes. MODE flow: COUNT of them from
+// channel.php KIND MODE SIZE COUNT PRODUCERS [SOCKET]: strings of SIZE bytes between processes. MODE flow: COUNT of them from
 // PRODUCERS processes to this one; round: COUNT of them there and back; idle: this one waits for a message that does not
-// come. Says "ready", is told "go", says how many a second.
+// come. KIND calls: the same loops around methods of PHP's own that do nothing. Says "ready", is told "go", says how many a second.
 
 [, $kind, $mode, $size, $count, $producers] = $argv;
 [$size, $count, $producers] = [(int) $size, (int) $count, (int) $producers];
@@ -69,6 +69,36 @@ if ($kind === 'channel') {
         for ($i = 0; $i < $count; $i++) {
             msg_send($there, 1, $text, false);
             msg_receive($back, 0, $type, $size, $message, false);
+        }
+    };
+} elseif ($kind === 'redis') {
+    $connect = function () use ($argv): Redis {
+        $redis = new Redis();
+        $redis->connect($argv[6]);
+        return $redis;
+    };
+    $produce = function (int $count) use ($connect, $text): void {
+        $redis = $connect();
+        for ($i = 0; $i < $count; $i++) {
+            $redis->rPush('there', $text);
+        }
+    };
+    $consume = function () use ($connect, $count): void {
+        $redis = $connect();
+        for ($i = 0; $i < $count; $i++) {
+            [, $message] = $redis->blPop(['there'], 0);
+        }
+    };
+} elseif ($kind === 'calls') {
+    [$there, $back] = [new ArrayObject(), new ArrayObject()];
+    $produce = function (int $count) use ($back): void {
+        for ($i = 0; $i < $count; $i++) {
+            $back->setFlags(0);
+        }
+    };
+    $consume = function () use ($there, $count): void {
+        for ($i = 0; $i < $count; $i++) {
+            $message = $there->getFlags();
         }
     };
 } else {

@@ -15,9 +15,9 @@ run_command([...$php, '-d', 'rustdaemon.sidecar=/no/such', '-r', $code], replace
 run_command([...$php, '-d', "rustdaemon.sidecar=$directory/rustdaemon.so", '-r', $code], replace: $replace);
 ?>
 --EXPECT--
-the sidecar was not found: rustdaemon.sidecar in the ini is not set, DIRECTORY/rustdaemon is not an executable file, and PATH (/nowhere:/neither) has no rustdaemon; set it, or RUSTDAEMON=off in the environment to run without a sidecar
+the sidecar was not found: rustdaemon.sidecar in the ini is not set, DIRECTORY/rustdaemon is not an executable file, and PATH (/nowhere:/neither) has no rustdaemon; put it into one of them, or set RUSTDAEMON=off in the environment to run without a sidecar
 exit 0
-the sidecar was not found: rustdaemon.sidecar = "/no/such" in the ini is not an executable file, and so neither the extension's directory nor PATH was searched; set it, or RUSTDAEMON=off in the environment to run without a sidecar
+the sidecar was not found: rustdaemon.sidecar = "/no/such" in the ini is not an executable file, and so neither the extension's directory nor PATH was searched; correct it, or set RUSTDAEMON=off in the environment to run without a sidecar
 exit 0
-the sidecar was not found: rustdaemon.sidecar = "DIRECTORY/rustdaemon.so" in the ini is not an executable file, and so neither the extension's directory nor PATH was searched; set it, or RUSTDAEMON=off in the environment to run without a sidecar
+the sidecar was not found: rustdaemon.sidecar = "DIRECTORY/rustdaemon.so" in the ini is not an executable file, and so neither the extension's directory nor PATH was searched; correct it, or set RUSTDAEMON=off in the environment to run without a sidecar
 exit 0

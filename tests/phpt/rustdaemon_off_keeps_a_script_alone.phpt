@@ -25,5 +25,5 @@ RustDaemon\Exception\InvalidArgument: RUSTDAEMON="no" in the environment is not 
 exit 0
 RustDaemon\Exception\InvalidArgument: RUSTDAEMON="OFF" in the environment is not known: only "off" is
 exit 0
-RustDaemon\Exception\SidecarNotFound: the sidecar was not found: rustdaemon.sidecar = "/no/such" in the ini is not an executable file, and so neither the extension's directory nor PATH was searched; set it, or RUSTDAEMON=off in the environment to run without a sidecar
+RustDaemon\Exception\SidecarNotFound: the sidecar was not found: rustdaemon.sidecar = "/no/such" in the ini is not an executable file, and so neither the extension's directory nor PATH was searched; correct it, or set RUSTDAEMON=off in the environment to run without a sidecar
 exit 0

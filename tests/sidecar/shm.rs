@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustdaemon_core::counter::Counter;
 use rustdaemon_core::lock::Lock;
+use rustdaemon_core::ring::{Ring, Sent};
 use rustdaemon_core::segment::{Kind, Listed, Name};
 use rustdaemon_tests::{Ended, Process, sidecar_binary};
 use serde_json::Value;
@@ -72,7 +73,7 @@ fn assert_refused(words: &[&str], code: i32, says: &str) {
 #[test]
 fn what_has_a_name_is_listed_with_who_uses_it() {
     let named = Named::new();
-    drop(Counter::open(&named.0).unwrap());
+    let _ = Counter::open(&named.0).unwrap().add(-7);
     let lock = named.lock();
     let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
     let rows = named.rows();
@@ -85,13 +86,32 @@ fn what_has_a_name_is_listed_with_who_uses_it() {
     assert_eq!(lock_row["users"][0]["pid"], std::process::id());
     assert_eq!(lock_row["users"].as_array().unwrap().len(), 1);
     assert_eq!(counter_row["users"], Value::Array(Vec::new()));
+    assert_eq!((&counter_row["value"], &lock_row["holder"]), (&(-7).into(), &Value::Null));
+    assert!(counter_row.get("holder").is_none() && lock_row.get("value").is_none());
     let table = shm(&["list"]).stdout;
-    let lines: Vec<&str> = table.lines().filter(|line| line.contains(named.text())).collect();
     assert!(table.trim_start().starts_with("NAME"), "{table}");
-    assert!(lines[0].trim_end().ends_with("4 KiB  -"), "{table}");
-    assert!(lines[1].contains(&format!("4 KiB  {} ", std::process::id())), "{table}");
+    // How wide the columns are is up to what else is listed.
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = table.lines().filter(|line| line.contains(named.text())).map(words).collect();
+    assert!(lines[0].ends_with(" 4 KiB -7 -"), "{table}");
+    assert!(lines[1].contains(&format!(" 4 KiB free {} ", std::process::id())), "{table}");
+    lock.try_acquire(false).unwrap();
+    assert_eq!(named.rows()[1]["holder"], std::process::id());
+    assert!(shm(&["list"]).stdout.contains(&format!("  held by {} ", std::process::id())));
+    assert!(lock.release());
     drop(lock);
     assert_eq!(named.rows()[1]["users"], Value::Array(Vec::new()), "used by nobody any more");
+}
+
+#[test]
+fn a_channel_is_listed_with_what_waits_in_it() {
+    let named = Named::new();
+    let ring = Ring::open(&named.0, None, 4000).unwrap();
+    assert_eq!(ring.try_send(0, &[b"a"]), Ok(Sent::Done));
+    ring.close().unwrap();
+    let rows = named.rows();
+    assert_eq!((&rows[0]["messages"], &rows[0]["closed"]), (&1.into(), &true.into()));
+    assert!(shm(&["list"]).stdout.contains("  1 message, closed  "));
 }
 
 #[test]
@@ -151,6 +171,7 @@ fn a_damaged_one_is_listed_and_removed() {
     std::fs::write(named.listed(Kind::Channel).path(), "not a segment").unwrap();
     let rows = named.rows();
     assert_eq!((&rows[0]["kind"], &rows[0]["size_bytes"]), (&"channel".into(), &13.into()));
+    assert!(rows[0].get("messages").is_none(), "{rows:?}");
     assert_eq!(shm(&["rm", named.text()]).code(), 0);
     assert!(named.rows().is_empty());
 }

@@ -11,7 +11,7 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::segment::{Kind, Name, Refusal, Segment, Shape};
+use crate::segment::{Kind, Listed, Name, Refusal, Segment, Shape};
 
 /// An open counter.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ impl Counter {
     /// See [`Segment::open`].
     pub fn open(name: &Name) -> Result<Self, Refusal> {
         Segment::open(name, Kind::Counter, size_of::<AtomicI64>(), None, 0, |_| Ok(())).map(Self)
+    }
+
+    /// The number of one that another process may have open. `None`: see [`Listed::glance`].
+    #[must_use]
+    pub fn glance(listed: &Listed) -> Option<i64> {
+        listed.glance().map(|glance| i64::from_ne_bytes(glance.content))
     }
 
     fn number(&self) -> &AtomicI64 {
@@ -74,7 +80,6 @@ mod tests {
     use nix::unistd::{ForkResult, fork};
 
     use super::*;
-    use crate::segment::Listed;
     use crate::sys;
 
     #[test]
@@ -118,6 +123,9 @@ mod tests {
         assert_eq!(counter.add(7), Some(7));
         drop(counter);
         assert_eq!(Counter::open(&name).unwrap().value(), 7, "it stays when nobody has it open");
-        std::fs::remove_file(Listed::own(Kind::Counter, name).path()).unwrap();
+        let listed = Listed::own(Kind::Counter, name);
+        assert_eq!(Counter::glance(&listed), Some(7));
+        std::fs::remove_file(listed.path()).unwrap();
+        assert_eq!(Counter::glance(&listed), None);
     }
 }

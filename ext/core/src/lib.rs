@@ -21,6 +21,7 @@
 //! F1 `futex`   sleeping on a word of several processes
 //! F0 `open`    requests that are answered later
 //! F0 `message` messages between PHP processes: values as bytes
+//! F0 `copy`    bytes from one CPU to another
 //! F0 `audit`   open sockets and foreign threads
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
@@ -30,6 +31,7 @@
 //! F0 `sys`     every other unsafe system call
 pub mod audit;
 pub mod child;
+mod copy;
 pub mod counter;
 pub mod fault;
 pub mod fork;

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::futex::Woken;
 use crate::robust::{Robust, Trouble};
-use crate::segment::{Kind, Name, Refusal, Segment};
+use crate::segment::{Kind, Listed, Name, Refusal, Segment};
 use crate::sys;
 
 /// For how long one sleep lasts at most.
@@ -57,6 +57,13 @@ impl Lock {
             open.push(Arc::downgrade(&lock));
             lock
         }))
+    }
+
+    /// Who holds a lock that this process need not have open: `Some(None)`: nobody. `None`: see [`Listed::glance`].
+    #[must_use]
+    pub fn glance(listed: &Listed) -> Option<Option<i32>> {
+        let glance = listed.glance::<{ size_of::<Robust>() }>()?;
+        Some(Robust::owner_in(&glance.content).and_then(sys::process_of))
     }
 
     fn robust(&self) -> &Robust {
@@ -133,7 +140,6 @@ mod tests {
     use nix::unistd::{ForkResult, Pid, fork};
 
     use super::*;
-    use crate::segment::Listed;
 
     /// A name of this test's own, removed in the end.
     struct Named(Name);
@@ -190,10 +196,12 @@ mod tests {
     fn it_is_held_by_one_process_until_released() {
         let named = Named::new("one");
         let lock = named.open();
-        assert_eq!(lock.holder(), None);
+        let listed = Listed::own(Kind::Lock, named.0.clone());
+        assert_eq!((lock.holder(), Lock::glance(&listed)), (None, Some(None)));
         assert!(!lock.release(), "nobody holds it");
         lock.try_acquire(false).unwrap();
-        assert_eq!(lock.holder(), Some(std::process::id().cast_signed()));
+        let own = Some(std::process::id().cast_signed());
+        assert_eq!((lock.holder(), Lock::glance(&listed)), (own, Some(own)));
         assert_eq!(lock.try_acquire(false), Err(Trouble::Own));
         assert_eq!(named.open().try_acquire(false), Err(Trouble::Own), "by another handle, too");
         let child =

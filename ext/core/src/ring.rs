@@ -40,17 +40,15 @@
 
 use std::io;
 use std::mem::{MaybeUninit, offset_of, size_of};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
-
-use crate::futex::{self, Change, Woken};
+use self::wait::Habit;
+use crate::copy::copy;
+use crate::futex::{self, Change};
 use crate::robust::{self, Guard, Robust};
 use crate::segment::{Kind, Listed, Name, Refusal, Segment, Shape, page_bytes};
 use crate::sys;
@@ -70,12 +68,7 @@ const ASLEEP: u32 = 1;
 const POLLED: u32 = 2;
 
 /// For how long a lock is waited for before the caller may look at something else: it is held for one copy.
-const SLICE: Duration = Duration::from_millis(20);
-/// For how long a producer waits for more room than it needs, so that it is not woken for every message.
-const PATIENCE: Duration = Duration::from_millis(1);
-/// How often a count is looked at before one sleeps for it, at most and at least.
-const MOST_SPINS: u32 = 4096;
-const LEAST_SPINS: u32 = 16;
+const SLICE: Duration = Duration::from_millis(2);
 /// How often who is busy says on which CPU it runs: a scheduler moves it less often. In steps of a count.
 const CPU_EVERY: u32 = 16 * ONE as u32;
 /// How often a place that is being changed is looked at again.
@@ -116,6 +109,26 @@ const _: () = assert!(size_of::<Content>() == 512 && offset_of!(Content, consume
 const _: () = assert!(offset_of!(Side, waiting) == 64 && offset_of!(Side, wake_from) == 72);
 const _: () = assert!(offset_of!(Face, places) == 16);
 
+impl Content {
+    fn stats(&self, ring_bytes: usize) -> Stats {
+        let capacity = ring_bytes.saturating_sub(HEADER_BYTES);
+        let (Some((_, head, received)), Some((published, tail, sent))) =
+            (self.consumed.look(), self.published.look())
+        else {
+            return Stats { capacity, ..Stats::default() };
+        };
+        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX);
+        Stats {
+            capacity,
+            used: used.min(ring_bytes),
+            messages: usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX),
+            sent,
+            received,
+            closed: published & CLOSED != 0,
+        }
+    }
+}
+
 impl Face {
     /// The place that counts. Its owner changes the other one.
     fn place(&self, count: u32) -> &Place {
@@ -145,15 +158,15 @@ impl Face {
     }
 }
 
-/// What a side remembers of the other one, so that it need not look: only ever too little.
+/// What this process remembers of the other side, so that it need not look, only ever too little; and of the ring.
 #[derive(Debug, Default)]
 struct Memory {
     /// How many messages were published.
     published: AtomicU64,
     /// A position up to which was consumed.
     head: AtomicU64,
-    /// How often looking before sleeping is worth while at the moment; of consumers and of producers.
-    spins: [AtomicU32; 2],
+    /// A position at which the ring begins anew: what is less than a ring further on needs no division.
+    lap: AtomicU64,
 }
 
 /// A ring, as one process sees it.
@@ -161,6 +174,8 @@ struct Memory {
 pub struct Ring {
     segment: Segment,
     memory: Memory,
+    producer: Habit,
+    consumer: Habit,
     bell: OnceLock<OwnedFd>,
 }
 
@@ -261,7 +276,13 @@ impl Ring {
     }
 
     fn over(segment: Segment) -> Self {
-        Self { segment, memory: Memory::default(), bell: OnceLock::new() }
+        Self {
+            segment,
+            memory: Memory::default(),
+            producer: Habit::default(),
+            consumer: Habit::default(),
+            bell: OnceLock::new(),
+        }
     }
 
     /// The segment it lies in.
@@ -286,10 +307,33 @@ impl Ring {
     #[inline]
     fn at(&self, position: u64) -> NonNull<u8> {
         let bytes = self.segment.ring_bytes() as u64;
+        let lap = self.memory.lap.load(Ordering::Relaxed);
+        let offset = match position.checked_sub(lap) {
+            Some(offset) if offset < bytes => offset,
+            _ => {
+                let offset = position % bytes;
+                self.memory.lap.store(position - offset, Ordering::Relaxed);
+                offset
+            }
+        };
         #[expect(clippy::cast_possible_truncation, reason = "smaller than the ring, whose size is a usize")]
-        let offset = (position % bytes) as usize & !(HEADER_BYTES - 1);
+        let offset = offset as usize & !(HEADER_BYTES - 1);
         // SAFETY: within the first of the two halves.
         unsafe { self.segment.ring().add(offset) }
+    }
+
+    /// Tag and length of what lies there.
+    #[inline]
+    fn header(&self, message: NonNull<u8>) -> (u32, usize) {
+        let [a, b, c, d, tag @ ..] = self.header_at(message).load(Ordering::Relaxed).to_ne_bytes();
+        (u32::from_ne_bytes(tag), u32::from_ne_bytes([a, b, c, d]) as usize)
+    }
+
+    /// Of a message at [`Ring::at`]. Atomic for the sake of [`Ring::next`], which looks without a lock.
+    #[inline]
+    fn header_at(&self, message: NonNull<u8>) -> &AtomicU64 {
+        // SAFETY: inside the ring, aligned to 8.
+        unsafe { AtomicU64::from_ptr(message.as_ptr().cast()) }
     }
 
     // ---- sending ---------------------------------------------------------------------------------------------
@@ -297,7 +341,7 @@ impl Ring {
     /// Puts a message of these parts into the ring, if there is room.
     ///
     /// # Blocking
-    /// For as long as another process copies a message; up to 20 ms when it was stopped meanwhile.
+    /// For as long as another process copies a message; up to 2 ms when it was stopped meanwhile.
     ///
     /// # Errors
     /// See [`Trouble`].
@@ -324,13 +368,13 @@ impl Ring {
             return Ok(Sent::Full);
         }
         let mut to = self.at(tail);
-        self.header_at(tail).store(header(tag, length), Ordering::Relaxed);
+        self.header_at(to).store(header(tag, length), Ordering::Relaxed);
         // SAFETY: header and parts together are no longer than the ring, all of which is mapped from here on; between head
         // and tail nobody else writes, and nobody reads beyond the tail.
         unsafe {
             to = to.add(HEADER_BYTES);
             for part in parts {
-                to.copy_from_nonoverlapping(NonNull::from(*part).cast(), part.len());
+                copy(part.as_ptr(), to.as_ptr(), part.len());
                 to = to.add(part.len());
             }
         }
@@ -357,83 +401,12 @@ impl Ring {
         Ok(end.wrapping_sub(head) <= bytes)
     }
 
-    /// Waits until a message of `length` bytes may have room, or nobody can send any more.
-    ///
-    /// `interrupt`: a word and the value that it had when the caller last looked for what its change announces.
-    ///
-    /// # Blocking
-    /// Until then, until `deadline` on `CLOCK_MONOTONIC`, or until a signal was handled.
-    ///
-    /// # Errors
-    /// See [`Trouble`].
-    pub fn wait_for_room(
-        &self,
-        length: usize,
-        interrupt: Option<(&AtomicU32, u32)>,
-        deadline: Option<Duration>,
-    ) -> Result<Woken, Trouble> {
-        let content = self.content();
-        let bytes = self.segment.ring_bytes() as u64;
-        let (_, tail, _) = content.published.look().ok_or(Trouble::Busy)?;
-        let needed = (tail.saturating_add(taken(length.min(self.capacity())) as u64)).saturating_sub(bytes);
-        // First for a quarter of the ring, so that a producer that is faster does not sleep before each message.
-        let ample = needed.saturating_add(bytes / 4).min(tail);
-        let (count, head, _) = content.consumed.look().ok_or(Trouble::Busy)?;
-        if count & CLOSED != 0 {
-            self.close_published()?; // it has been closed in part
-            return Ok(Woken::Changed);
-        }
-        if self.spin(&content.consumed, 1, |face| {
-            face.look().is_none_or(|(count, now, _)| count & CLOSED != 0 || now >= ample)
-        }) {
-            return Ok(Woken::Changed);
-        }
-        let patience = sys::monotonic() + PATIENCE;
-        let first = deadline.map_or(patience, |deadline| deadline.min(patience));
-        match self.sleep_for_room(ample, interrupt, Some(first))? {
-            Woken::Deadline if deadline.is_none_or(|deadline| first < deadline) => {}
-            woken => return Ok(woken),
-        }
-        match content.consumed.look() {
-            Some((_, now, _)) if now != head => Ok(Woken::Changed),
-            _ => self.sleep_for_room(needed, interrupt, deadline),
-        }
-    }
-
-    /// Sleeps until the head is at `wanted`.
-    fn sleep_for_room(
-        &self,
-        wanted: u64,
-        interrupt: Option<(&AtomicU32, u32)>,
-        deadline: Option<Duration>,
-    ) -> Result<Woken, Trouble> {
-        let content = self.content();
-        let face = &content.consumed;
-        let guard = lock_of_other(&content.consumers, face)?;
-        let count = face.count.load(Ordering::Relaxed);
-        if count & CLOSED != 0 {
-            drop(guard);
-            self.close_published()?;
-            return Ok(Woken::Changed);
-        }
-        if face.place(count).position.load(Ordering::Relaxed) >= wanted {
-            return Ok(Woken::Changed);
-        }
-        let side = &content.consumers;
-        let waiting = side.waiting.load(Ordering::Relaxed);
-        let from = side.wake_from.load(Ordering::Relaxed);
-        let from = if waiting & ASLEEP == 0 { wanted } else { from.min(wanted) };
-        side.wake_from.store(from, Ordering::Relaxed);
-        side.waiting.store(waiting | ASLEEP, Ordering::Relaxed);
-        drop(guard);
-        Ok(futex::wait(&face.count, count, interrupt, deadline))
-    }
-
     // ---- receiving -------------------------------------------------------------------------------------------
 
     /// Tag and length of the message that comes next, as far as one can tell without a lock: a hint for how much place
     /// it wants. It may be somebody else's by then, and its bytes those of a message that is being written over it: what
-    /// counts is what [`Ring::try_receive`] finds under the lock. ThreadSanitizer reports this look, and no other.
+    /// counts is what [`Ring::try_receive`] finds under the lock. By the letter that is a race, of this read with a copy
+    /// that is no atomic store, and ThreadSanitizer reports it; a word that was torn or old is one that is not used.
     #[inline]
     #[must_use]
     pub fn next(&self) -> Option<(u32, usize)> {
@@ -445,7 +418,7 @@ impl Ring {
         if !known && messages_between(self.content().published.count.load(Ordering::Acquire), count) == 0 {
             return None;
         }
-        let (tag, length) = self.header(place.position.load(Ordering::Acquire));
+        let (tag, length) = self.header(self.at(place.position.load(Ordering::Acquire)));
         std::sync::atomic::fence(Ordering::Acquire);
         // As long as the count is the same nobody has taken the message, and nobody writes over it.
         (length <= self.capacity() && face.count.load(Ordering::Relaxed) == count).then_some((tag, length))
@@ -475,13 +448,14 @@ impl Ring {
             return Ok(if closed { Received::Closed } else { Received::Empty });
         }
         let head = from.position.load(Ordering::Relaxed);
-        let (tag, length) = self.header(head);
+        let message = self.at(head);
+        let (tag, length) = self.header(message);
         if length > self.capacity() {
             return Err(Trouble::Damaged);
         }
         let Some(to) = place.get_mut(..length) else { return Ok(Received::Longer(tag, length)) };
         // SAFETY: the length was checked: as many bytes are mapped from here on; nobody writes between head and tail.
-        unsafe { self.at(head).add(HEADER_BYTES).copy_to_nonoverlapping(NonNull::from(to).cast(), length) };
+        unsafe { copy(message.add(HEADER_BYTES).as_ptr(), to.as_mut_ptr().cast(), length) };
         let end = head.wrapping_add(taken(length) as u64);
         count_one(face, count, end, messages, &content.consumers, || true);
         drop(guard);
@@ -508,129 +482,6 @@ impl Ring {
     #[inline]
     fn most(&self) -> u64 {
         (self.segment.ring_bytes() / HEADER_BYTES) as u64
-    }
-
-    /// Tag and length, as they stand there.
-    #[inline]
-    fn header(&self, head: u64) -> (u32, usize) {
-        let [a, b, c, d, tag @ ..] = self.header_at(head).load(Ordering::Relaxed).to_ne_bytes();
-        (u32::from_ne_bytes(tag), u32::from_ne_bytes([a, b, c, d]) as usize)
-    }
-
-    /// Atomic for the sake of [`Ring::next`], which looks without a lock.
-    #[inline]
-    fn header_at(&self, position: u64) -> &AtomicU64 {
-        // SAFETY: inside the ring, aligned to 8.
-        unsafe { AtomicU64::from_ptr(self.at(position).as_ptr().cast()) }
-    }
-
-    /// Waits until there may be a message, or there will be none. For `interrupt` see [`Ring::wait_for_room`].
-    ///
-    /// # Blocking
-    /// As there.
-    ///
-    /// # Errors
-    /// See [`Trouble`].
-    pub fn wait_for_message(
-        &self,
-        interrupt: Option<(&AtomicU32, u32)>,
-        deadline: Option<Duration>,
-    ) -> Result<Woken, Trouble> {
-        let content = self.content();
-        let face = &content.published;
-        let seen = face.count.load(Ordering::Acquire);
-        if messages_between(seen, content.consumed.count.load(Ordering::Acquire)) != 0
-            || self.spin(face, 0, |face| face.count.load(Ordering::Relaxed) != seen)
-        {
-            return Ok(Woken::Changed);
-        }
-        match self.announce(ASLEEP)? {
-            Some(count) => Ok(futex::wait(&face.count, count, interrupt, deadline)),
-            None => Ok(Woken::Changed),
-        }
-    }
-
-    /// Says under the producers' lock how one is going to wait. The count to wait on, `None`: there is something already.
-    fn announce(&self, how: u32) -> Result<Option<u32>, Trouble> {
-        let content = self.content();
-        let guard = lock_of_other(&content.producers, &content.published)?;
-        let count = content.published.count.load(Ordering::Relaxed);
-        if count & CLOSED != 0 || messages_between(count, content.consumed.count.load(Ordering::Acquire)) != 0
-        {
-            return Ok(None);
-        }
-        let side = &content.producers;
-        side.waiting.store(side.waiting.load(Ordering::Relaxed) | how, Ordering::Relaxed);
-        drop(guard);
-        Ok(Some(count))
-    }
-
-    // ---- polling ---------------------------------------------------------------------------------------------
-
-    /// The bell: a descriptor that is readable when there may be a message, once [`Ring::poll`] has been called. Not to be
-    /// read from. An eventfd, or beside a named ring a FIFO, which this makes.
-    ///
-    /// # Errors
-    /// `EMFILE`; or what lies there is no FIFO of this user's.
-    pub fn bell(&self) -> io::Result<&OwnedFd> {
-        match (self.bell.get(), self.segment.listed()) {
-            (Some(bell), _) => Ok(bell),
-            (None, Some(listed)) => {
-                match nix::unistd::mkfifo(&listed.fifo(), Mode::S_IRUSR | Mode::S_IWUSR) {
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                let fifo = open_fifo(listed)?;
-                Ok(self.bell.get_or_init(|| fifo))
-            }
-            (None, None) => Err(io::ErrorKind::NotFound.into()), // an anonymous ring is made with one
-        }
-    }
-
-    /// Makes the bell silent as long as there is nothing to receive: the next message rings it, or closing. Of what
-    /// is there already it stays readable.
-    ///
-    /// # Errors
-    /// See [`Trouble`]. It is readable then.
-    pub fn poll(&self) -> Result<(), Trouble> {
-        let Some(bell) = self.bell.get() else { return Ok(()) };
-        let announced = self.announce_poll(bell);
-        if !matches!(announced, Ok(true)) {
-            self.ring_bell();
-        }
-        announced.map(drop)
-    }
-
-    /// Empties the bell, under the producers' lock and after it is said that somebody polls: whoever dies in here leaves
-    /// it readable, or to be rung.
-    fn announce_poll(&self, bell: &OwnedFd) -> Result<bool, Trouble> {
-        let content = self.content();
-        let _guard = lock_of_other(&content.producers, &content.published)?;
-        let count = content.published.count.load(Ordering::Relaxed);
-        if count & CLOSED != 0 || messages_between(count, content.consumed.count.load(Ordering::Acquire)) != 0
-        {
-            return Ok(false);
-        }
-        let side = &content.producers;
-        side.waiting.store(side.waiting.load(Ordering::Relaxed) | POLLED, Ordering::Relaxed);
-        let mut bytes = [0; 4096];
-        while nix::unistd::read(bell, &mut bytes).is_ok_and(|read| read == bytes.len()) {}
-        Ok(true)
-    }
-
-    #[cold]
-    fn ring_bell(&self) -> bool {
-        if self.bell.get().is_none() {
-            // Not made here: who polls has made it.
-            let fifo = self.segment.listed().map(open_fifo);
-            let Some(Ok(fifo)) = fifo else { return false };
-            let _ = self.bell.set(fifo);
-        }
-        if let Some(bell) = self.bell.get() {
-            // Full is as good as written: it is readable.
-            let _ = nix::unistd::write(bell.as_fd(), &1_u64.to_ne_bytes());
-        }
-        true
     }
 
     // ---- the whole -------------------------------------------------------------------------------------------
@@ -671,41 +522,16 @@ impl Ring {
     /// What is in it.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let content = self.content();
-        let capacity = self.capacity();
-        let (Some((_, head, received)), Some((published, tail, sent))) =
-            (content.consumed.look(), content.published.look())
-        else {
-            return Stats { capacity, ..Stats::default() };
-        };
-        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX);
-        Stats {
-            capacity,
-            used: used.min(self.segment.ring_bytes()),
-            messages: usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX),
-            sent,
-            received,
-            closed: published & CLOSED != 0,
-        }
+        self.content().stats(self.segment.ring_bytes())
     }
 
-    /// Looks at a count as often as that is worth while: not when who counts runs on our own CPU, and less often the less
-    /// it has helped. `which`: 0 as a consumer, 1 as a producer.
-    fn spin(&self, face: &Face, which: usize, changed: impl Fn(&Face) -> bool) -> bool {
-        let Some(worth) = self.memory.spins.get(which) else { return false };
-        if face.cpu.load(Ordering::Relaxed) == this_cpu() {
-            return false;
-        }
-        let spins = worth.load(Ordering::Relaxed).clamp(LEAST_SPINS, MOST_SPINS);
-        for _ in 0..spins {
-            if changed(face) {
-                worth.store(spins * 2, Ordering::Relaxed);
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        worth.store(spins / 2, Ordering::Relaxed);
-        false
+    /// What is in a ring that this process need not have open. `None`: see [`Listed::glance`].
+    #[must_use]
+    pub fn glance(listed: &Listed) -> Option<Stats> {
+        let glance = listed.glance::<{ size_of::<Content>() }>()?;
+        // SAFETY: as many bytes, and any bits are such a struct; its locks are not looked at.
+        let content = unsafe { std::ptr::read_unaligned(glance.content.as_ptr().cast::<Content>()) };
+        Some(content.stats(usize::try_from(glance.ring_bytes).unwrap_or_default()))
     }
 }
 
@@ -716,31 +542,10 @@ fn header(tag: u32, length: usize) -> u64 {
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// For reading and writing, so that it is no error when nobody has the other end.
-fn open_fifo(listed: &Listed) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let fifo = nix::fcntl::open(&listed.fifo(), flags, Mode::empty())?;
-    let status = nix::sys::stat::fstat(&fifo)?;
-    let is_fifo = status.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits();
-    if is_fifo && status.st_uid == listed.uid {
-        return Ok(fifo);
-    }
-    let path = listed.fifo();
-    Err(io::Error::other(format!("{} is no FIFO of this user's: remove it", path.display())))
-}
-
 /// Messages from one count to another.
 #[inline]
 fn messages_between(published: u32, consumed: u32) -> u64 {
     ((published >> 1).wrapping_sub(consumed >> 1) & (u32::MAX >> 1)).into()
-}
-
-/// The number of the CPU, plus one. Source: sched_getcpu(3), which asks nobody where rseq(2) is in use.
-#[inline]
-fn this_cpu() -> u32 {
-    // SAFETY: no arguments.
-    let cpu = unsafe { libc::sched_getcpu() };
-    u32::try_from(cpu).map_or(0, |cpu| cpu + 1)
 }
 
 #[inline]
@@ -751,15 +556,6 @@ fn lock(lock: &Robust) -> Result<Guard<'_>, Trouble> {
         Err(robust::Trouble::Taken) => lock_slowly(lock),
         Err(_) => Err(Trouble::Damaged),
     }
-}
-
-/// The lock of the side that one is going to wait for. Its owner may be the one who has just woken us, on our own CPU: then
-/// it is let go on instead of being waited for.
-fn lock_of_other<'a>(side: &'a Side, face: &Face) -> Result<Guard<'a>, Trouble> {
-    if side.lock.owner().is_some() && face.cpu.load(Ordering::Relaxed) == this_cpu() {
-        std::thread::yield_now();
-    }
-    lock(&side.lock)
 }
 
 #[cold]
@@ -778,7 +574,7 @@ fn count_one(face: &Face, count: u32, end: u64, messages: u64, side: &Side, bell
     next.position.store(end, Ordering::Release);
     next.messages.store(messages.wrapping_add(1), Ordering::Release);
     if count.is_multiple_of(CPU_EVERY) {
-        face.cpu.store(this_cpu(), Ordering::Relaxed);
+        face.cpu.store(sys::this_cpu(), Ordering::Relaxed);
     }
     let waiting = side.waiting.load(Ordering::Relaxed);
     if waiting == 0 || waiting == ASLEEP && end < side.wake_from.load(Ordering::Relaxed) {
@@ -792,7 +588,7 @@ fn count_one(face: &Face, count: u32, end: u64, messages: u64, side: &Side, bell
 #[cold]
 fn count_and_wake(face: &Face, side: &Side, waiting: u32, bell: impl FnOnce() -> bool) {
     let rung = waiting & POLLED == 0 || bell();
-    face.cpu.store(this_cpu(), Ordering::Relaxed);
+    face.cpu.store(sys::this_cpu(), Ordering::Relaxed);
     futex::change_and_wake(&face.count, Change::Add(ONE));
     side.waiting.store(if rung { 0 } else { POLLED }, Ordering::Relaxed);
 }
@@ -809,6 +605,9 @@ fn close_side(side: &Side, face: &Face, bell: impl FnOnce() -> bool) {
     futex::change_and_wake(&face.count, Change::Or(CLOSED as u16));
     side.waiting.store(0, Ordering::Relaxed);
 }
+
+mod bell;
+mod wait;
 
 #[cfg(test)]
 mod tests;

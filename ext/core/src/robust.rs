@@ -214,6 +214,13 @@ impl Robust {
         i32::try_from(owner).ok().filter(|owner| *owner > 0)
     }
 
+    /// The same of a copy of a lock's bytes.
+    #[must_use]
+    pub fn owner_in(bytes: &[u8; size_of::<Self>()]) -> Option<i32> {
+        // SAFETY: as many bytes, and any bits are such a struct; nothing but its words is looked at.
+        unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast::<Self>()) }.owner()
+    }
+
     /// Gives back a lock whose guard was forgotten. False: this thread does not hold it.
     pub fn release(&self) -> bool {
         // SAFETY: a mutex of our kind, which checks its owner (PTHREAD_MUTEX_ERRORCHECK, and robust ones always do).

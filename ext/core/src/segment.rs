@@ -176,6 +176,32 @@ impl Listed {
     }
 }
 
+/// A copy of a named segment's content, taken while others may change it.
+pub struct Glance<const BYTES: usize> {
+    /// The content.
+    pub content: [u8; BYTES],
+    /// The size of the ring behind it, as its header says, in bytes.
+    pub ring_bytes: u64,
+}
+
+impl Listed {
+    /// Looks at the content without mapping it: for people, and for whoever owns it. `None`: it cannot be read, or is not
+    /// what its name says, or was made where this process could not use it.
+    #[must_use]
+    pub fn glance<const BYTES: usize>(&self) -> Option<Glance<BYTES>> {
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(self.path()).ok()?;
+        let status = file.metadata().ok()?;
+        let (mut bytes, mut content) = ([0; size_of::<Header>()], [0; BYTES]);
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        file.read_exact_at(&mut content, CONTENT_AT as u64).ok()?;
+        let header = Header::from_bytes(&bytes);
+        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }).ok()?;
+        let is_whole = status.is_file() && status.uid() == self.uid && header.objection(&wanted).is_none();
+        is_whole.then_some(Glance { content, ring_bytes: header.ring_bytes })
+    }
+}
+
 /// Why there is no segment.
 #[derive(Debug)]
 pub enum Refusal {
@@ -570,6 +596,13 @@ impl Segment {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.file == other.file
+    }
+
+    /// Whether its name leads to it still. An anonymous one has none.
+    #[must_use]
+    pub fn has_its_name(&self) -> bool {
+        let status = self.listed.as_ref().and_then(|listed| listed.path().symlink_metadata().ok());
+        status.is_some_and(|status| (status.dev(), status.ino()) == self.file)
     }
 
     /// Whether this process has made it just now.

@@ -99,7 +99,7 @@ impl Origin {
     /// # Errors
     /// One sentence with the places that were looked at.
     pub fn find_sidecar(&self, configured: &OsStr, extension: Option<&Path>) -> Result<PathBuf, String> {
-        let way_out = "set it, or RUSTDAEMON=off in the environment to run without a sidecar";
+        let alone = "set RUSTDAEMON=off in the environment to run without a sidecar";
         if !configured.is_empty() {
             let path = self.directory.as_deref().unwrap_or(Path::new("/")).join(configured);
             return if sys::is_executable(&path) {
@@ -108,7 +108,7 @@ impl Origin {
                 let path = path.display();
                 Err(format!(
                     "the sidecar was not found: rustdaemon.sidecar = \"{path}\" in the ini is not an \
-                     executable file, and so neither the extension's directory nor PATH was searched; {way_out}"
+                     executable file, and so neither the extension's directory nor PATH was searched; correct it, or {alone}"
                 ))
             };
         }
@@ -121,7 +121,7 @@ impl Origin {
             let path = self.variable("PATH").unwrap_or_default().display();
             format!(
                 "the sidecar was not found: rustdaemon.sidecar in the ini is not set, {beside} is not an \
-                 executable file, and PATH ({path}) has no {SIDECAR_NAME}; {way_out}"
+                 executable file, and PATH ({path}) has no {SIDECAR_NAME}; put it into one of them, or {alone}"
             )
         })
     }

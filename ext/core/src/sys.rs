@@ -723,6 +723,16 @@ pub fn monotonic() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
+/// The number of the CPU that we run on, plus one; 0: the system does not tell. It may be another one by now.
+/// sched_getcpu(3) asks nobody where rseq(2) is in use.
+#[inline]
+#[must_use]
+pub fn this_cpu() -> u32 {
+    // SAFETY: no arguments.
+    let cpu = unsafe { libc::sched_getcpu() };
+    u32::try_from(cpu).map_or(0, |cpu| cpu + 1)
+}
+
 /// A time as the kernel wants it.
 #[must_use]
 pub fn timespec(time: Duration) -> libc::timespec {

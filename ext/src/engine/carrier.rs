@@ -14,9 +14,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
+use ext_php_rs::args::ArgInfoTables;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
+
+use super::class::{Registered, keep_parameters};
 
 #[repr(C)]
 struct Carrier {
@@ -73,12 +76,15 @@ unsafe fn carrier(object: *mut ZendObject) -> *mut Carrier {
     unsafe { object.byte_sub(offset_of!(Carrier, object)).cast() }
 }
 
-/// Makes a final class one whose objects carry a value, and which only this extension makes. MINIT only.
-pub fn make_carrier_class(class: &mut ClassEntry) {
+/// Declares a final class whose objects carry a value, and which only this extension makes; `entry` is it from now on.
+/// MINIT only.
+pub fn declare_carrier(class: &mut ClassEntry, arguments: ArgInfoTables, entry: &Registered) {
+    keep_parameters(arguments);
     class.__bindgen_anon_2.create_object = Some(create);
+    entry.set(class);
 }
 
-/// A new object of a class made by [`make_carrier_class`].
+/// A new object of a class declared by [`declare_carrier`].
 pub fn new_carrier<T: 'static>(class: &'static ClassEntry, value: T) -> Zval {
     let value: Box<dyn Any> = Box::new(value);
     let object = create(std::ptr::from_ref(class).cast_mut());

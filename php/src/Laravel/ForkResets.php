@@ -14,9 +14,9 @@ use WeakReference;
  * What a child of Process::fork() gives up before its own function runs, so that it never speaks on a connection of
  * its parent's: `on_fork` of config/rustdaemon.php.
  *
- * Only what has been made is given up. Nothing is closed: in such a child the parent's objects stay alive, whoever drops
- * them. The managers stay the same objects, since others hold them and have extended them; they connect anew when they
- * are asked next. What asked for a single connection before the fork, and kept it, has its parent's still.
+ * Only what has been made is given up. Nothing is closed: in such a child the parent's objects stay alive, whoever
+ * drops them. The managers stay the same objects, since others hold them and have extended them; they connect anew when
+ * they are asked next. What asked for a single connection before the fork, and kept it, has its parent's still.
  *
  * Persistent connections (PDO::ATTR_PERSISTENT, redis persistent) are ordinary ones in the child: the pool that PHP
  * keeps them in is its parent's, with its sockets.
@@ -39,7 +39,8 @@ final class ForkResets
 
     public static function register(Application $app): void
     {
-        if (PHP_SAPI !== 'cli' || !extension_loaded('rustdaemon')) {
+        // Without the extension, or with an old one, there is no such child. This runs at every boot.
+        if (PHP_SAPI !== 'cli' || !method_exists(Process::class, 'onFork')) {
             return;
         }
         self::$booted ?? Process::onFork(static function (): void {

@@ -157,7 +157,7 @@ final class QueueWorker
     {
         if ($this->job !== null) { // in the middle of a job only its timeout ends the loop
             $this->worker->progress("ran longer than its timeout of {$this->timeout()} s: queue:work kills itself");
-        } elseif (($why = $this->why($event)) !== null) {
+        } elseif (($why = rescue(fn () => $this->why($event), report: false)) !== null) { // the cache may be gone
             $this->worker->busy('queue:work');
             $this->worker->progress("stops: $why");
         }

@@ -79,6 +79,22 @@ trait RunsAsWorker
         return null;
     }
 
+    /**
+     * As Worker::expose(); fresh: whatever a handler has done to the application, this one does not find it: see Fresh.
+     *
+     * @param callable $handler gets the arguments of the request
+     */
+    protected function expose(
+        string $method,
+        callable $handler,
+        ?string $description = null,
+        bool $idempotent = false,
+        bool $fresh = false,
+    ): Worker|TestWorker {
+        $handler = $fresh ? Fresh::handler($handler) : $handler;
+        return $this->worker->expose($method, $handler, $description, $idempotent);
+    }
+
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
         $refusal = $this->workerRefusal();

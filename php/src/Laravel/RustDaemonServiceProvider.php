@@ -31,5 +31,6 @@ final class RustDaemonServiceProvider extends ServiceProvider
         $this->app->make('events')->subscribe(WorkerLog::class);
         QueueWorker::watch($this->app);
         ForkResets::register($this->app);
+        Maintenance::watch($this->app);
     }
 }

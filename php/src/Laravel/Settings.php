@@ -97,6 +97,22 @@ final class Settings
     }
 
     /**
+     * Where orders to the daemon go; null: where all else goes.
+     *
+     * @return string|null an absolute path: `control` of `options`
+     * @throws InvalidConfiguration
+     */
+    public function control(): ?string
+    {
+        $path = $this->options()['control'] ?? null;
+        return match (true) {
+            !is_string($path) => null, // the sidecar says what is wrong with it
+            str_starts_with($path, '/') => $path,
+            default => "$this->base/$path",
+        };
+    }
+
+    /**
      * Where a sidecar may listen.
      *
      * @throws InvalidConfiguration
@@ -242,6 +258,43 @@ final class Settings
                 . ' and classes with a method __invoke() only');
         }
         return array_values($resets);
+    }
+
+    /**
+     * Whether pools pause while the application is down.
+     *
+     * @throws InvalidConfiguration
+     */
+    public function pausesInMaintenance(): bool
+    {
+        return filter_var($this->maintenance()['pause'] ?? false, FILTER_VALIDATE_BOOL);
+    }
+
+    /**
+     * The pools that go on all the same.
+     *
+     * @return list<string>
+     * @throws InvalidConfiguration
+     */
+    public function goOnInMaintenance(): array
+    {
+        return array_values($this->maintenance()['except'] ?? []);
+    }
+
+    /**
+     * @return array{pause?: mixed, except?: array<string>}
+     * @throws InvalidConfiguration
+     */
+    private function maintenance(): array
+    {
+        $values = $this->values['maintenance'] ?? [];
+        $isRight = is_array($values) && array_diff_key($values, ['pause' => true, 'except' => true]) === []
+            && filter_var($values['pause'] ?? false, FILTER_VALIDATE_BOOL, FILTER_NULL_ON_FAILURE) !== null
+            && is_array($values['except'] ?? [])
+            && array_filter($values['except'] ?? [], is_string(...)) === ($values['except'] ?? []);
+        $isRight || throw $this->wrong('maintenance', 'is not possible: give ["pause" => true or false, '
+            . '"except" => [names of pools]]');
+        return $values;
     }
 
     /**

@@ -37,7 +37,8 @@ use Symfony\Component\Console\Input\InputOption;
  * ```
  *
  * The command has the options --socket and --socket-mode then, besides its own. Open nothing before worker(): started
- * by hand, the process becomes a sidecar there, which starts the command again as its worker.
+ * by hand, the process becomes a sidecar there, which starts the command again as its worker. Without a socket in
+ * either place it runs alone, and nobody can call it.
  *
  * Signals: from worker() on SIGTERM, SIGINT and SIGQUIT are the worker's, also where Symfony's console has taken them
  * for its listeners, and end run() between two requests. Of a command that subscribes to one of them (it is a

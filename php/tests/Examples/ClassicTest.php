@@ -58,7 +58,7 @@ final class ClassicTest extends TestCase
         $inHand = static fn (): bool => ($classic->worker()['doing_what'] ?? '') === 'a.job';
         $classic->eventually('a is in hand', $inHand);
         $classic->terminate();
-        file_put_contents($classic->path('a.job'), 'one two');
+        $classic->feed($classic->path('a.job'), 'one two');
         $classic->end();
         self::assertStringContainsString("main#0 | a.job: 2 words\n", $classic->output());
         self::assertStringContainsString("main#0 | jobs done: 1\n", $classic->output());
@@ -71,13 +71,13 @@ final class ClassicTest extends TestCase
         $killed = self::hold($classic, 'a');
         posix_kill($killed, SIGKILL);
         $pid = $classic->eventually('the next one has it in hand', static function () use ($classic, $killed): int {
-            $worker = $classic->worker();
-            return ($worker['doing_what'] ?? '') !== '' && $worker['pid'] !== $killed ? $worker['pid'] : 0;
+            ['doing_what' => $what, 'pid' => $pid] = $classic->worker() + ['doing_what' => '', 'pid' => $killed];
+            return $what === 'a.job' && $pid !== $killed ? $pid : 0;
         });
         self::assertGreaterThan(0, $pid);
-        file_put_contents($classic->path('a.job'), 'one two three');
+        $classic->feed($classic->path('a.job'), 'one two three');
         $classic->eventually('it is done', static fn (): bool => glob($classic->path('*.job')) === []);
-        self::assertStringContainsString('a.job: 3 words', $classic->output());
+        $classic->says('a.job: 3 words');
     }
 
     public function testAProcessThatHasGrownIsReplacedBetweenTwoJobs(): void
@@ -89,6 +89,7 @@ final class ClassicTest extends TestCase
         $classic->eventually('they are done', static fn (): bool => glob($classic->path('*.job')) === []);
         $classic->eventually('it was replaced', static fn (): bool
             => ($classic->worker()['last_exit_reason']['reason'] ?? '') === 'memory_soft');
+        $classic->stop();
         self::assertSame(20, preg_match_all('/\d\d\.job: 1000000 words/', $classic->output()), 'each once');
     }
 
@@ -102,7 +103,7 @@ final class ClassicTest extends TestCase
         $isNew = static fn (): bool => !in_array($classic->worker()['pid'] ?? $pid, [$pid, 0], true);
         $classic->eventually('a new process', $isNew);
         self::assertSame([], glob($classic->path('*.job')));
-        self::assertStringContainsString("main#0 | jobs done: 100\n", $classic->output());
+        $classic->says("main#0 | jobs done: 100\n");
         self::assertSame(0, $classic->worker()['last_exit_reason']['code']);
     }
 }

@@ -98,11 +98,12 @@ final class OpcuaSessionManagerTest extends TestCase
         ];
     }
 
-    public function testTheTokenIsAskedForAsTheirDaemonAsks(): void
+    public function testTheTokenIsAskedForAsByTheirDaemonAndTheModeIsTheSockets(): void
     {
         $manager = Service::example('opcua-session-manager.php');
-        $words = [$manager->socket(), self::AUTOLOAD];
+        $words = [$manager->socket(), self::AUTOLOAD, '0660'];
         $manager->start($words, ['OPCUA_AUTH_TOKEN' => 'secret'], token: 'secret');
+        self::assertSame(0660, fileperms($manager->socket()) & 0777);
         $refused = '{"success":false,"error":{"type":"auth_failed","message":"Invalid or missing auth token"}}' . "\n";
         foreach (['{"command":"list"}', '{"command":"ping"}', '{"command":"list","authToken":"wrong"}'] as $request) {
             self::assertSame($refused, $manager->flat($request));

@@ -6,6 +6,7 @@ namespace RustDaemon\Tests\Examples;
 
 use PHPUnit\Framework\TestCase;
 use Redis;
+use RedisException;
 use RustDaemon\Tests\Child;
 use RustDaemon\Tests\Directory;
 use RustDaemon\Tests\Service;
@@ -23,19 +24,34 @@ final class QueueTest extends TestCase
     protected function setUp(): void
     {
         $this->directory = new Directory();
+        $this->startRedis();
+        $this->queue = Service::example('queue.php');
+    }
+
+    private function startRedis(): void
+    {
         $socket = "{$this->directory->path}/redis";
         // The server is whatever Debian's redis-tools calls redis-check-rdb, by another name: see xtask's install.rs.
         $serve = "exec -a redis-server redis-check-rdb --port 0 --unixsocket $socket --save '' --appendonly no";
         $this->server = new Child(['bash', '-c', $serve], "{$this->directory->path}/out");
-        $this->server->eventually('Redis listens', static fn (): bool => file_exists($socket));
         $this->redis = new Redis();
-        $this->redis->connect($socket);
-        $this->queue = Service::example('queue.php');
+        $this->server->eventually('Redis listens', function () use ($socket): bool {
+            try {
+                return $this->redis->connect($socket);
+            } catch (RedisException) {
+                return false;
+            }
+        });
     }
 
     protected function tearDown(): void
     {
-        unset($this->queue, $this->redis, $this->server, $this->directory);
+        unset($this->queue);
+        for ($slot = 0; $slot < 4; $slot++) {
+            $name = md5("{$this->directory->path}/redis pages:taken:$slot");
+            array_map('unlink', glob("/dev/shm/rustdaemon-*-lock-$name"));
+        }
+        unset($this->redis, $this->server, $this->directory);
     }
 
     private function consume(string ...$flags): void
@@ -73,7 +89,7 @@ final class QueueTest extends TestCase
         $pages = array_map($this->page(...), ['a', 'b', 'c', 'd']);
         self::assertCount(4, array_unique(array_map($this->fetching(...), $pages)), 'at the same time');
         foreach ($pages as $n => $page) {
-            file_put_contents($page, str_repeat('x', $n + 1));
+            $this->queue->feed($page, str_repeat('x', $n + 1));
         }
         $done = fn (): bool => $this->redis->hLen('pages:bytes') === 4;
         $this->queue->eventually('they are done', $done);
@@ -89,10 +105,26 @@ final class QueueTest extends TestCase
         $this->fetching($page);
         $this->redis->lPush('pages', '/another');
         $this->queue->terminate();
-        file_put_contents($page, 'xxx');
+        $this->queue->feed($page, 'xxx');
         $this->queue->end();
         self::assertSame('3', $this->bytes($page));
         self::assertSame(['/another'], $this->redis->lRange('pages', 0, -1));
+    }
+
+    public function testAReloadLeavesTheJobInHandToWhoHasIt(): void
+    {
+        $this->consume('--workers', '2', '--stop-timeout', '60s');
+        $page = $this->page('a');
+        $pid = $this->fetching($page);
+        $this->queue->client()->call('daemon.reload');
+        $other = $this->page('b');
+        $this->queue->feed($other, 'xx');
+        $this->queue->eventually('a new one works', fn (): bool => $this->bytes($other) === '2');
+        self::assertNotContains("fetch $page", array_column($this->queue->workers(), 'doing_what'));
+        self::assertTrue(posix_kill($pid, 0), 'the old one has it');
+        $this->queue->feed($page, 'xxx');
+        $this->queue->eventually('it is done', fn (): bool => $this->redis->keys('pages:taken:*') === []);
+        self::assertSame('3', $this->bytes($page));
     }
 
     public function testAKilledWorkersJobIsDoneByTheNextOne(): void
@@ -102,7 +134,21 @@ final class QueueTest extends TestCase
         $killed = $this->fetching($page);
         posix_kill($killed, SIGKILL);
         $this->queue->eventually('the next one has it', fn (): bool => $this->fetching($page) !== $killed);
-        file_put_contents($page, 'xxx');
+        $this->queue->feed($page, 'xxx');
+        $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
+        self::assertSame('3', $this->bytes($page));
+    }
+
+    public function testItComesBackWithRedis(): void
+    {
+        $this->consume('--backoff-max', '200ms', '--start-limit', '10000');
+        $this->server->kill();
+        unlink("{$this->directory->path}/redis");
+        $this->queue->eventually('it ends with an exception', fn (): bool
+            => str_contains($this->queue->worker()['last_exit'] ?? '', 'RedisException'));
+        $this->startRedis();
+        $page = $this->page('a');
+        $this->queue->feed($page, 'xxx');
         $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);
         self::assertSame('3', $this->bytes($page));
     }

@@ -40,8 +40,8 @@ final class ControlTest extends TestCase
         $client = self::$daemon->client();
         posix_kill($client->status()['workers'][0]['pid'], SIGKILL);
         self::$daemon->eventually('it has a successor', static function () use ($client): bool {
-            $worker = $client->status()['workers'][0];
-            return $worker['state'] === 'idle' && $worker['restarts'] > 0;
+            $workers = $client->status()['workers'];
+            return array_column($workers, 'state') === ['idle', 'idle'] && $workers[0]['restarts'] > 0;
         });
         $theirs = self::$app->run([getenv('RUSTDAEMON_BIN'), 'status', '--socket', self::$daemon->socket()]);
         $ours = self::ask(['rustdaemon:status']);

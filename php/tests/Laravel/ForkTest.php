@@ -7,8 +7,6 @@ namespace RustDaemon\Tests\Laravel;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
-use RustDaemon\Tests\Child;
-use RustDaemon\Tests\Directory;
 
 /**
  * Children of Process::fork() in a booted application.
@@ -93,8 +91,7 @@ final class ForkTest extends TestCase
     #[RequiresPhpExtension('redis')]
     public function testAChildHasAConnectionOfItsOwnToRedis(string $persistent): void
     {
-        $directory = new Directory();
-        $redis = $this->redis($directory);
+        $redis = new RedisServer();
         $this->app->write('config/cache.php', '<?php return ["default" => "redis", "prefix" => "", "stores" => [
             "redis" => ["driver" => "redis", "connection" => "default"], "array" => ["driver" => "array"]]];');
         $said = $this->try('
@@ -109,9 +106,8 @@ final class ForkTest extends TestCase
                 return json_encode([count($shared), app("cache")->store("array")->get("warm")]);
             });
             echo "parent: ", json_encode([$ids() === $before, app("cache")->get("from")]), "\n";
-        ', ['TRY_REDIS' => "$directory->path/s", 'TRY_PERSISTENT' => $persistent]);
+        ', ['TRY_REDIS' => $redis->socket, 'TRY_PERSISTENT' => $persistent]);
         self::assertSame("child: [0,\"kept\"]\nparent: [true,\"the child\"]\n", $said);
-        $redis->kill();
     }
 
     public function testLogChannelsAreMadeAnew(): void
@@ -154,15 +150,6 @@ final class ForkTest extends TestCase
         $said = preg_replace('/\s*\n\s*/', '', $ended->output . $ended->error); // Laravel breaks lines
         self::assertStringContainsString('config/rustdaemon.php: on_fork: ["databse"] may name database, redis, cache, '
             . 'queue, log, mail and classes with a method __invoke() only', $said);
-    }
-
-    private function redis(Directory $directory): Child
-    {
-        $server = ['redis-server', '--port', '0', '--unixsocket', "$directory->path/s", '--save', '', '--dir', '/tmp'];
-        $child = new Child($server, "$directory->path/out");
-        $child->eventually('redis listens', fn (): bool => file_exists("$directory->path/s")
-            && @stream_socket_client("unix://$directory->path/s") !== false);
-        return $child;
     }
 
     /**

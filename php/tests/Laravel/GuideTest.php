@@ -17,7 +17,7 @@ final class GuideTest extends TestCase
     {
         $app = new App();
         $guide = file_get_contents(self::PACKAGE . '/README.md');
-        preg_match_all('/```php\n(.*?)```/s', strstr($guide, '## What is where', true), $found);
+        preg_match_all('/```php\n(.*?)```/s', strstr($guide, '## Symfony in five minutes', true), $found);
         [$command, $asks] = $found[1];
         $app->write('app/Commands/PlcServe.php', str_replace('App\Console\Commands', 'App\Commands', $command));
         $child = $app->start(['plc:serve']);

@@ -6,7 +6,6 @@ namespace RustDaemon\Tests\Laravel;
 
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
-use RustDaemon\Tests\Child;
 
 /**
  * The files of rustdaemon:install, read by those whom they are for.
@@ -27,7 +26,7 @@ final class InstallTest extends TestCase
         if (!is_executable('/usr/bin/systemd-analyze')) {
             self::markTestSkipped('systemd-analyze is not installed');
         }
-        $user = posix_getpwuid(posix_geteuid())['name'];
+        $user = self::user();
         self::assertSame(0, $this->install(['--user', $user])->code);
         $ended = $this->app->run(['systemd-analyze', 'verify', "{$this->app->path}/deploy/test-rustdaemon.service"]);
         self::assertSame([0, '', ''], [$ended->code, $ended->output, $ended->error]);
@@ -39,35 +38,45 @@ final class InstallTest extends TestCase
 
     public function testSupervisorStartsAndStopsTheDaemonAndLeavesItStopped(): void
     {
-        $venv = dirname(__DIR__, 3) . '/target/venv/bin';
-        $bin = is_executable("$venv/supervisord") ? $venv : '/usr/bin';
-        if (!is_executable("$bin/supervisord")) {
-            self::markTestSkipped("supervisord is in neither $venv nor /usr/bin");
-        }
-        self::assertSame(0, $this->install(['--user', posix_getpwuid(posix_geteuid())['name']])->code);
-        $path = $this->app->path;
-        $this->app->write('supervisord.conf', "[supervisord]\nnodaemon=true\npidfile=$path/pid\nlogfile=$path/log\n"
-            . "childlogdir=$path\n[unix_http_server]\nfile=$path/ctl\n[supervisorctl]\nserverurl=unix://$path/ctl\n"
-            . "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory="
-            . "supervisor.rpcinterface:make_main_rpcinterface\n[include]\nfiles=$path/deploy/*.conf\n");
-        $environment = ['RUSTDAEMON_PACKAGE' => dirname(__DIR__, 2)];
-        $supervisor = new Child(["$bin/supervisord", '-c', "$path/supervisord.conf"], "$path/out", $environment);
-        $control = fn (string ...$words): string
-            => $this->app->run(["$bin/supervisorctl", '-c', "$path/supervisord.conf", ...$words])->output;
-        $this->app->untilIdle($supervisor);
-        $pid = $this->app->client()->status()['pid'];
-        $runs = "RUNNING   pid $pid,";
-        $supervisor->eventually('it runs', static fn (): bool => str_contains($control('status'), $runs));
+        Supervisord::directory() ?? self::markTestSkipped('supervisord is neither in target/venv nor in /usr/bin');
+        self::assertSame(0, $this->install(['--user', self::user()])->code);
+        $supervisor = new Supervisord($this->app);
+        $this->app->untilIdle($supervisor->child);
+        $supervisor->until("RUNNING   pid {$this->app->client()->status()['pid']},");
         self::assertSame(0, $this->app->artisan(['rustdaemon:stop'])->code);
-        $supervisor->eventually('it is let be', static fn (): bool => str_contains($control('status'), 'EXITED'));
-        self::assertStringContainsString('started', $control('start', 'test-rustdaemon'));
-        $this->app->untilIdle($supervisor);
-        self::assertStringContainsString('stopped', $control('stop', 'test-rustdaemon'));
+        $supervisor->until('EXITED');
+        self::assertStringContainsString('started', $supervisor->control('start', 'test-rustdaemon'));
+        $this->app->untilIdle($supervisor->child);
+        self::assertStringContainsString('stopped', $supervisor->control('stop', 'test-rustdaemon'));
         self::assertFileDoesNotExist($this->app->socket());
-        $log = $this->app->read('storage/logs/rustdaemon.log');
-        self::assertStringEndsWith("rustdaemon: stopped\n", $log);
-        $supervisor->signal(SIGTERM);
-        $supervisor->eventually('supervisord ends', static fn (): array => $supervisor->ended());
+        self::assertStringEndsWith("rustdaemon: stopped\n", $this->app->read('storage/logs/rustdaemon.log'));
+    }
+
+    /**
+     * Horizon and Octane are in no package of Debian's: their commands are stand-ins.
+     */
+    public function testHorizonAndOctaneBesideItAsLaravelsPageHasThem(): void
+    {
+        Supervisord::directory() ?? self::markTestSkipped('supervisord is neither in target/venv nor in /usr/bin');
+        foreach (['Horizon' => 'horizon', 'Octane' => 'octane:start {--host=} {--port=}'] as $name => $signature) {
+            $this->app->write("app/Commands/{$name}Command.php", "<?php namespace App\\Commands;
+                final class {$name}Command extends \\Illuminate\\Console\\Command {
+                    protected \$signature = '$signature';
+                    public function handle() { while (true) { sleep(60); } }
+                }");
+        }
+        preg_match('/```ini\n(.*?)```/s', file_get_contents(dirname(__DIR__, 2) . '/LARAVEL.md'), $found);
+        $php = implode(' ', $this->app->php());
+        $ours = ['/usr/bin/php' => $php, '/var/www/plant/current' => $this->app->path, 'www-data' => self::user()];
+        $this->app->write('deploy/plant.conf', strtr($found[1], $ours));
+        $supervisor = new Supervisord($this->app);
+        $this->app->untilIdle($supervisor->child);
+        foreach (['rustdaemon', 'horizon', 'octane'] as $program) {
+            $supervisor->child->eventually("$program runs", static fn (): bool
+                => preg_match("/^plant:plant-$program +RUNNING/m", $supervisor->control('status')) === 1);
+        }
+        self::assertSame(3, substr_count($supervisor->control('stop', 'plant:*'), 'stopped'));
+        self::assertFileDoesNotExist($this->app->socket());
     }
 
     public function testOddNamesSurviveBothOfThem(): void
@@ -131,6 +140,11 @@ final class InstallTest extends TestCase
         yield [["--user=root\nx"], "--user=root\nx: a user is called by letters, digits and . _ -"];
         yield [['nope'], 'rustdaemon:run: artisan has no command "nope"'];
         yield [['--nope'], 'The "--nope" option does not exist.'];
+    }
+
+    private static function user(): string
+    {
+        return posix_getpwuid(posix_geteuid())['name'];
     }
 
     private static function line(string $key, string $file): string

@@ -58,6 +58,19 @@ final class ProviderTest extends TestCase
         self::assertSame('[true,false]', $this->app->artisan(['try'])->output);
     }
 
+    public function testAShortNameThatTheApplicationHasIsItsOwn(): void
+    {
+        $this->app->write('app/Commands/StatusCommand.php', '<?php namespace App\Commands;
+            #[\Symfony\Component\Console\Attribute\AsCommand(name: "daemon:status")]
+            final class StatusCommand extends \Illuminate\Console\Command {
+                protected $signature = "daemon:status";
+                public function handle() { echo "mine"; }
+            }');
+        self::assertSame('mine', $this->app->artisan(['daemon:status'])->output);
+        self::assertSame(111, $this->app->artisan(['rustdaemon:status'])->code);
+        self::assertSame(111, $this->app->artisan(['daemon:stop'])->code);
+    }
+
     public function testAFakeIsEverywhere(): void
     {
         $this->command('$fake = \RustDaemon::fake(["plc.read" => 42]);

@@ -17,27 +17,36 @@ final class QueueApp
     public readonly App $app;
     private ?Child $sidecar = null;
 
-    public function __construct()
+    /**
+     * @param RedisServer|null $redis has the queue then
+     */
+    public function __construct(?RedisServer $redis = null)
     {
+        $socket = $redis?->socket;
         $this->app = new App();
         $this->app->write('config/database.php', '<?php return [
             "default" => "sqlite",
             "connections" => ["sqlite" => ["driver" => "sqlite", "database" => storage_path("db"), "prefix" => ""]],
             "migrations" => "migrations",
+            "redis" => ["client" => "phpredis", "default" => ["host" => "' . $socket . '", "port" => 0]],
         ];');
         $this->app->write('config/queue.php', '<?php return [
-            "default" => "database",
+            "default" => "' . ($redis === null ? 'database' : 'redis') . '",
             "connections" => ["database" => ["driver" => "database", "table" => "jobs", "queue" => "default",
-                "retry_after" => 600, "connection" => null], "sync" => ["driver" => "sync"]],
+                "retry_after" => 600, "connection" => null], "sync" => ["driver" => "sync"],
+                "redis" => ["driver" => "redis", "connection" => "default", "queue" => "default",
+                "retry_after" => 600, "block_for" => 1]],
             "failed" => ["driver" => "database-uuids", "database" => "sqlite", "table" => "failed_jobs"],
         ];');
         $this->app->write('app/Commands/PushCommand.php', '<?php namespace App\Commands;
             final class PushCommand extends \Illuminate\Console\Command {
-                protected $signature = "push {name} {how?} {timeout?}";
+                protected $signature = "push {names} {how?} {timeout?}";
                 public function handle() {
-                    $timeout = $this->argument("timeout");
-                    dispatch(new \\' . Work::class . '($this->argument("name"), $this->argument("how") ?? "",
-                        $timeout === null ? null : (int) $timeout));
+                    [$how, $timeout] = [$this->argument("how") ?? "", $this->argument("timeout")];
+                    foreach (explode(",", $this->argument("names")) as $name) {
+                        $job = new \\' . Work::class . '($name, $how, $timeout === null ? null : (int) $timeout);
+                        dispatch($job);
+                    }
                 }
             }');
         $this->database()->exec('PRAGMA journal_mode=WAL;
@@ -56,7 +65,8 @@ final class QueueApp
         $workers = $sidecar === null ? '' : (string) @file_get_contents("/proc/$sidecar/task/$sidecar/children");
         $this->sidecar?->kill();
         foreach (array_filter(explode(' ', $workers)) as $worker) {
-            $state = fn (): string => substr(strrchr((string) @file_get_contents("/proc/$worker/stat"), ')'), 2, 1);
+            $stat = static fn (): string => (string) @file_get_contents("/proc/$worker/stat"); // gone: nothing
+            $state = static fn (): string => substr((string) strrchr($stat(), ')'), 2, 1);
             $this->eventually("$worker ends", fn (): bool => in_array($state(), ['', 'Z'], true));
         }
     }
@@ -72,8 +82,17 @@ final class QueueApp
         $run = [getenv('RUSTDAEMON_BIN'), 'run', '--socket', $this->app->socket(), '--name', 'queue', ...$flags, '--'];
         $command = [...$this->app->php(), "{$this->app->path}/artisan", 'queue:work', ...$words];
         $environment = ['RUSTDAEMON_PACKAGE' => dirname(__DIR__, 2)];
-        $this->sidecar = new Child([...$run, ...$command], "{$this->app->path}/out", $environment);
-        return $this->sidecar;
+        return $this->sidecar = new Child([...$run, ...$command], "{$this->app->path}/out", $environment);
+    }
+
+    /**
+     * `php artisan rustdaemon:run` with one pool: queue:work in so many workers.
+     */
+    public function run(int $workers): Child
+    {
+        $pool = "['artisan' => 'queue:work', 'workers' => $workers]";
+        $this->app->write('config/rustdaemon.php', "<?php return ['pools' => ['queue' => $pool]];");
+        return $this->sidecar = $this->app->start(['rustdaemon:run']);
     }
 
     public function idle(int $workers = 1): void
@@ -81,9 +100,12 @@ final class QueueApp
         $this->app->untilIdle($this->sidecar, $workers);
     }
 
-    public function push(string $name, string $how = '', ?int $timeout = null): void
+    /**
+     * @param string $names separated by commas
+     */
+    public function push(string $names, string $how = '', ?int $timeout = null): void
     {
-        $words = ['push', $name, $how, ...($timeout === null ? [] : [(string) $timeout])];
+        $words = ['push', $names, $how, ...($timeout === null ? [] : [(string) $timeout])];
         $ended = $this->app->artisan($words);
         $ended->code === 0 ?: throw new \RuntimeException($ended->output . $ended->error);
     }

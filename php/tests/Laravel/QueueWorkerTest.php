@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Tests\Laravel;
 
 use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Tests\Laravel\Jobs\Work;
 
@@ -20,6 +21,11 @@ final class QueueWorkerTest extends TestCase
     protected function setUp(): void
     {
         $this->queue = new QueueApp();
+    }
+
+    protected function tearDown(): void
+    {
+        unset($this->queue); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
     }
 
     public function testJobsAreDone(): void
@@ -205,6 +211,32 @@ final class QueueWorkerTest extends TestCase
         self::assertSame(0, $this->queue->count('failed_jobs'));
     }
 
+    /**
+     * @requires extension redis
+     */
+    #[RequiresPhpExtension('redis')]
+    public function testAReloadOfAPoolInTheMiddleOfItsWork(): void
+    {
+        $redis = new RedisServer();
+        $this->queue = new QueueApp($redis);
+        $this->queue->run(workers: 2);
+        $this->queue->idle(2);
+        $this->queue->push('first,second', 'hold'); // one for each
+        $this->queue->eventually('both are at work', fn (): bool => count($this->queue->notes()) === 2);
+        $this->queue->push('1,2,3,4,5,6,7,8,9,10');
+        $client = $this->queue->app->client();
+        $reload = $client->begin('daemon.reload');
+        $late = $client->begin('ping'); // the reload has been taken on
+        $late->result();
+        $this->queue->release();
+        $reload->result();
+        $this->queue->eventually('all is done', fn (): bool => count($this->queue->notes()) >= 24);
+        $this->queue->idle(2);
+        $times = array_count_values($this->queue->notes());
+        self::assertSame([24, [1]], [count($times), array_values(array_unique($times))], 'each once');
+        self::assertSame([2, 2], array_column($client->status()['workers'], 'generation'));
+    }
+
     public function testTheStopOfTheSidecarFinishesTheJob(): void
     {
         $this->queue->push('one', 'hold');
@@ -235,6 +267,18 @@ final class QueueWorkerTest extends TestCase
         $this->queue->idle();
         self::assertSame([], $this->queue->notes());
         self::assertSame(0, $this->queue->app->artisan(['up'])->code);
+        $this->queue->untilNotes('one begins', 'one ends');
+    }
+
+    public function testInMaintenanceLaravelPausesIt(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $ended = $this->queue->app->artisan(['down'], ['RUSTDAEMON_PAUSE_WHEN_DOWN' => 'true']);
+        self::assertSame([0, ''], [$ended->code, $ended->error], 'nobody waits for a loop that asks nobody');
+        $this->queue->push('one');
+        self::assertSame(['idle', []], [$this->queue->worker()['state'], $this->queue->notes()]);
+        self::assertSame(0, $this->queue->app->artisan(['up'], ['RUSTDAEMON_PAUSE_WHEN_DOWN' => 'true'])->code);
         $this->queue->untilNotes('one begins', 'one ends');
     }
 

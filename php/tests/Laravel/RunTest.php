@@ -235,6 +235,8 @@ final class RunTest extends TestCase
             . '"plant:sreve"'];
         yield [$pool("'artisan' => 'plant:serve \"a b\"'"), [], "{$file}pools.a.artisan: is a text such as "
             . '"opcua:session --timeout=600", or a list of words; with quotes, or spaces in a word, it is a list'];
+        yield [$pool("'artisan' => ['plant:serve', \"\\xff\"]"), [], "{$file}pools, options: Malformed UTF-8 "
+            . 'characters, possibly incorrectly encoded'];
         yield [$pool("$serve, 'workers' => 0"), [], "{$file}pools.a.workers: 0 is not a whole number from 1 to 1024"];
         yield [$pool("$serve, 'worker' => 2"), [], "{$file}pools.a.worker: is not a known key; did you mean "
             . '"workers"?'];

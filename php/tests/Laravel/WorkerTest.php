@@ -240,6 +240,13 @@ final class WorkerTest extends TestCase
         self::assertStringContainsString('the command begins', $this->app->read('storage/logs/laravel.log'));
     }
 
+    public function testAWorkerOfASidecarWithoutTheExtensionIsOneSentence(): void
+    {
+        $ended = $this->app->run([PHP_BINARY, 'artisan', 'plant:serve'], ['RUSTDAEMON_LINK' => 'in=998:1 out=999:1']);
+        self::assertSame([100, '', 1], [$ended->code, $ended->output, substr_count($ended->error, "\n")]);
+        self::assertStringContainsString('needs ext-rustdaemon, which is not loaded', $ended->error);
+    }
+
     public function testATestRunsTheCommandInItsOwnProcess(): void
     {
         $this->app->write('app/Commands/TryCommand.php', <<<'PHP'

@@ -19,12 +19,19 @@ final class RunsAsWorkerTest extends TestCase
     private const EXTENSIONS = ['ctype', 'intl', 'mbstring'];
 
     private Service $console;
+    /** @var resource */
+    private $gate;
 
     protected function setUp(): void
     {
         $found = stream_resolve_include_path('Symfony/Component/Console/autoload.php');
         $found || self::markTestSkipped('Symfony\'s console is not in the include path');
         $this->console = new Service(dirname(__DIR__) . '/fixtures/symfony/console.php');
+    }
+
+    protected function tearDown(): void
+    {
+        unset($this->console); // PHPUnit keeps the test, and with it what it has started, to the end of all tests
     }
 
     public static function consoles(): array
@@ -39,19 +46,19 @@ final class RunsAsWorkerTest extends TestCase
     }
 
     /**
-     * A request that the worker has in hand until the test has written its gate.
+     * A request that the worker has in hand until release().
      */
     private function hold(): Call
     {
         posix_mkfifo($this->console->path('gate'), 0600);
         $call = $this->console->client()->begin('hold', [$this->console->path('gate')]);
-        $this->console->eventually('it is in hand', fn (): bool => $this->console->worker()['state'] === 'busy');
+        $this->gate = $this->console->reader($this->console->path('gate'));
         return $call;
     }
 
     private function release(): void
     {
-        file_put_contents($this->console->path('gate'), 'go');
+        fclose($this->gate);
     }
 
     /**
@@ -77,6 +84,7 @@ final class RunsAsWorkerTest extends TestCase
         $this->release();
         self::assertSame('held', $call->result());
         $this->console->eventually('it has ended', fn (): bool => $this->console->worker()['restarts'] === 1);
+        $this->console->says('run() has returned');
         self::assertSame(
             ["main#0 | handleSignal(2)\n", "main#0 | run() has returned\n"],
             array_values(preg_grep('/handleSignal|returned/', $this->lines())),
@@ -91,6 +99,7 @@ final class RunsAsWorkerTest extends TestCase
     {
         $this->start($listeners, 'signalable');
         $this->console->client()->call('worker.restart', 'main#0');
+        $this->console->says('run() has returned');
         self::assertContains("main#0 | handleSignal(15)\n", $this->lines());
     }
 
@@ -103,8 +112,7 @@ final class RunsAsWorkerTest extends TestCase
         $this->start($listeners, 'signalable');
         $pid = $this->console->worker()['pid'];
         posix_kill($pid, SIGUSR1);
-        $isHandled = fn (): bool => in_array("main#0 | handleSignal(10)\n", $this->lines(), true);
-        $this->console->eventually('it is handled', $isHandled);
+        $this->console->says("main#0 | handleSignal(10)\n");
         self::assertSame($pid, $this->console->worker()['pid']);
     }
 

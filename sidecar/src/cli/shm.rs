@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //! The files of `core::segment` in /dev/shm, and who has them mapped, by /proc/PID/maps. No sidecar is asked, and nothing is
-//! opened: also what is damaged can be seen and removed.
+//! mapped: what is in a segment is read from its file, and what is damaged can be seen and removed all the same.
 //!
 //! # What cannot be seen
 //! Processes of other users, unless root asks. A file that was removed while processes used it.
@@ -16,6 +16,9 @@ use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
 use nix::unistd::{Uid, User, geteuid};
+use rustdaemon_core::counter::Counter;
+use rustdaemon_core::lock::Lock;
+use rustdaemon_core::ring::Ring;
 use rustdaemon_core::segment::{DIRECTORY, Kind, Listed, Name};
 use rustdaemon_core::sys;
 use serde::Serialize;
@@ -46,7 +49,8 @@ impl Shm {
     }
 }
 
-/// List them, with owner, size and the processes that use them; other users' processes are seen by root only.
+/// List them, with owner, size, what is in them and the processes that use them; other users' processes are seen by root
+/// only.
 #[derive(Args)]
 struct List {
     /// For scripts.
@@ -61,8 +65,54 @@ struct Row {
     owner: String,
     uid: u32,
     size_bytes: u64,
+    #[serde(flatten)]
+    state: State,
     users: Vec<UserOf>,
     path: String,
+}
+
+/// What is in it, at this moment.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum State {
+    Channel {
+        messages: usize,
+        closed: bool,
+    },
+    Lock {
+        holder: Option<i32>,
+    },
+    Counter {
+        value: i64,
+    },
+    /// It is damaged, or another container's, or another user's.
+    Unknown {},
+}
+
+impl State {
+    fn of(listed: &Listed) -> Self {
+        let state = match listed.kind {
+            Kind::Channel => Ring::glance(listed)
+                .map(|stats| Self::Channel { messages: stats.messages, closed: stats.closed }),
+            Kind::Lock => Lock::glance(listed).map(|holder| Self::Lock { holder }),
+            Kind::Counter => Counter::glance(listed).map(|value| Self::Counter { value }),
+        };
+        state.unwrap_or(Self::Unknown {})
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Channel { messages, closed } => {
+                let (plural, closed) =
+                    (if *messages == 1 { "" } else { "s" }, if *closed { ", closed" } else { "" });
+                format!("{messages} message{plural}{closed}")
+            }
+            Self::Lock { holder: Some(pid) } => format!("held by {pid}"),
+            Self::Lock { holder: None } => "free".to_owned(),
+            Self::Counter { value } => value.to_string(),
+            Self::Unknown {} => "-".to_owned(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -81,6 +131,7 @@ impl List {
             owner: user_name(file.uid()),
             uid: file.uid(),
             size_bytes: file.len(),
+            state: State::of(&listed),
             users: users.remove(&place(&file)).unwrap_or_default(),
             path: listed.path().display().to_string(),
         });
@@ -91,10 +142,11 @@ impl List {
         if rows.is_empty() {
             return print(&format!("no channel, lock or counter has a name in {DIRECTORY}"));
         }
-        let mut lines = table(&["NAME", "KIND", "OWNER", "SIZE", "USERS"]);
+        let mut lines = table(&["NAME", "KIND", "OWNER", "SIZE", "STATE", "USERS"]);
         for row in rows {
             let users = if row.users.is_empty() { "-".to_owned() } else { in_words(&row.users) };
-            lines.add_row([row.name, row.kind.to_owned(), row.owner, size(row.size_bytes), users]);
+            let state = row.state.in_words();
+            lines.add_row([row.name, row.kind.to_owned(), row.owner, size(row.size_bytes), state, users]);
         }
         print(&lines.trim_fmt())
     }
@@ -112,8 +164,8 @@ struct Remove {
     /// Whose, a user's name or number [default: your own].
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// Also while processes use it: they go on with the memory that they have, and whoever opens the name from then on
-    /// gets another.
+    /// Also while processes use it: they go on with the memory that they have, but for stream() of a channel, which is
+    /// refused; whoever opens the name from then on gets another.
     #[arg(long)]
     force: bool,
 }

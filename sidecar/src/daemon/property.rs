@@ -235,8 +235,8 @@ impl World {
             }
             Order::Observe(worker) if self.alive.contains_key(&worker) => {
                 let quiet = (self.pick(2) == 0).then(|| Duration::from_secs(self.pick(6) as u64));
-                let (overdue, spared) = (self.pick(9) == 0, self.pick(4) == 0);
-                let look = Look { quiet, overdue, doing: "blocked".into(), spared };
+                let left = [None, Some(Duration::ZERO), Some(Duration::from_secs(3))][self.pick(3)];
+                let look = Look { quiet, left, doing: "blocked".into(), spared: self.pick(4) == 0 };
                 return Some(Event::Observed { worker, look });
             }
             _ => {}

@@ -596,7 +596,7 @@ fn the_memory_of_who_has_jobs_is_looked_at_between_requests_as_well() {
 
 fn look(quiet: u64, spared: bool) -> Look {
     let doing = "blocked in sleep() at /x.php:3".to_owned();
-    Look { quiet: Some(Duration::from_secs(quiet)), overdue: false, doing, spared }
+    Look { quiet: Some(Duration::from_secs(quiet)), left: None, doing, spared }
 }
 
 #[test]
@@ -635,6 +635,21 @@ fn who_has_jobs_is_looked_at_between_requests_as_well() {
     scene.pool.busy(scene.now, worker, scene.now + 30 * SECOND);
     scene.pool.answered(scene.now, worker, None);
     assert_eq!(scene.pool.next_deadline(), Some(scene.now + 60 * SECOND));
+}
+
+#[test]
+fn a_job_with_a_deadline_of_its_own_has_until_then() {
+    let (mut scene, worker) = single(|_| {});
+    scene.pool.ready(scene.now, worker, Ready { jobs: true, ..Ready::default() });
+    for (left, next) in [(240, 60), (20, 20)] {
+        scene.tick_at(scene.now + 60 * SECOND);
+        let early = Look { left: Some(left * SECOND), ..look(3600, false) };
+        assert_eq!(scene.pool.observed(scene.now, worker, &early), [], "{left} s are left");
+        assert_eq!(scene.pool.next_deadline(), Some(scene.now + next * SECOND));
+    }
+    scene.tick_at(scene.now + 20 * SECOND);
+    let late = Look { left: Some(Duration::ZERO), ..look(20, false) };
+    assert!(Scene::said(&scene.pool.observed(scene.now, worker, &late)).contains("opcua#0 hangs"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! # How it works
 //! Memory is looked at once a second while a worker is busy or may be so without our knowing, and once more after each
 //! request: a farm that waits has no timer. A hang is looked at when `hang_timeout` has passed since the request began,
-//! or since progress(). Limits take one worker of a pool at a time, after the one before it has been replaced.
+//! or since progress(); work that came with a deadline has until then. Limits take one worker of a pool at a time, after the one before it has been replaced.
 
 use std::time::{Duration, Instant};
 
@@ -55,8 +55,10 @@ impl Pool {
             }
         };
         let rested = now.saturating_duration_since(self.awake_since) < timeout; // its deadline stood still too
-        if quiet < timeout && (rested || !look.overdue) {
-            life.hang_at = Some(now + (timeout - quiet));
+        let left = look.left.filter(|left| !left.is_zero() || !rested);
+        let hangs_in = left.unwrap_or_else(|| timeout.saturating_sub(quiet));
+        if !hangs_in.is_zero() {
+            life.hang_at = Some(now + hangs_in.min(timeout)); // what is in hand by then may have no deadline
             life.hang_told = false;
             return Vec::new();
         }

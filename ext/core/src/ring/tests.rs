@@ -1,4 +1,7 @@
+use std::os::fd::AsFd;
+
 use super::*;
+use crate::futex::Woken;
 
 fn send(ring: &Ring, message: &[u8]) -> Sent {
     patiently(|| ring.try_send(7, &[message]))
@@ -228,6 +231,50 @@ fn a_bell_rings_when_there_is_something_and_is_silent_when_there_is_not() {
 fn the_bell_of_a_named_ring_is_a_fifo() {
     let named = Named::new();
     rings(&named.open(), &named.open());
+}
+
+#[test]
+fn a_glance_at_a_named_ring_is_what_it_says_itself() {
+    let named = Named::new();
+    let ring = named.open();
+    assert_eq!(Ring::glance(ring.segment.listed().unwrap()), Some(ring.stats()));
+    send(&ring, b"a");
+    send(&ring, &[0; 100]);
+    receive(&ring).unwrap();
+    ring.close().unwrap();
+    let stats = Ring::glance(ring.segment.listed().unwrap()).unwrap();
+    assert_eq!(stats, ring.stats());
+    assert_eq!((stats.messages, stats.sent, stats.closed), (1, 2, true));
+}
+
+#[test]
+fn the_bell_of_a_removed_name_is_not_that_of_the_next_ring_with_it() {
+    let named = Named::new();
+    let old = named.open();
+    send(&old, b"a");
+    std::fs::remove_file(old.segment.listed().unwrap().path()).unwrap();
+    let new = named.open();
+    assert!(!new.segment.is_same(&old.segment));
+    rings(&new, &new);
+    assert!(old.bell().is_err(), "who emptied it would take the new ring's rings");
+    assert!(!old.ring_bell());
+    receive(&old).unwrap();
+}
+
+#[test]
+fn a_lock_whose_owner_does_not_run_is_not_waited_for() {
+    let ring = Ring::anonymous(100).unwrap();
+    let content = ring.content();
+    let guards = [content.producers.lock.try_lock().unwrap(), content.consumers.lock.try_lock().unwrap()];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert_eq!(ring.try_send(0, &[b"a"]), Err(Trouble::Busy));
+            assert_eq!(ring.try_receive(&mut []), Err(Trouble::Busy));
+            assert_eq!(ring.close(), Err(Trouble::Busy));
+        });
+    });
+    drop(guards);
+    assert_eq!(ring.try_send(0, &[b"a"]), Ok(Sent::Done));
 }
 
 /// Sends by one and polls the other.

@@ -62,8 +62,9 @@ abstract class DaemonCommand extends Command
         );
         $settings = Settings::of($this->laravel)->typed($typed);
         $timeout = $settings->timeout();
-        if ($this->option('socket') !== null) {
-            return new Client($settings->endpoint(), $settings->token(), $timeout);
+        $socket = $this->option('socket') !== null ? $settings->endpoint() : $settings->control();
+        if ($socket !== null) {
+            return new Client($socket, $settings->token(), $timeout);
         }
         return $this->laravel->make(ClientInterface::class)->withTimeout($timeout);
     }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Sidecar;
 
+use JsonException;
 use RustDaemon\Laravel\InvalidConfiguration;
 use Symfony\Component\Console\Application as Artisan;
 
@@ -142,6 +143,7 @@ final class Document
      * @param array<string, mixed> $options of config/rustdaemon.php, for the sidecar itself
      * @param array<string, mixed> $top what is stronger
      * @return string JSON
+     * @throws InvalidConfiguration some text is no UTF-8
      */
     public function json(array $options, array $top): string
     {
@@ -149,8 +151,12 @@ final class Document
         $isTrusted = $owner === 0 || $owner === fileowner('/proc/self'); // whoever owns the script could run anything
         $all = $isTrusted ? [] : ['directory_owner' => (string) $owner];
         $all = [...$all, ...$this->values($options), ...$top, 'pool' => $this->pools];
-        return json_encode($all, JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE
-            | JSON_PRESERVE_ZERO_FRACTION | JSON_PRETTY_PRINT);
+        $flags = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION | JSON_PRETTY_PRINT;
+        try {
+            return json_encode($all, $flags | JSON_THROW_ON_ERROR);
+        } catch (JsonException $why) {
+            throw new InvalidConfiguration("config/rustdaemon.php: pools, options: {$why->getMessage()}", 0, $why);
+        }
     }
 
     /**

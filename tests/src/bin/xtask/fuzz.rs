@@ -1,8 +1,9 @@
-//! `cargo xtask fuzz [target] [--runs N] [--keep]`: libFuzzer on what clients and workers write to the sidecar.
+//! `cargo xtask fuzz [target] [--runs N] [--keep]`: libFuzzer on what clients and workers write to the sidecar, and on
+//! damaged channels.
 //!
 //! # How it works
-//! The targets and what they check are in fuzz/. cargo-fuzz builds them without a sanitizer, because there is no unsafe
-//! code in what they run: so the stable toolchain does; and without a hook in each comparison, which would cost more than
+//! The targets and what they check are in fuzz/. cargo-fuzz builds them without a sanitizer: there is no unsafe code in what
+//! the sidecar's run, and shared memory is not what one watches over; so the stable toolchain does; and without a hook in each comparison, which would cost more than
 //! half of the speed and finds what fuzz/json.dict has anyway. Seeds are the golden frames, written to target/fuzz/seeds from
 //! tests/fixtures, and fuzz/corpus. What a run finds new goes to target/fuzz/corpus, where the next one finds it;
 //! `--keep` chooses anew from all of that what fuzz/corpus holds: files of at most [`KEPT_BYTES`] bytes which together
@@ -45,10 +46,12 @@ pub enum Target {
     Flat,
     /// A JSON-RPC frame, alone and in a batch
     Jsonrpc,
+    /// A channel's memory that was written over, and a message
+    Channel,
 }
 
 impl Target {
-    const ALL: [Target; 4] = [Target::Split, Target::Typed, Target::Flat, Target::Jsonrpc];
+    const ALL: [Target; 5] = [Target::Split, Target::Typed, Target::Flat, Target::Jsonrpc, Target::Channel];
 
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +59,7 @@ impl Target {
             Target::Typed => "typed",
             Target::Flat => "flat",
             Target::Jsonrpc => "jsonrpc",
+            Target::Channel => "channel",
         }
     }
 }
@@ -112,9 +116,13 @@ fn empty(directory: &Path) -> Result {
     }
 }
 
-/// The golden streams, or the golden frames, of all dialects: each dialect must withstand the others'.
+/// The golden streams, or the golden frames, of all dialects: each dialect must withstand the others'. None for a channel:
+/// its cases are drawn from a whole one.
 fn seeds(repo: &Repo, target: Target) -> BTreeSet<Vec<u8>> {
     let mut seeds = BTreeSet::new();
+    if target == Target::Channel {
+        return seeds;
+    }
     for exchange in golden::exchanges(&repo.path("tests/fixtures"), |_| true) {
         let writes = exchange.steps.into_iter().filter_map(|step| match step {
             Step::Write(bytes) => Some(bytes),

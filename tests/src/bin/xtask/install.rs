@@ -98,7 +98,7 @@ const LARAVEL: Need = Need {
 };
 const PHP_REDIS: Need = Need {
     what: "php-redis",
-    why: "a test forks 1 000 children beside a connection to Redis",
+    why: "a test forks 1 000 children beside a connection to Redis, channels are measured against its lists",
     packages: &["php-redis", "php-cli"],
     present: has_php_redis,
 };
@@ -186,7 +186,7 @@ const STRACE: Need = Need {
 /// The package of this name is one that brings a service, and links to this program: it is the server where it is called so.
 const REDIS: Need = Need {
     what: "Redis (redis-check-rdb)",
-    why: "pings are measured against it, and a test keeps a connection to it",
+    why: "pings and channels are measured against it, and a test keeps a connection to it",
     packages: &["redis-tools"],
     present: || which("redis-check-rdb").is_some(),
 };
@@ -219,7 +219,7 @@ impl For {
                 needs.extend([&REDIS, &PHP_REDIS]);
             }
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
-            For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS]),
+            For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS, &PHP_REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
             For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
             For::MatrixForky => needs.extend([&PHPUNIT, &LARAVEL, &SYMFONY, &DEBOOTSTRAP]),
@@ -238,7 +238,7 @@ pub fn ensure(repo: &Repo, verb: For, check_only: bool) -> Result {
     }
     if verb == For::MatrixForky && !geteuid().is_root() {
         return Err(unavailable(
-            "forky and laravel need a chroot, which only root can make: try again as root, or with debug or valgrind",
+            "forky and laravel need a chroot, which only root can make: try again as root, or with debug, zts or valgrind",
         ));
     }
     let missing = missing(verb);

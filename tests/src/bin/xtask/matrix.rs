@@ -1,15 +1,16 @@
-//! `cargo xtask matrix [debug|valgrind|forky|laravel] [filter]`: tests/phpt where mistakes with memory show, and all of
+//! `cargo xtask matrix [debug|zts|valgrind|forky|laravel] [filter]`: tests/phpt where mistakes with memory show, and all of
 //! PHP's tests with other versions than this machine's. For developers, not for CI: it builds a PHP and a Debian, and
 //! takes minutes. The last line counts over all parts.
 //!
 //! The parts find different things. The debug PHP knows each block of Zend's heap, so a leak of one byte fails, in
-//! workers too; it has no pcntl. Valgrind sees every access and what Rust and C have allocated. forky has newer headers,
-//! a newer virtual machine, other messages; and a current Laravel, beside the one of this machine.
+//! workers too; it has no pcntl. With threads the engine's globals lie elsewhere. Valgrind sees every access and what Rust
+//! and C have allocated. forky has newer headers, a newer virtual machine and other messages; and a current Laravel,
+//! beside the one of this machine.
 
 mod apt;
 mod chroot;
-mod debug_php;
 mod kept;
+mod source_php;
 mod valgrind;
 
 use std::fs::{self, File};
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use self::chroot::Chroot;
-use self::debug_php::DebugPhp;
+use self::source_php::{Kind, SourcePhp};
 use crate::build::{self, Variant};
 use crate::failure::{Context, Result};
 use crate::install::{self, For};
@@ -32,6 +33,8 @@ use crate::test;
 pub enum Part {
     /// A PHP 8.2 with --enable-debug and without pcntl, built once from Debian's source package
     Debug,
+    /// The same with --enable-zts and with pcntl
+    Zts,
     /// The PHP in PATH under valgrind, and the workers that the tests start too
     Valgrind,
     /// The PHP 8.4 of Debian forky in a chroot, built once by debootstrap; as root only
@@ -45,11 +48,12 @@ pub enum Part {
 const LARAVEL_TESTS: &str = "php/tests/Laravel";
 
 impl Part {
-    pub const ALL: [Part; 4] = [Part::Debug, Part::Valgrind, Part::Forky, Part::Laravel];
+    pub const ALL: [Part; 5] = [Part::Debug, Part::Zts, Part::Valgrind, Part::Forky, Part::Laravel];
 
     fn name(self) -> &'static str {
         match self {
             Part::Debug => "debug",
+            Part::Zts => "zts",
             Part::Valgrind => "valgrind",
             Part::Forky => "forky",
             Part::Laravel => "laravel",
@@ -58,7 +62,7 @@ impl Part {
 
     fn needs(self) -> For {
         match self {
-            Part::Debug => For::MatrixDebug,
+            Part::Debug | Part::Zts => For::MatrixDebug,
             Part::Valgrind => For::MatrixValgrind,
             Part::Forky | Part::Laravel => For::MatrixForky,
         }
@@ -77,7 +81,7 @@ pub fn matrix(repo: &Repo, parts: &[Part], filter: Option<&str>, no_install: boo
     build::build(repo)?;
     test::sum_up(parts.iter().map(|part| {
         let tally = match part {
-            Part::Debug => debug(repo, filter),
+            Part::Debug | Part::Zts => from_source(repo, *part, filter),
             Part::Valgrind => valgrind::setting(repo).and_then(|setting| phpt::phpt(repo, &setting, filter)),
             Part::Forky => forky(repo, filter),
             Part::Laravel => laravel(repo, filter),
@@ -86,16 +90,17 @@ pub fn matrix(repo: &Repo, parts: &[Part], filter: Option<&str>, no_install: boo
     }))
 }
 
-fn debug(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
-    let debug = DebugPhp::built(repo)?;
-    let target = debug_php::cargo_target(repo);
-    let php = Some([&*debug.php(), &*debug.config()]);
+fn from_source(repo: &Repo, part: Part, filter: Option<&str>) -> Result<Tally> {
+    let kind = if part == Part::Zts { Kind::ThreadSafe } else { Kind::WithoutPcntl };
+    let built = SourcePhp::built(repo, kind)?;
+    let target = built.cargo_target(repo);
+    let php = Some([&*built.php(), &*built.config()]);
     let so = build::build_variant(repo, &Variant { target: &target, php, object: None })?;
     let setting = Setting {
-        name: Part::Debug.name(),
-        runner: debug.php(),
-        php: debug.php(),
-        run_tests: debug.run_tests(),
+        name: part.name(),
+        runner: built.php(),
+        php: built.php(),
+        run_tests: built.run_tests(),
         so,
         environment: Vec::new(),
         leave_out: |_| None,
@@ -126,6 +131,7 @@ fn laravel(repo: &Repo, filter: Option<&str>) -> Result<Tally> {
         name: "laravel in forky",
         php: forky.php,
         phpunit: "/usr/bin/phpunit".into(),
+        options: &["--fail-on-deprecation"],
         so: forky.so,
     };
     tally += phpunit::phpunit(repo, &there, filter)?;

@@ -18,6 +18,8 @@ pub struct Setting {
     pub php: PathBuf,
     /// As that PHP finds it.
     pub phpunit: PathBuf,
+    /// What only this version of it knows.
+    pub options: &'static [&'static str],
     /// The extension, for that PHP.
     pub so: PathBuf,
 }
@@ -29,6 +31,7 @@ impl Setting {
             name,
             php: repo::php().ok_or("no php in PATH")?,
             phpunit: run::which("phpunit").ok_or("no phpunit in PATH")?,
+            options: &[],
             so: repo.so(),
         })
     }
@@ -58,7 +61,7 @@ fn once(
 ) -> Result<Tally> {
     let log = log(repo, setting)?;
     let mut command = repo.command(&setting.php.to_string_lossy(), []);
-    command.args(options).arg(&setting.phpunit);
+    command.args(options).arg(&setting.phpunit).args(setting.options);
     command.args(["--do-not-cache-result", "--configuration", "php/phpunit.xml"]).args(chosen);
     if let Some(filter) = filter {
         command.args(["--filter", filter]);

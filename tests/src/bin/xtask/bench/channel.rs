@@ -1,30 +1,37 @@
 //! `channel`: strings between PHP processes through RustDaemon\Channel, beside System V messages, a stream_socket_pair(), a
-//! ring for one producer in plain Rust, and memcpy.
+//! list in Redis on a Unix socket, a ring for one producer in plain Rust, and memcpy.
 //!
 //! # How it works
 //! One program, tests/bench/channel.php, does the same with each kind. In a round each has its turn for each size. The ring
-//! in Rust is the simplest that works: two positions and a copy in and out, in two threads; it says what the machine can
-//! do, not what PHP could have.
+//! in Rust is the simplest that works ([`plain_ring`](../../plain_ring.rs), built in release): two positions and a copy in
+//! and out, in two threads; it says what the machine can do, not what PHP could have. It copies as the C library does, which is slow for long messages between two cores
+//! (`core::copy`): there the channel can be faster. What a PHP process needs for nothing but two calls of methods a message
+//! stands beside it, too: the floor under the small sizes.
 //!
 //! Sources: DESIGN 5; issue 9 for the bounds.
 
 use std::ffi::OsString;
 use std::fs;
-use std::hint::{black_box, spin_loop};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Bench;
 use super::peer::{Program, unsupervised};
 use super::report::{At, Report};
+use super::sidecar::built;
 use super::strace;
+use super::wire::Server;
 use crate::failure::{Context, Result};
 
 const OURS: &str = "Channel";
 const QUEUE: &str = "msg_send";
 const PAIR: &str = "socketpair";
+const REDIS: &str = "Redis list";
+/// Two processes that call a method of their own for each message, and exchange nothing.
+const CALLS: &str = "calls alone";
 const RING: &str = "Rust ring";
+/// Our own ring, used from Rust: what PHP adds to it.
+const SAFE: &str = "our ring from Rust";
 const COPY: &str = "memcpy";
 const RATE: &str = "messages";
 const UNIT: &str = "/s";
@@ -40,11 +47,15 @@ const FLOWS: [(usize, u32, [f64; 3]); 6] = [
     (65_536, 10_000, [0.0, 12.0, 1.25]),
     (1 << 20, 1_000, [0.0, 0.0, 0.0]),
 ];
+/// A message through Redis takes so many times longer that this part of them is enough.
+const REDIS_PART: u32 = 20;
 /// What System V keeps a message below on any machine that was not told otherwise (msgmax).
 const QUEUE_BYTES: usize = 8192;
-const RING_BYTES: usize = 1 << 20;
 
 pub fn measure(bench: &Bench, report: &mut Report) -> Result {
+    let [plain_ring] = built(bench, ["plain_ring"])?;
+    let mut plain_ring = Program::start(unsupervised(&[plain_ring]))?;
+    let redis = Server::redis(REDIS)?;
     for round in 0..bench.rounds {
         bench.progress(round);
         for (size, count, _) in FLOWS {
@@ -57,8 +68,13 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result {
                 note(QUEUE, rate(start(bench, &[], "sysvmsg", "flow", size, count, 1)?)?);
             }
             note(PAIR, rate(start(bench, &[], "pair", "flow", size, count, 1)?)?);
-            note(RING, rust_ring(size, count));
-            note(COPY, copies(size, count));
+            note(REDIS, rate(redis_list(bench, &redis, size, count / REDIS_PART)?)?);
+            if size == 64 {
+                note(CALLS, rate(start(bench, &[], "calls", "flow", size, count, 1)?)?);
+            }
+            note(RING, ordered(&mut plain_ring, &format!("ring {size} {count}"))?);
+            note(SAFE, ordered(&mut plain_ring, &format!("safe {size} {count}"))?);
+            note(COPY, ordered(&mut plain_ring, &format!("copy {size} {count}"))?);
         }
         let mut note = |case: &str, peer: &str, rate: f64| {
             report.note(At { case, peer, what: RATE, unit: UNIT }, rate);
@@ -73,6 +89,15 @@ pub fn measure(bench: &Bench, report: &mut Report) -> Result {
         let switches = switches_while_idle(bench)?;
         report.note(At { case: IDLE, peer: OURS, what: "wake-ups", unit: "" }, switches);
     }
+    redis.end()?;
+    plain_ring.end(PATIENCE)?;
+    for (size, ..) in FLOWS {
+        report.compare(&case(size), RATE, [OURS, REDIS]);
+        report.compare(&case(size), RATE, [OURS, SAFE]);
+    }
+    report.compare(&case(64), RATE, [OURS, CALLS]);
+    report.compare(&case(65_536), RATE, [OURS, COPY]);
+    report.compare(&case(65_536), RATE, [COPY, PAIR]);
     for (size, _, [queue, pair, ring]) in FLOWS {
         let case = case(size);
         for (peer, least) in [(QUEUE, queue), (PAIR, pair), (RING, if ring > 0.0 { 1.0 / ring } else { 0.0 })]
@@ -119,15 +144,32 @@ fn start(
     count: u32,
     producers: u32,
 ) -> Result<Program> {
-    let program = bench.program("channel.php").into_os_string();
     let numbers = [size.to_string(), count.to_string(), producers.to_string()].map(OsString::from);
+    let words = [kind, mode].map(OsString::from).into_iter().chain(numbers);
     // Debian has it as a module of its own; where it is built in PHP says so on the standard error, and goes on.
-    let module: &[&str] = if kind == "sysvmsg" { &["-d", "extension=sysvmsg"] } else { &[] };
-    let arguments =
-        module.iter().map(OsString::from).chain([program, kind.into(), mode.into()]).chain(numbers);
-    let mut words: Vec<OsString> = before.iter().map(OsString::from).collect();
-    words.extend(bench.php.words(kind == "channel", arguments));
-    let command = unsupervised(&words);
+    let modules: &[&str] = if kind == "sysvmsg" { &["sysvmsg"] } else { &[] };
+    program(bench, before, modules, kind == "channel", words)
+}
+
+fn redis_list(bench: &Bench, server: &Server, size: usize, count: u32) -> Result<Program> {
+    let words = ["redis", "flow", &size.to_string(), &count.to_string(), "1"].map(OsString::from);
+    // The first is what Debian's build of the second needs.
+    program(bench, &[], &["igbinary", "redis"], false, words.into_iter().chain([server.socket().into()]))
+}
+
+fn program(
+    bench: &Bench,
+    before: &[&str],
+    modules: &[&str],
+    with_extension: bool,
+    words: impl Iterator<Item = OsString>,
+) -> Result<Program> {
+    let modules = modules.iter().flat_map(|module| ["-d".to_owned(), format!("extension={module}")]);
+    let path = bench.program("channel.php").into_os_string();
+    let arguments = modules.map(OsString::from).chain([path]).chain(words);
+    let mut all: Vec<OsString> = before.iter().map(OsString::from).collect();
+    all.extend(bench.php.words(with_extension, arguments));
+    let command = unsupervised(&all);
     bench.show(&command);
     let mut program = Program::start(command)?;
     program.says("ready", PATIENCE)?;
@@ -136,9 +178,15 @@ fn start(
 
 /// Messages a second.
 fn rate(mut program: Program) -> Result<f64> {
-    program.tell("go")?;
-    let line = program.line(PATIENCE)?;
+    let rate = ordered(&mut program, "go")?;
     program.end(PATIENCE)?;
+    Ok(rate)
+}
+
+/// The number with which a program answers.
+fn ordered(program: &mut Program, order: &str) -> Result<f64> {
+    program.tell(order)?;
+    let line = program.line(PATIENCE)?;
     line.parse().map_err(|_| format!("no number of messages: {line:?}").into())
 }
 
@@ -176,102 +224,12 @@ fn switches(pid: i32) -> Result<f64> {
     number.ok_or_else(|| format!("{path}: no voluntary_ctxt_switches").into())
 }
 
-/// A ring for one producer and one consumer: what the machine does when nothing but the copies and two positions stand
-/// between two threads.
-struct SimpleRing {
-    bytes: Box<[std::cell::UnsafeCell<u8>]>,
-    head: Line,
-    tail: Line,
-}
-
-#[repr(align(128))]
-struct Line(AtomicUsize);
-
-// SAFETY: between head and tail the consumer reads, everywhere else the producer writes.
-unsafe impl Sync for SimpleRing {}
-
-impl SimpleRing {
-    fn at(&self, position: usize) -> *mut u8 {
-        self.bytes[position % RING_BYTES].get()
-    }
-
-    /// Messages lie at multiples of their size, so that none goes over the end.
-    fn send(&self, message: &[u8], tail: &mut usize, head: &mut usize) {
-        let place = place_of(*tail, message.len());
-        while place + message.len() - *head > RING_BYTES {
-            spin_loop();
-            *head = self.head.0.load(Ordering::Acquire);
-        }
-        // SAFETY: free, and contiguous.
-        unsafe { self.at(place).copy_from_nonoverlapping(message.as_ptr(), message.len()) };
-        *tail = place + message.len();
-        self.tail.0.store(*tail, Ordering::Release);
-    }
-
-    fn receive(&self, message: &mut [u8], head: &mut usize, tail: &mut usize) {
-        while *tail == *head {
-            spin_loop();
-            *tail = self.tail.0.load(Ordering::Acquire);
-        }
-        let place = place_of(*head, message.len());
-        // SAFETY: written, and contiguous.
-        unsafe { self.at(place).copy_to_nonoverlapping(message.as_mut_ptr(), message.len()) };
-        *head = place + message.len();
-        self.head.0.store(*head, Ordering::Release);
-    }
-}
-
-fn place_of(position: usize, length: usize) -> usize {
-    let left = RING_BYTES - position % RING_BYTES;
-    if left < length { position + left } else { position }
-}
-
-fn rust_ring(size: usize, count: u32) -> f64 {
-    let ring = SimpleRing {
-        bytes: (0..RING_BYTES).map(|_| std::cell::UnsafeCell::new(1)).collect(),
-        head: Line(AtomicUsize::new(0)),
-        tail: Line(AtomicUsize::new(0)),
-    };
-    let began = Instant::now();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let (message, mut tail, mut head) = (vec![2; size], 0, 0);
-            (0..count).for_each(|_| ring.send(black_box(&message), &mut tail, &mut head));
-        });
-        let (mut message, mut head, mut tail) = (vec![0; size], 0, 0);
-        (0..count).for_each(|_| ring.receive(black_box(&mut message), &mut head, &mut tail));
-    });
-    f64::from(count) / began.elapsed().as_secs_f64()
-}
-
-fn copies(size: usize, count: u32) -> f64 {
-    let (from, mut to) = (vec![1_u8; size], vec![0_u8; size]);
-    let began = Instant::now();
-    for _ in 0..count {
-        black_box(&mut to).copy_from_slice(black_box(&from));
-    }
-    f64::from(count) / began.elapsed().as_secs_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_through_the_simple_ring_comes_out() {
-        let ring = SimpleRing {
-            bytes: (0..RING_BYTES).map(|_| std::cell::UnsafeCell::new(0)).collect(),
-            head: Line(AtomicUsize::new(0)),
-            tail: Line(AtomicUsize::new(0)),
-        };
-        let (mut tail, mut head, mut seen, mut known) = (0, 0, 0, 0);
-        for number in 0..100_u8 {
-            ring.send(&[number; 70_000], &mut tail, &mut head);
-            let mut message = [0; 70_000];
-            ring.receive(&mut message, &mut seen, &mut known);
-            assert!(message.iter().all(|byte| *byte == number));
-            head = seen;
-        }
-        assert_eq!(case(64) + &case(4096) + &case(1 << 20), "64 bytes4 KiB1 MiB");
+    fn sizes_have_short_names() {
+        assert_eq!([64, 4096, 1 << 20].map(case), ["64 bytes", "4 KiB", "1 MiB"]);
     }
 }

@@ -14,9 +14,6 @@
 //! - Whatever else runs on the two cores: it meets all servers, the ratios within a round feel it least.
 //! - Redis does less for a PING than a JSON server for its ping: no JSON. The minimal server answers byte for byte as we do.
 
-use std::ffi::OsString;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::time::Duration;
 
 use super::Bench;
@@ -24,8 +21,8 @@ use super::report::{At, Report};
 use super::sidecar::{Lines, Sidecar, alone, built};
 use super::strace;
 use super::wire::{CORE, Dialect, Load, OTHER_CORE, Server};
-use crate::failure::{Context, Result};
-use crate::{interrupt, run};
+use crate::failure::Result;
+use crate::interrupt;
 
 const OURS: &str = "rustdaemon";
 const REDIS: &str = "redis-server";
@@ -73,10 +70,9 @@ const SLACK: f64 = 0.01;
 pub fn measure(bench: &Bench, report: &mut Report) -> Result {
     let names = ["fake_worker", "ping_load", "minimal_server", "echo_server"];
     let [worker, load, minimal, echo] = built(bench, names)?;
-    let redis = tempfile::tempdir().context("a directory")?;
     let mut servers = [
         Server::sidecar(OURS, Sidecar::start(bench, 1, &[], &Lines::Kept, &alone(&worker))?),
-        Server::start(REDIS, Dialect::Redis, |socket| redis_words(redis.path(), socket))?,
+        Server::redis(REDIS)?,
         Server::start(MINIMAL, Dialect::Typed, |socket| Ok(vec![minimal.into(), socket.into()]))?,
         Server::start(PHP, Dialect::Typed, |socket| {
             Ok(bench.php.words(false, [bench.program("ping_select.php").into_os_string(), socket.into()]))
@@ -150,15 +146,4 @@ fn judge(report: &mut Report, counted: &[(&str, f64, f64)]) -> Result {
         report.check(&sentence, &format!(">= {LIMITS}"), &format!("{busier:.3}"), busier >= LIMITS);
     }
     Ok(())
-}
-
-/// Debian's redis-tools has the whole server: it is one if it is called so. Without its package no service comes along.
-fn redis_words(directory: &Path, socket: &Path) -> Result<Vec<OsString>> {
-    let program = directory.join("redis-server");
-    let whole = run::which("redis-check-rdb").ok_or("no redis-check-rdb")?;
-    symlink(&whole, &program).context(program.display())?;
-    let mut words = vec![program.into_os_string(), "--unixsocket".into(), socket.into()];
-    words
-        .extend(["--port", "0", "--save", "", "--appendonly", "no", "--io-threads", "1"].map(OsString::from));
-    Ok(words)
 }

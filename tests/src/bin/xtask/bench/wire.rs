@@ -1,6 +1,7 @@
 //! Servers on Unix sockets, and the load that is put on them. The load is [`ping_load`](../../ping_load.rs), built in release.
 
 use std::ffi::OsString;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use super::peer::{Program, unsupervised};
 use super::sidecar::Sidecar;
 use crate::failure::{Context, Result};
-use crate::run::quietly;
+use crate::run::{self, quietly};
 use crate::wait::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,6 +71,23 @@ impl Server {
             UnixStream::connect(&socket).map(drop).map_err(|why| why.to_string())
         })?;
         Ok(Self { name, dialect, socket, held: Held::Program(program, directory) })
+    }
+
+    /// Debian's redis-tools has the whole server: it is one if it is called so. Without its package no service comes along.
+    pub fn redis(name: &'static str) -> Result<Self> {
+        Self::start(name, Dialect::Redis, |socket| {
+            let program = socket.with_file_name("redis-server");
+            let whole = run::which("redis-check-rdb").ok_or("no redis-check-rdb")?;
+            symlink(&whole, &program).context(program.display())?;
+            let mut words = vec![program.into_os_string(), "--unixsocket".into(), socket.into()];
+            let options = ["--port", "0", "--save", "", "--appendonly", "no", "--io-threads", "1"];
+            words.extend(options.map(OsString::from));
+            Ok(words)
+        })
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// All of its threads on one core; what it has started stays where it is.

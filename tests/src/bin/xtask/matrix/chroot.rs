@@ -30,8 +30,8 @@ const SCRIPT: &str = "sid";
 /// Without their versions: Debian's Laravel runs with Debian's PHP. PHP's extensions and other programs are those that the
 /// tests use.
 #[rustfmt::skip]
-const PACKAGES: [&str; 16] = [
-    "ca-certificates", "php-cgi", "php-cli", "php-dev", "php-laravel-framework", "php-mbstring", "php-redis",
+const PACKAGES: [&str; 17] = [
+    "ca-certificates", "composer", "php-cgi", "php-cli", "php-dev", "php-laravel-framework", "php-mbstring", "php-redis",
     "php-sqlite3", "php-symfony-framework-bundle", "php-xml", "phpunit", "procps", "python3", "redis-tools",
     "supervisor", "systemd",
 ];
@@ -54,7 +54,7 @@ impl Chroot {
     /// `depending`: what was made with it and is wrong for another one.
     pub fn built(repo: &Repo, depending: &Path) -> Result<Self> {
         let root = repo.path("target/matrix").join(SUITE);
-        let chroot = Self { inside: script(repo, "in", &enter(repo, &root))?, root };
+        let chroot = Self { inside: script(repo, "in", &enter(&root, &repo.path("")))?, root };
         let kept = Kept { directory: chroot.root.clone(), recipe: PACKAGES.join("\n") };
         if !kept.is_complete(repo) {
             remove(&chroot.root)?;
@@ -116,7 +116,7 @@ impl Chroot {
 /// Mounts, then changes root. At the end the chroot is mounted on itself, so that its root is a mount point:
 /// unshare(1), which a test calls inside, wants that. Build scripts of crates run where cargo keeps them, which is not there
 /// inside: what they ask of PHP has nothing to do with it.
-fn enter(repo: &Repo, root: &Path) -> String {
+fn enter(root: &Path, checkout: &Path) -> String {
     let mounts = r#"root=$1 checkout=$2
 shift 2
 for shared in "$checkout" /proc /sys /dev /tmp; do
@@ -127,7 +127,7 @@ mount --rbind "$root" "$root"
 here=$PWD
 [ -d "$root$here" ] || here=/
 exec chroot "$root" env --unset=TMPDIR --chdir="$here" PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@""#;
-    let [root, checkout] = [root, &repo.path("")].map(|path| path.display().to_string());
+    let [root, checkout] = [root, checkout].map(|path| path.display().to_string());
     let enter =
         command("unshare", ["--mount", "--propagation=private", "sh", "-ec", mounts, "sh", &root, &checkout]);
     format!("exec {} \"$@\"", run::show(&enter))
@@ -143,4 +143,16 @@ fn script(repo: &Repo, name: &str, line: &str) -> Result<PathBuf> {
 /// A path as one word of a shell.
 fn shown(path: &Path) -> String {
     run::show(&Command::new(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_spaces_are_one_word() {
+        let enter = enter(Path::new("/my code/forky"), Path::new("/my code"));
+        assert!(enter.starts_with("exec unshare --mount --propagation=private sh -ec 'root=$1 "), "{enter}");
+        assert!(enter.ends_with(" sh '/my code/forky' '/my code' \"$@\""), "{enter}");
+    }
 }

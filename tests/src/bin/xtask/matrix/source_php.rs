@@ -1,6 +1,6 @@
-//! The debug PHP in target/matrix/php-8.2-debug: 8.2 without thread safety, from Debian's own source package, built when
-//! it is not there yet. It has `--enable-debug`, so it reports what is left in Zend's heap at its end and who replaced a
-//! signal handler; and it has no pcntl, which the extension must not need.
+//! A PHP 8.2 in target/matrix, from Debian's own source package, built when it is not there yet. It has `--enable-debug`, so
+//! it reports what is left in Zend's heap at its end and who replaced a signal handler. There are two kinds: one without
+//! pcntl, which the extension must not need, and one with threads (ZTS) and pcntl.
 //!
 //! # Correct order
 //! Download, unpack, configure, make, install (see `kept`): with other flags of configure all is built again, the
@@ -21,7 +21,6 @@ use crate::run::{self, command};
 
 /// Debian 12's source package.
 const PACKAGE: &str = "php8.2";
-const NAME: &str = "php-8.2-debug";
 
 /// What tests need, and little else. What Debian builds as shared extensions is shared here too: with `-n` it is loaded
 /// only where a test asks for it. php-cgi comes along, as there is a test with it.
@@ -31,26 +30,44 @@ const FLAGS: [&str; 9] = [
     "--enable-sockets=shared", "--enable-tokenizer=shared", "--enable-opcache", "--with-ffi=shared",
 ];
 
-pub struct DebugPhp {
+#[derive(Clone, Copy)]
+pub enum Kind {
+    WithoutPcntl,
+    ThreadSafe,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::WithoutPcntl => "php-8.2-debug",
+            Kind::ThreadSafe => "php-8.2-zts",
+        }
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Kind::WithoutPcntl => &[],
+            Kind::ThreadSafe => &["--enable-zts", "--enable-pcntl"],
+        }
+    }
+}
+
+pub struct SourcePhp {
+    kind: Kind,
     prefix: PathBuf,
 }
 
-/// Where cargo builds the extension for it.
-pub fn cargo_target(repo: &Repo) -> PathBuf {
-    repo.path("target").join(NAME)
-}
-
-impl DebugPhp {
-    pub fn built(repo: &Repo) -> Result<Self> {
+impl SourcePhp {
+    pub fn built(repo: &Repo, kind: Kind) -> Result<Self> {
         let directory = repo.path("target/matrix");
-        let php = Self { prefix: directory.join(NAME) };
+        let php = Self { kind, prefix: directory.join(kind.name()) };
         let flags = php.flags();
         let kept = Kept { directory: php.prefix.clone(), recipe: flags.join("\n") };
         if kept.is_complete(repo) {
             return Ok(php);
         }
-        let [packages, sources] = ["apt", "src"].map(|name| directory.join(name));
-        for old in [&php.prefix, &packages, &sources, &cargo_target(repo)] {
+        let [packages, sources] = ["apt", "src"].map(|name| directory.join(name).join(kind.name()));
+        for old in [&php.prefix, &packages, &sources, &php.cargo_target(repo)] {
             remove(old)?;
         }
         fs::create_dir_all(&sources).context(sources.display())?;
@@ -65,17 +82,23 @@ impl DebugPhp {
     fn make(&self, repo: &Repo, source: &Path, flags: &[String]) -> Result {
         let source_arg = source.display().to_string();
         let jobs = format!("-j{}", thread::available_parallelism().map_or(1, usize::from));
-        let log = |name: &str| repo.path("target/matrix").join(name);
+        let log = |step: &str| repo.path("target/matrix").join(format!("{}.{step}.log", self.kind.name()));
         let mut configure = command("env", ["-C", &source_arg, "./configure", "--quiet"]);
         configure.args(flags);
-        logged(repo, configure, &log("configure.log"))?;
-        logged(repo, command("make", ["-C", &source_arg, &jobs]), &log("make.log"))?;
-        logged(repo, command("make", ["-C", &source_arg, "install"]), &log("install.log"))
+        logged(repo, configure, &log("configure"))?;
+        logged(repo, command("make", ["-C", &source_arg, &jobs]), &log("make"))?;
+        logged(repo, command("make", ["-C", &source_arg, "install"]), &log("install"))
     }
 
     fn flags(&self) -> Vec<String> {
         let prefix = format!("--prefix={}", self.prefix.display());
-        [prefix].into_iter().chain(FLAGS.map(str::to_owned)).collect()
+        let flags = FLAGS.iter().chain(self.kind.flags()).map(|flag| (*flag).to_owned());
+        [prefix].into_iter().chain(flags).collect()
+    }
+
+    /// Where cargo builds the extension for it.
+    pub fn cargo_target(&self, repo: &Repo) -> PathBuf {
+        repo.path("target").join(self.kind.name())
     }
 
     pub fn php(&self) -> PathBuf {

@@ -1,0 +1,87 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Laravel;
+
+use Closure;
+use Illuminate\Container\Container;
+use ReflectionFunction;
+use RustDaemon\Exception\InvalidArgument;
+use TypeError;
+
+/**
+ * Handlers that find the application as it was when the worker began, whatever those before them have done to it:
+ *
+ * ```php
+ * $this->expose('orders.list', $orders->list(...), fresh: true);          // in a command that RunsAsWorker
+ * $worker->expose('orders.list', Fresh::handler($orders->list(...)));     // anywhere
+ * ```
+ *
+ * Put back, as far as the application uses them: the configuration, the locale, the user who is logged in, the session,
+ * queued cookies, URL defaults, what views share, rules of the validator, scoped instances, once(). A transaction that
+ * the handler leaves open is rolled back, and a line in the log says so.
+ *
+ * It is not for handlers that defer their request: with several of them open, none has the application to itself.
+ */
+final class Fresh
+{
+    /**
+     * @param callable $handler as Worker::expose() takes it
+     * @return Closure the same, but fresh
+     */
+    public static function handler(callable $handler): Closure
+    {
+        $sandbox = Sandbox::of(Container::getInstance());
+        $function = new ReflectionFunction($handler(...));
+        return static function (mixed ...$arguments) use ($function, $sandbox): mixed {
+            self::check($function, $arguments);
+            $sandbox->restore();
+            try {
+                return $function->invokeArgs($arguments); // "12" may become an int: as the extension calls it
+            } catch (TypeError $why) {
+                throw self::refusal($function, $why) ?? $why;
+            } finally {
+                $sandbox->release();
+            }
+        };
+    }
+
+    /**
+     * The extension sees this function's parameters, and not the handler's: so what it would refuse is refused here.
+     *
+     * @param array<mixed> $arguments
+     * @throws InvalidArgument
+     */
+    private static function check(ReflectionFunction $function, array $arguments): void
+    {
+        $parameters = [];
+        foreach ($function->getParameters() as $parameter) {
+            $parameters[$parameter->getName()] = $parameter;
+        }
+        $named = array_filter($arguments, is_string(...), ARRAY_FILTER_USE_KEY);
+        $unknown = $function->isVariadic() ? null : array_key_first(array_diff_key($named, $parameters));
+        if ($unknown !== null) {
+            throw new InvalidArgument("unknown argument \"$unknown\"");
+        }
+        $byPosition = count($arguments) - count($named);
+        foreach (array_slice($parameters, $byPosition) as $name => $parameter) {
+            if (!$parameter->isOptional() && !array_key_exists($name, $named)) {
+                throw new InvalidArgument("missing argument \"$name\"");
+            }
+        }
+    }
+
+    /**
+     * Whether the handler itself was given a wrong type; what its own code throws is no mistake of the client's.
+     */
+    private static function refusal(ReflectionFunction $function, TypeError $why): ?InvalidArgument
+    {
+        $place = $why->getTrace()[0] ?? [];
+        $isIts = ($place['function'] ?? null) === $function->getName() && !isset($place['file']);
+        $pattern = '/Argument #\d+ \(\$(\w+)\) (must be of type .+ given)$/';
+        return $isIts && preg_match($pattern, $why->getMessage(), $found)
+            ? new InvalidArgument("argument \"$found[1]\" $found[2]")
+            : null;
+    }
+}

@@ -1,0 +1,156 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Laravel;
+
+use Closure;
+use Illuminate\Contracts\Foundation\Application;
+use Illuminate\Support\Facades\Facade;
+use Illuminate\Support\Once;
+use Illuminate\Support\Str;
+use RustDaemon\Request;
+use Throwable;
+
+/**
+ * What a handler may leave behind in the application, and the next one is not to find: see Fresh.
+ *
+ * Of some services all plain properties are kept as they were when the worker asked for this, or when the service was
+ * made after that, and put back before each handler; others are told to forget. A service that was never asked for is
+ * not made for it.
+ *
+ * What is not put back, php/LARAVEL.md says.
+ *
+ * @internal
+ */
+final class Sandbox
+{
+    /** By service: its properties that are caches, and stay. */
+    private const KEPT = [
+        'config' => [],
+        'cookie' => [],
+        'translator' => ['loaded', 'parsed'],
+        'url' => [],
+        'validator' => [],
+        'view' => [],
+    ];
+
+    /** @var array<string, array<string, mixed>> by service: its plain properties */
+    private array $kept = [];
+
+    /** @var array<string, mixed> of URL::defaults(), which are not the generator's own */
+    private array $urlDefaults = [];
+
+    private function __construct(private readonly Application $app)
+    {
+        foreach (self::KEPT as $name => $caches) {
+            $keep = fn (object $service) => $this->keep($name, $service, $caches);
+            $app->resolved($name) ? $keep($app->make($name)) : $app->afterResolving($name, $keep);
+        }
+    }
+
+    /**
+     * The application's own, made when it is asked for first.
+     */
+    public static function of(Application $app): self
+    {
+        $app->bound(self::class) || $app->instance(self::class, new self($app));
+        return $app->make(self::class);
+    }
+
+    /**
+     * Before a handler: everything is as it was.
+     */
+    public function restore(): void
+    {
+        $locale = $this->kept['translator']['locale'] ?? null;
+        $hasMoved = $locale !== null && $this->app->make('translator')->getLocale() !== $locale;
+        foreach ($this->kept as $name => $properties) {
+            self::put($this->app->make($name), $properties);
+        }
+        if (isset($this->kept['url'])) {
+            self::put($this->app->make('url'), ['routeGenerator' => null]); // made anew, without any
+            $this->app->make('url')->defaults($this->urlDefaults);
+        }
+        $hasMoved && $this->app->setLocale($locale); // Carbon hears of it, too
+        $this->leaveTransactions('before');
+        if ($this->app->resolved('auth')) {
+            $this->app->make('auth')->forgetGuards();
+        }
+        if ($this->app->resolved('session')) {
+            $this->app->make('session')->forgetDrivers();
+        }
+        foreach (['auth.driver', 'session.store'] as $name) {
+            $this->app->forgetInstance($name);
+        }
+        $this->app->forgetScopedInstances();
+        Facade::clearResolvedInstances();
+        Str::flushCache();
+        class_exists(Once::class) && Once::flush(); // since Laravel 11
+    }
+
+    /**
+     * After a handler: nothing is held, and nothing of it stays in the log's lines.
+     */
+    public function release(): void
+    {
+        $this->leaveTransactions('after');
+        if ($this->app->resolved('log')) {
+            foreach ($this->app->make('log')->getChannels() as $channel) {
+                method_exists($channel, 'withoutContext') && $channel->withoutContext();
+            }
+        }
+        $this->app->forgetScopedInstances();
+    }
+
+    /**
+     * @param list<string> $caches
+     */
+    private function keep(string $name, object $service, array $caches): void
+    {
+        $this->kept[$name] = array_diff_key(self::properties($service), array_flip($caches));
+        if ($name === 'url') {
+            $this->urlDefaults = $service->getDefaultParameters();
+        }
+    }
+
+    private function leaveTransactions(string $when): void
+    {
+        foreach ($this->app->resolved('db') ? $this->app->make('db')->getConnections() : [] as $name => $connection) {
+            $connection->flushQueryLog();
+            $connection->forgetRecordModificationState();
+            if ($connection->transactionLevel() === 0) {
+                continue;
+            }
+            $method = Request::current()?->method ?? 'a handler';
+            $line = "a transaction was open on the connection $name $when $method: rolled back";
+            $this->app->make('log')->warning($line);
+            try {
+                $connection->rollBack(0);
+            } catch (Throwable) {
+                $this->app->make('db')->purge($name); // it is lost, and the transaction with it
+            }
+        }
+    }
+
+    /**
+     * @return array<string, mixed> those that hold no object themselves
+     */
+    private static function properties(object $service): array
+    {
+        $all = Closure::bind(fn (): array => get_object_vars($this), $service, $service::class)();
+        return array_filter($all, static fn (mixed $value): bool => !is_object($value) && !is_resource($value));
+    }
+
+    /**
+     * @param array<string, mixed> $properties
+     */
+    private static function put(object $service, array $properties): void
+    {
+        Closure::bind(function () use ($properties): void {
+            foreach ($properties as $name => $value) {
+                $this->$name = $value;
+            }
+        }, $service, $service::class)();
+    }
+}

@@ -1,0 +1,186 @@
+<?php
+
+declare(strict_types=1);
+
+namespace RustDaemon\Tests\Laravel;
+
+use PHPUnit\Framework\TestCase;
+use RustDaemon\Client\RemoteException;
+use RustDaemon\Tests\Child;
+
+/**
+ * Methods that are exposed with `fresh: true`.
+ */
+final class FreshTest extends TestCase
+{
+    private const COMMAND = <<<'PHP'
+        <?php
+
+        namespace App\Commands;
+
+        use Illuminate\Support\Facades\Auth;
+        use Illuminate\Support\Facades\DB;
+
+        final class Scoped
+        {
+            public int $used = 0;
+        }
+
+        final class PlantCommand extends \Illuminate\Console\Command
+        {
+            use \RustDaemon\Laravel\RunsAsWorker;
+
+            protected $signature = 'plant:serve';
+
+            public function handle(): int
+            {
+                $this->laravel->scoped(Scoped::class);
+                view()->share('line', 'boot');
+                url()->defaults(['line' => 'boot']);
+                url()->forceRootUrl('http://plant.example');
+                DB::statement('create table if not exists t (x int)');
+                $soil = function (): array {
+                    config(['app.name' => 'soiled', 'plant.line' => 7]);
+                    app()->setLocale('de');
+                    Auth::setUser(new \Illuminate\Auth\GenericUser(['id' => 7]));
+                    session()->put('line', 7);
+                    cookie()->queue('line', '7');
+                    view()->share('line', 'soiled');
+                    url()->defaults(['line' => 'soiled']);
+                    url()->forceRootUrl('http://soiled.example');
+                    validator()->extend('soiled', fn () => true);
+                    app(Scoped::class)->used++;
+                    DB::connection()->enableQueryLog();
+                    DB::beginTransaction();
+                    DB::insert('insert into t values (1)');
+                    return $this->look();
+                };
+                foreach (['' => false, 'fresh.' => true] as $prefix => $fresh) {
+                    $this->expose($prefix . 'soil', $soil, fresh: $fresh);
+                    $this->expose($prefix . 'look', $this->look(...), fresh: $fresh);
+                    $this->expose($prefix . 'sum', fn (int $a, int $b = 1): int => $a + $b, fresh: $fresh);
+                    $this->expose($prefix . 'inner', fn () => strlen(...)([]), fresh: $fresh);
+                    $fail = fn () => [$soil(), throw new \DomainException('no')];
+                    $this->expose($prefix . 'fail', $fail, fresh: $fresh);
+                }
+
+                return $this->worker->run();
+            }
+
+            private function look(): array
+            {
+                return [
+                    config('app.name'), config('plant.line'), app()->getLocale(), \Carbon\Carbon::getLocale(),
+                    Auth::id(), session('line'), count(cookie()->getQueuedCookies()), view()->shared('line'),
+                    url()->getDefaultParameters()['line'], url()->to('x'), app(Scoped::class)->used,
+                    DB::transactionLevel(), count(DB::select('select * from t')),
+                    count((fn () => $this->extensions)->call(validator())),
+                ];
+            }
+        }
+        PHP;
+    private const PRISTINE = ['test', null, 'en', 'en', null, null, 0, 'boot', 'boot', 'http://plant.example/x', 0,
+        0, 0, 0];
+    private const SOILED = ['soiled', 7, 'de', 'de', 7, 7, 1, 'soiled', 'soiled', 'http://soiled.example/x', 1,
+        1, 1, 1];
+    private const ARGUMENTS = [
+        'by position' => [[1, 2], 3],
+        'by name' => [['b' => 2, 'a' => 1], 3],
+        'a default' => [['a' => 1], 2],
+        'a number in a text' => [['12'], 13],
+        'more' => [[1, 2, 3], 3],
+        'missing' => [['b' => 2], 'InvalidArgument: missing argument "a"'],
+        'none' => [[], 'InvalidArgument: missing argument "a"'],
+        'unknown' => [['a' => 1, 'c' => 2], 'InvalidArgument: unknown argument "c"'],
+        'of a wrong type' => [[1, []], 'InvalidArgument: argument "b" must be of type int, array given'],
+    ];
+
+    private App $app;
+    private ?Child $child = null;
+
+    protected function setUp(): void
+    {
+        $this->app = new App();
+        $this->app->write('app/Commands/PlantCommand.php', self::COMMAND);
+        $providers = ['Auth\Auth', 'Cookie\Cookie', 'Encryption\Encryption', 'Hashing\Hash', 'Session\Session',
+            'Translation\Translation', 'Validation\Validation', 'View\View'];
+        $config = $this->app->read('config/app.php');
+        $line = static fn (string $name): string => "Illuminate\\{$name}ServiceProvider::class,\n";
+        $lines = implode('', array_map($line, $providers));
+        $carbon = "Carbon\\Laravel\\ServiceProvider::class,\n";
+        $config = str_replace("'providers' => [", "'locale' => 'en', 'fallback_locale' => 'en',
+            'cipher' => 'AES-256-CBC', 'key' => str_repeat('k', 32), 'providers' => [\n$lines$carbon", $config);
+        $this->app->write('config/app.php', $config);
+        $this->app->write('config/auth.php', '<?php return ["defaults" => ["guard" => "web", "passwords" => "users"],
+            "guards" => ["web" => ["driver" => "session", "provider" => "users"]],
+            "providers" => ["users" => ["driver" => "database", "table" => "users"]]];');
+        $this->app->write('config/session.php', '<?php return ["driver" => "array", "cookie" => "s", "lifetime" => 60,
+            "path" => "/", "domain" => null, "secure" => false];');
+        $this->app->write('config/view.php', '<?php return ["paths" => [], "compiled" => storage_path("views")];');
+        $this->app->write('config/database.php', '<?php return ["default" => "sqlite", "connections" => ["sqlite" =>
+            ["driver" => "sqlite", "database" => storage_path("db"), "prefix" => ""]]];');
+        $this->app->write('storage/db', '');
+        $this->child = $this->app->start(['plant:serve']);
+        $this->app->untilIdle($this->child);
+    }
+
+    protected function tearDown(): void
+    {
+        $this->child->signal(SIGTERM);
+        $this->child->eventually('the sidecar ends', fn (): bool => $this->child->ended() !== []);
+    }
+
+    public function testAFreshMethodFindsTheApplicationAsItWas(): void
+    {
+        $client = $this->app->client();
+        self::assertSame(self::PRISTINE, $client->call('fresh.look'));
+        self::assertSame(self::SOILED, $client->call('fresh.soil'));
+        self::assertSame(self::PRISTINE, $client->call('fresh.look'));
+        $client->call('soil');
+        self::assertSame(self::SOILED, $client->call('look'), 'the others go on with what there is');
+        self::assertSame(self::PRISTINE, $client->call('fresh.look'));
+    }
+
+    public function testAnOpenTransactionIsRolledBackAndSaid(): void
+    {
+        $client = $this->app->client();
+        try {
+            $client->call('fresh.fail');
+            self::fail('it fails');
+        } catch (RemoteException $why) {
+            self::assertSame(['DomainException', 'no'], [$why->class, $why->getMessage()]);
+        }
+        [11 => $level, 12 => $rows] = $client->call('look');
+        self::assertSame([0, 0], [$level, $rows], 'at once, and not before the next fresh one');
+        self::assertStringContainsString(
+            'a transaction was open on the connection sqlite after fresh.fail: rolled back',
+            $this->app->read('storage/logs/laravel.log'),
+        );
+    }
+
+    public function testArgumentsAreAsTheyAreWithoutIt(): void
+    {
+        foreach (self::ARGUMENTS as $what => [$arguments, $expected]) {
+            $answers = [$this->ask('sum', $arguments), $this->ask('fresh.sum', $arguments)];
+            self::assertSame([$expected, $expected], $answers, $what);
+        }
+    }
+
+    public function testAMistakeOfTheHandlersOwnIsNotTheClients(): void
+    {
+        self::assertStringStartsWith('TypeError: ', $this->ask('inner', []));
+        self::assertSame($this->ask('inner', []), $this->ask('fresh.inner', []));
+    }
+
+    /**
+     * @param array<mixed> $arguments
+     */
+    private function ask(string $method, array $arguments): int|string
+    {
+        try {
+            return $this->app->client()->begin($method, $arguments)->result();
+        } catch (RemoteException $why) {
+            return "$why->class: {$why->getMessage()}";
+        }
+    }
+}
