@@ -9,6 +9,12 @@
 //! The tables are found once, in the parent: one object of each internal class is made, without its constructor, and
 //! thrown away. Since PHP 8.3 a class says which one is its own.
 //!
+//! # Why not less
+//! At its end a child walks through its own objects only, and `_exit` does the rest: what is here is for references that its PHP
+//! code gives up while it runs, and for the cycle collector. Objects that have neither a destructor nor anything outside of
+//! the process to close are kept as well: a freed one hands its handle to the next object that the child makes, which would
+//! then be taken for its parent's; and to tell them apart is to read each object, which takes longer than the fork.
+//!
 //! # What may be lost
 //! A fatal error marks every object as destructed, after which no handler is asked: [`hold_each`] follows it, and is what a
 //! fork in a shutdown function does. An object that its destructor has made reachable again is not asked either: a child that
