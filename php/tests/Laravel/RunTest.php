@@ -244,6 +244,13 @@ final class RunTest extends TestCase
             . 'number and ms, s, m or h, such as 8s'];
         yield [$pool($serve) . ", 'options' => ['log_format' => 'xml']", [], "{$file}options.log_format: \"xml\" is "
             . 'not one of "text", "json"'];
+        yield [$pool($serve) . ", 'options' => ['pool' => []], 'pool' => []", [], "{$file}pool: is not known; there is "
+            . 'socket, socket_mode, token, timeout, sidecar, log_channel, cache_store, pools, options, on_fork, '
+            . 'maintenance'];
+        yield [$pool($serve) . ", 'options' => ['socket' => '/tmp/x']", [], "{$file}options.socket: stands at the top "
+            . 'of the file, as "socket"'];
+        yield [$pool($serve) . ", 'options' => ['pool' => ['x' => []]]", [], "{$file}options.pool: stands at the top "
+            . 'of the file, as "pools"'];
         yield [$pool($serve), ['a', 'b'], "{$file}pools: there is no \"b\"; there is a"];
         yield [$pool($serve), ['nope'], 'rustdaemon:run: artisan has no command "nope"'];
         yield [$pool($serve), ['--nope'], 'The "--nope" option does not exist.'];
