@@ -42,6 +42,8 @@ final class RunTest extends TestCase
                     $this->worker->expose("$pool.store", fn (): string => cache()->getDefaultDriver());
                     $this->worker->expose("$pool.sleep", fn (int $seconds): int => sleep($seconds));
                     $this->worker->expose("$pool.argv", fn (): array => $_SERVER['argv']);
+                    $sockets = fn (): array => [config('rustdaemon.socket'), getenv('RUSTDAEMON_SOCKET')];
+                    $this->worker->expose("$pool.sockets", $sockets);
                     $this->worker->expose("$pool.place", fn (): array => [getcwd(), config('app.name')]);
 
                     return $this->worker->run();
@@ -102,7 +104,7 @@ final class RunTest extends TestCase
     public function testEveryKeyOfTheConfigurationIsObeyed(): void
     {
         symlink(getenv('RUSTDAEMON_BIN'), "{$this->app->path}/my-rustdaemon");
-        $this->app->write('.env', "RUSTDAEMON_SOCKET=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\nRUSTDAEMON_TIMEOUT=0.2\n"
+        $this->app->write('.env', "RUSTDAEMON_SOCKET_PATH=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\nRUSTDAEMON_TIMEOUT=0.2\n"
             . "RUSTDAEMON_SIDECAR={$this->app->path}/my-rustdaemon\nRUSTDAEMON_LOG_CHANNEL=plant\n"
             . "RUSTDAEMON_CACHE_STORE=array\nRUSTDAEMON_TOKEN=s3cret\n");
         $this->pools("'a' => ['artisan' => 'plant:serve']");
@@ -149,7 +151,7 @@ final class RunTest extends TestCase
             file_put_contents("$home->path/releases/$release/config/app.php", $config);
         }
         symlink('releases/1', "$home->path/current");
-        $environment = ['RUSTDAEMON_SOCKET' => $this->app->socket(), 'RUSTDAEMON_PACKAGE' => dirname(__DIR__, 2)];
+        $environment = ['RUSTDAEMON_SOCKET_PATH' => $this->app->socket(), 'RUSTDAEMON_PACKAGE' => dirname(__DIR__, 2)];
         $command = [...$this->app->php(), "$home->path/current/artisan", 'rustdaemon:run', 'plant:serve'];
         $this->child = new Child($command, "{$this->app->path}/out", $environment);
         $this->app->untilIdle($this->child);
@@ -200,6 +202,22 @@ final class RunTest extends TestCase
         $this->launch([], 2);
         self::assertSame('1', $this->app->client()->call('a.line'));
         self::assertSame(0, $this->app->artisan(['rustdaemon:status'])->code);
+    }
+
+    public function testAWorkerAsksAtTheConfiguredSocketWhereverItsSidecarListens(): void
+    {
+        $other = "{$this->app->path}/other.sock";
+        $asked = "{$this->app->path}/asked.sock";
+        $this->app->write('.env', "RUSTDAEMON_SOCKET_PATH=$asked\n");
+        foreach (['config:clear', 'config:cache'] as $command) {
+            self::assertSame(0, $this->app->artisan([$command])->code);
+            $child = $this->app->start(['plant:serve', "--socket=$other"]);
+            $client = new Client($other, null, 20.0);
+            $this->app->untilIdle($child, client: $client);
+            self::assertSame([$asked, $other], $client->call('main.sockets'), $command);
+            $child->signal(SIGTERM);
+            $child->eventually('the sidecar ends', static fn (): bool => $child->ended() !== []);
+        }
     }
 
     /**
