@@ -19,8 +19,8 @@ use TypeError;
  * ```
  *
  * Put back, as far as the application uses them: the configuration, the locale, the user who is logged in, the session,
- * queued cookies, URL defaults, what views share, rules of the validator, scoped instances, once(). A transaction that
- * the handler leaves open is rolled back, and a line in the log says so.
+ * queued cookies, the request, URL defaults, what views share, rules of the validator, the log's context, scoped
+ * instances, once(). A transaction that the handler leaves open is rolled back, and a line in the log says so.
  *
  * It is not for handlers that defer their request: with several of them open, none has the application to itself.
  */
