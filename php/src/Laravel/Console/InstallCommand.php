@@ -21,7 +21,7 @@ use Symfony\Component\Console\Output\OutputInterface;
  */
 final class InstallCommand extends Command
 {
-    use OneSentence;
+    use PoolsOrCommand;
 
     private const FALLBACK_USER = 'www-data';
 
