@@ -61,7 +61,7 @@ final class QueueWorker
      */
     public static function watch(Application $app): void
     {
-        if (PHP_SAPI !== 'cli' || getenv('RUSTDAEMON_LINK') === false) {
+        if (getenv('RUSTDAEMON_LINK') === false) {
             return;
         }
         $app->make('events')->listen(CommandStarting::class, static function (CommandStarting $event) use ($app): void {
