@@ -263,6 +263,26 @@ final class QueueWorkerTest extends TestCase
         self::assertSame(1, $this->queue->count('jobs'), 'two waits for the next one');
     }
 
+    public function testASigtermFromOutsideLeftNoReason(): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        posix_kill($this->queue->worker()['pid'], SIGTERM);
+        $this->queue->release();
+        $expected = 'exit 0; it was busy with queue:work (stops: SIGTERM from outside)';
+        self::assertSame($expected, $this->queue->lastExit());
+        self::assertSame(['one begins', 'one ends'], $this->queue->notes());
+    }
+
+    public function testARestartIsNoSigtermFromOutside(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $this->queue->app->client()->call('worker.restart');
+        self::assertSame('exit 0; restarted by an operator', $this->queue->lastExit());
+    }
+
     public function testAnInterruptEndsIt(): void
     {
         $this->queue->work([self::FAST]);
