@@ -47,7 +47,7 @@ final class QueueWorker
     private ?Job $job = null;
     private int $jobs = 0;
     private bool $paused = false;
-    private string $signal = 'SIGTERM'; // Laravel 8 takes no other
+    private string $signal = 'SIGTERM'; // Laravel 8 takes no other, and has no WorkerInterrupted
     private readonly float $since;
     private readonly mixed $restart;
 
@@ -89,9 +89,9 @@ final class QueueWorker
         $events->listen(JobProcessing::class, fn (JobProcessing $event) => $this->start($event->job));
         $events->listen(JobProcessed::class, fn (JobProcessed $event) => $this->finish($event->job));
         $events->listen(JobExceptionOccurred::class, fn (JobExceptionOccurred $event) => $this->finish($event->job));
-        $events->listen(WorkerInterrupted::class, function (WorkerInterrupted $event): void { // since Laravel 13
-            $this->signal = [SIGINT => 'SIGINT', SIGQUIT => 'SIGQUIT'][$event->signal] ?? 'SIGTERM';
-        });
+        $names = static fn (): array => [SIGINT => 'SIGINT', SIGQUIT => 'SIGQUIT', SIGTERM => 'SIGTERM'];
+        $events->listen(WorkerInterrupted::class, fn (WorkerInterrupted $event)
+            => $this->signal = $names()[$event->signal]);
         $events->listen(WorkerStopping::class, fn (WorkerStopping $event) => $this->stop($event));
         $this->worker->onPause(fn () => throw new Paused());
         $this->worker->onResume(fn () => $this->paused = false);

@@ -32,9 +32,10 @@ use Throwable;
  * ```
  *
  * The command has the options --socket, --socket-mode, --log-channel and --cache-store then, besides its own: what it
- * declares under such a name itself means what the command says. They are checked, and Worker::install() is passed, before handle() is called and anything that it asks for is made: started
- * by hand, the process becomes a sidecar there, which starts the command again as its worker. --log-channel and
- * --cache-store are the process's default channel and store from then on, so that Log::info() goes where it says.
+ * declares under such a name itself means what the command says. They are checked, and Worker::install() is passed,
+ * before handle() is called and anything that it asks for is made: started by hand, the process becomes a sidecar
+ * there, which starts the command again as its worker. --log-channel and --cache-store are the process's default
+ * channel and store from then on, so that Log::info() goes where it says.
  *
  * Bad input is one sentence and exit code 100: it does not help to start the command again.
  */

@@ -39,6 +39,17 @@ final class QueueWorkerTest extends TestCase
         $this->queue->untilEmpty();
     }
 
+    public function testTheStatusSaidThatOnlyTheSidecarsOrderStopsIt(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $theirs = $this->queue->app->run([getenv('RUSTDAEMON_BIN'), 'status', '--socket', $this->queue->app->socket()]);
+        $ours = $this->queue->app->artisan(['rustdaemon:status']);
+        $note = static fn (Ended $ended): array => preg_grep('/^ +its script /', explode("\n", $ended->output));
+        self::assertMatchesRegularExpression('/^ +its script handles .*SIGTERM.* itself$/', implode($note($ours)));
+        self::assertSame(array_values($note($theirs)), array_values($note($ours)));
+    }
+
     public function testAJobInHandIsNamed(): void
     {
         $this->queue->push('one', 'hold');

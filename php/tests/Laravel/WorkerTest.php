@@ -149,11 +149,14 @@ final class WorkerTest extends TestCase
      * @param list<string> $words
      */
     #[DataProvider('declared')]
-    public function testAnOptionThatTheCommandDeclaresItselfStaysItsOwn(string $option, array $words, mixed $value): void
-    {
+    public function testAnOptionThatTheCommandDeclaresItselfStaysItsOwn(
+        string $option,
+        array $words,
+        mixed $value,
+    ): void {
         $name = preg_match('/^[a-z-]+/', $option, $found) === 1 ? $found[0] : '';
-        $own = ['{--line=1' => "{--$option} {--line=1", "expose('cache'" => "expose('own', fn () => \$this->option('$name'));
-                \$this->worker->expose('cache'"];
+        $expose = "expose('own', fn () => \$this->option('$name'));\n\$this->worker->expose('cache'";
+        $own = ['{--line=1' => "{--$option} {--line=1", "expose('cache'" => $expose];
         $this->app->write('app/Commands/PlantCommand.php', strtr(self::COMMAND, $own));
         $this->serve($words);
         $client = $this->app->client();
