@@ -104,8 +104,8 @@ final class RunTest extends TestCase
     public function testEveryKeyOfTheConfigurationIsObeyed(): void
     {
         symlink(getenv('RUSTDAEMON_BIN'), "{$this->app->path}/my-rustdaemon");
-        $this->app->write('.env', "RUSTDAEMON_SOCKET_PATH=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\nRUSTDAEMON_TIMEOUT=0.2\n"
-            . "RUSTDAEMON_SIDECAR={$this->app->path}/my-rustdaemon\nRUSTDAEMON_LOG_CHANNEL=plant\n"
+        $this->app->write('.env', "RUSTDAEMON_SOCKET_PATH=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\n"
+            . "RUSTDAEMON_TIMEOUT=0.2\nRUSTDAEMON_SIDECAR={$this->app->path}/my-rustdaemon\nRUSTDAEMON_LOG_CHANNEL=plant\n"
             . "RUSTDAEMON_CACHE_STORE=array\nRUSTDAEMON_TOKEN=s3cret\n");
         $this->pools("'a' => ['artisan' => 'plant:serve']");
         $options = "'options' => [\n'log_format' => 'json', 'max_connections' => '77',";
