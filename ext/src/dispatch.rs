@@ -256,9 +256,9 @@ pub fn is_armed() -> bool {
     with(|dispatcher| dispatcher.armed)
 }
 
-/// Whether this process has ever asked for a signal: else [`leave_to_parent`] has nothing to do.
+/// Whether this process has ever asked for a signal, or delays some: else [`leave_to_parent`] has nothing to do.
 pub fn is_used() -> bool {
-    with(|dispatcher| dispatcher.capture.is_some())
+    with(|dispatcher| dispatcher.capture.is_some() || dispatcher.delayed != 0)
 }
 
 /// In a forked child that is no continuation of its parent: no handler is called any more, and what was there before the

@@ -110,7 +110,7 @@ pub fn turn(deadline: Option<Duration>, place: TaskPlace) -> Turn {
                 continue;
             }
             supervision::with(|state| state.say_leaving());
-            if supervision::with(|state| state.deferred.is_empty()) {
+            if supervision::with(|state| state.is_leaving() || state.deferred.is_empty()) {
                 if !tell_stop() {
                     return Turn::Leave;
                 }

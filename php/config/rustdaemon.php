@@ -11,11 +11,12 @@ return [
     |
     | The Unix socket of this application's sidecar, at most 107 bytes long. The
     | client asks there, and workers that you start are served there. A client
-    | alone may also ask at "tcp://127.0.0.1:9990".
+    | alone may also ask at "tcp://127.0.0.1:9990". (RUSTDAEMON_SOCKET is another
+    | name: each worker finds its own sidecar's socket there.)
     |
     */
 
-    'socket' => env('RUSTDAEMON_SOCKET', storage_path('framework/rustdaemon.sock')),
+    'socket' => env('RUSTDAEMON_SOCKET_PATH', storage_path('framework/rustdaemon.sock')),
 
     /*
     |--------------------------------------------------------------------------

@@ -527,12 +527,15 @@ namespace RustDaemon
      * open the child's own in Process::onFork(), or in the function.
      *
      * In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
-     * Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null. Handlers of
-     * Signal::on() are gone: SIGTERM ends it until it asks for something else; those of pcntl_signal(), and a mask of
-     * pcntl_sigprocmask(), are inherited. Not so where a handler of pcntl_signal() forks: no signal is blocked in that child, its
-     * parent's handlers are gone, and pcntl calls none of its own there, as in a child by pcntl_fork(): take Signal::on(). There is no time limit until set_time_limit(). It is no Worker, also where its parent
-     * is one. It does not die with its parent once it has changed its user or group: the kernel forgets it then. A session that
-     * it has started is written by its own session_write_close(), and a filter on STDOUT is not flushed.
+     * Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null; what its parent
+     * has read ahead from STDIN is in both. There is no time limit until set_time_limit(). It is no Worker, also where its
+     * parent is one. It does not die with its parent once it has changed its user or group: the kernel forgets it then. A
+     * session that it has started is written by its own session_write_close(), and a filter on STDOUT is not flushed.
+     *
+     * Handlers of Signal::on() are gone: SIGTERM ends it until it asks for something else. Those of pcntl_signal(), and a
+     * mask of pcntl_sigprocmask(), are inherited. Not so where all signals are blocked, as they are while pcntl calls a
+     * handler: no signal is blocked in that child and its parent's handlers are gone. Use Signal::on() there: pcntl calls
+     * no handler in a child that one of its handlers has forked, be it by pcntl_fork().
      */
     final class Process
     {

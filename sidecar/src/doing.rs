@@ -21,6 +21,7 @@ use rustdaemon_core::pulse::{PERIOD, UNANSWERED};
 use rustdaemon_core::slot::{Observation, Phase};
 
 use crate::proc::Facts;
+use crate::text::shown;
 
 /// A pulse that was not seen for so long while there is work has stopped.
 const STALE: Duration = Duration::from_millis(8 * PERIOD.as_millis() as u64);
@@ -129,8 +130,7 @@ impl Texts {
         if let Some(status) = &self.status {
             line += &format!(" ({status})");
         }
-        // For lines of the log and of tables: nothing that a worker wrote may break them.
-        line.replace(char::is_control, " ")
+        shown(&line)
     }
 }
 
@@ -153,7 +153,7 @@ pub fn say(doing: &Doing, page: &Observation, texts: &Texts) -> Option<String> {
         line += if line.is_empty() { "" } else { ", " };
         line += &place;
     }
-    Some(line.replace(char::is_control, " ")).filter(|line| !line.is_empty())
+    Some(shown(&line)).filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(line(busy(), native), "plc.read");
         let texts = Texts { what: Some("a\nb".into()), status: Some("row\t7".into()), place: None };
         let doing = judge(Some(&busy()), &Facts::default(), NOW).unwrap();
-        assert_eq!(say(&doing, &busy(), &texts).as_deref(), Some("a b (row 7)"));
+        assert_eq!(say(&doing, &busy(), &texts).as_deref(), Some("a\\nb (row\\t7)"));
         let idle = Observation { phase: Phase::Idle, busy_since: None, ..busy() };
         assert_eq!(say(&doing, &idle, &texts), None);
     }

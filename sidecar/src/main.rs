@@ -40,6 +40,7 @@
 //! F0 `birth`      what a worker is born with
 //! F1 `doing`      pure: what a worker is doing, from its page and /proc
 //! F0 `proc`       facts about a process from /proc
+//! F0 `text`       pure: words for people
 //! F0 `sorted`     a sorted set for what comes and goes nearly in order
 //! F0 `seldom`     what is to be in the log once in a while
 //! F0 `ids`        numbers of workers and clients
@@ -86,6 +87,7 @@ mod sorted;
 mod strays;
 mod stream;
 mod takeover;
+mod text;
 mod verbs;
 mod worker;
 

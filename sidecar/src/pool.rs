@@ -415,7 +415,9 @@ impl Pool {
         life.settle(now);
         let slot = self.slots.get(life.slot)?;
         let number = u32::try_from(life.slot).unwrap_or(u32::MAX);
-        let predecessor = slot.last_exit.clone();
+        // In a reload the one before it may still be at work: what ended before that one has been told to it.
+        let has_ended = slot.current.is_none_or(|current| current == worker);
+        let predecessor = slot.last_exit.clone().filter(|_| has_ended);
         let go = Go { version: life.version, name, slot: number, generation: life.generation, predecessor };
         Some(Order::Go(worker, Box::new(go)))
     }

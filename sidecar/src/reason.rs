@@ -15,6 +15,8 @@ use std::time::Duration;
 use rustdaemon_core::link::{ExitReason, Signalled};
 use rustdaemon_core::sys::ExitStatus;
 
+use crate::text::{ago, shown};
+
 /// Why the sidecar ends a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -234,12 +236,12 @@ pub fn sender(signalled: &Signalled) -> String {
     let Signalled { signal, pid, uid, command } = signalled;
     let sender = match (pid, uid) {
         (Some(pid), Some(uid)) => {
-            let command = command.as_deref().unwrap_or("it has ended").escape_debug();
+            let command = shown(command.as_deref().unwrap_or("it has ended"));
             format!("pid {pid} ({command}), uid {uid}")
         }
         _ => "the kernel".to_owned(),
     };
-    format!("{} from {sender}", signal.escape_debug())
+    format!("{} from {sender}", shown(signal))
 }
 
 fn signal_name(number: i32) -> String {
@@ -251,7 +253,7 @@ fn signal_name(number: i32) -> String {
 
 /// What, where, and when: unless it was just now, it may have nothing to do with the end.
 fn at(remains: &Remains) -> String {
-    let message = remains.message.escape_debug();
+    let message = shown(&remains.message);
     let place = match remains.line {
         0 => String::new(),
         line => format!(" ({}:{line})", remains.file),
@@ -259,20 +261,6 @@ fn at(remains: &Remains) -> String {
     let before = remains.age.filter(|age| *age >= Duration::from_secs(1));
     let before = before.map(|age| format!(", {} before", ago(age.as_secs_f64())));
     format!("{message}{place}{}", before.unwrap_or_default())
-}
-
-/// Seconds for people: `12 s`, `5 min`, `3 h 20 min`, `2 d 4 h`.
-#[must_use]
-pub fn ago(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
-    match whole {
-        0 => format!("{:.1} s", seconds.max(0.0)),
-        1..120 => format!("{whole} s"),
-        120..7200 => format!("{minutes} min"),
-        7200..172_800 => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
-    }
 }
 
 #[cfg(test)]

@@ -222,15 +222,21 @@ fn what_a_killed_worker_had_open_was_begun() {
 
 #[test]
 fn a_script_that_ends_with_an_open_request_leaves_the_answer_to_the_sidecar() {
-    let sidecar = worker(json!({}), "");
-    let mut client = sidecar.client();
-    let id = client.send("once", json!(["a"]));
-    wait_deferred(&sidecar, 1);
-    let mut other = sidecar.client();
-    let exit = other.send("exit", json!([]));
-    let (answered, reply) = client.receive();
-    assert_eq!((answered, reply.unwrap_err().class.as_str()), (id, "worker_died"));
-    assert_eq!(other.receive().0, exit);
+    for again in [false, true] {
+        let sidecar = worker(json!({"again": again}), "");
+        let mut client = sidecar.client();
+        let id = client.send("once", json!(["a"]));
+        wait_deferred(&sidecar, 1);
+        let mut other = sidecar.client();
+        let exit = other.send("exit", json!([]));
+        let (answered, reply) = client.receive();
+        assert_eq!(
+            (answered, reply.unwrap_err().class.as_str()),
+            (id, "worker_died"),
+            "run() again: {again}"
+        );
+        assert_eq!(other.receive().0, exit);
+    }
 }
 
 #[test]

@@ -19,8 +19,8 @@ use TypeError;
  * ```
  *
  * Put back, as far as the application uses them: the configuration, the locale, the user who is logged in, the session,
- * queued cookies, URL defaults, what views share, rules of the validator, scoped instances, once(). A transaction that
- * the handler leaves open is rolled back, and a line in the log says so.
+ * queued cookies, the request, URL defaults, what views share, rules of the validator, the log's context, scoped
+ * instances, once(). A transaction that the handler leaves open is rolled back, and a line in the log says so.
  *
  * It is not for handlers that defer their request: with several of them open, none has the application to itself.
  */
@@ -35,12 +35,14 @@ final class Fresh
         $sandbox = Sandbox::of(Container::getInstance());
         $function = new ReflectionFunction($handler(...));
         return static function (mixed ...$arguments) use ($function, $sandbox): mixed {
-            self::check($function, $arguments);
+            $refusal = self::check($function, $arguments);
+            $refusal === null || throw new InvalidArgument($refusal);
             $sandbox->restore();
             try {
                 return $function->invokeArgs($arguments); // "12" may become an int: as the extension calls it
             } catch (TypeError $why) {
-                throw self::refusal($function, $why) ?? $why;
+                $refusal = self::refusal($function, $why);
+                throw $refusal === null ? $why : new InvalidArgument($refusal);
             } finally {
                 $sandbox->release();
             }
@@ -51,9 +53,9 @@ final class Fresh
      * The extension sees this function's parameters, and not the handler's: so what it would refuse is refused here.
      *
      * @param array<mixed> $arguments
-     * @throws InvalidArgument
+     * @return string|null why they cannot be passed
      */
-    private static function check(ReflectionFunction $function, array $arguments): void
+    private static function check(ReflectionFunction $function, array $arguments): ?string
     {
         $parameters = [];
         foreach ($function->getParameters() as $parameter) {
@@ -62,26 +64,33 @@ final class Fresh
         $named = array_filter($arguments, is_string(...), ARRAY_FILTER_USE_KEY);
         $unknown = $function->isVariadic() ? null : array_key_first(array_diff_key($named, $parameters));
         if ($unknown !== null) {
-            throw new InvalidArgument("unknown argument \"$unknown\"");
+            return "unknown argument \"$unknown\"";
         }
         $byPosition = count($arguments) - count($named);
+        if ($function->isInternal() && !$function->isVariadic() && $byPosition > count($parameters)) {
+            return "too many arguments: $byPosition given, at most " . count($parameters) . ' expected';
+        }
         foreach (array_slice($parameters, $byPosition) as $name => $parameter) {
             if (!$parameter->isOptional() && !array_key_exists($name, $named)) {
-                throw new InvalidArgument("missing argument \"$name\"");
+                return "missing argument \"$name\"";
             }
         }
+        return null;
     }
 
     /**
      * Whether the handler itself was given a wrong type; what its own code throws is no mistake of the client's.
      */
-    private static function refusal(ReflectionFunction $function, TypeError $why): ?InvalidArgument
+    private static function refusal(ReflectionFunction $function, TypeError $why): ?string
     {
         $place = $why->getTrace()[0] ?? [];
         $isIts = ($place['function'] ?? null) === $function->getName() && !isset($place['file']);
-        $pattern = '/Argument #\d+ \(\$(\w+)\) (must be of type .+ given)$/';
-        return $isIts && preg_match($pattern, $why->getMessage(), $found)
-            ? new InvalidArgument("argument \"$found[1]\" $found[2]")
-            : null;
+        // What a variadic parameter takes has no name there.
+        $pattern = '/: Argument #(\d+)(?: \(\$(\w+)\))? (must be of type .+ given)$/D';
+        if (!$isIts || !preg_match($pattern, $why->getMessage(), $found)) {
+            return null;
+        }
+        $name = $found[2] === '' ? $found[1] : "\"$found[2]\"";
+        return "argument $name " . preg_replace('/(\w+\\\\)+/', '', $found[3]); // namespaces are ours
     }
 }

@@ -16,6 +16,7 @@ use Illuminate\Queue\Events\WorkerStarting;
 use Illuminate\Queue\Events\WorkerStopping;
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
+use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Signal;
 use RustDaemon\Worker;
 use Symfony\Component\Console\Input\InputInterface;
@@ -75,7 +76,12 @@ final class QueueWorker
             $offered = getenv('RUSTDAEMON_LINK') !== false; // not taken meanwhile
             if ($offered && $event->command === 'queue:work' && !$event->input->hasParameterOption('--once')) {
                 $gate = $app->make(Gate::class);
-                $worker = $gate->pass(defaults: self::OWN_DEFAULTS);
+                try {
+                    $worker = $gate->pass(defaults: self::OWN_DEFAULTS);
+                } catch (Refusal $why) { // the command is Laravel's: it would make a box of it, and exit code 1
+                    file_put_contents('php://stderr', "{$why->getMessage()}\n");
+                    exit($why->exitCode);
+                }
                 (new self($gate, $worker, $app, $event->input))->listen();
             }
         });

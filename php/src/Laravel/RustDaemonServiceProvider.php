@@ -26,7 +26,8 @@ final class RustDaemonServiceProvider extends ServiceProvider
 
     public function register(): void
     {
-        $this->mergeConfigFrom(self::CONFIG, 'rustdaemon');
+        $isTable = is_array($this->app->make('config')->get('rustdaemon', [])); // else Settings says so, when asked
+        $isTable && $this->mergeConfigFrom(self::CONFIG, 'rustdaemon');
         $this->app->singleton(ClientInterface::class, static fn (Application $app): ClientInterface
             => Clients::ofThisProcess($app));
     }

@@ -5,10 +5,13 @@ declare(strict_types=1);
 namespace RustDaemon\Laravel;
 
 use Closure;
+use Illuminate\Contracts\Auth\Guard;
 use Illuminate\Contracts\Foundation\Application;
+use Illuminate\Http\Request as HttpRequest;
 use Illuminate\Support\Facades\Facade;
 use Illuminate\Support\Once;
 use Illuminate\Support\Str;
+use ReflectionFunction;
 use RustDaemon\Request;
 use Throwable;
 
@@ -17,7 +20,8 @@ use Throwable;
  *
  * Of some services all plain properties are kept as they were when the worker asked for this, or when the service was
  * made after that, and put back before each handler; others are told to forget. A service that was never asked for is
- * not made for it.
+ * not made for it, but for those that the configuration goes into: made by a handler, they would keep what that handler
+ * has configured.
  *
  * What is not put back, php/LARAVEL.md says.
  *
@@ -35,14 +39,33 @@ final class Sandbox
         'view' => [],
     ];
 
+    /** What has the configuration's locale, or domain, from when it is made. */
+    private const CONFIGURED = ['cookie', 'translator'];
+
     /** @var array<string, array<string, mixed>> by service: its plain properties */
     private array $kept = [];
 
     /** @var array<string, mixed> of URL::defaults(), which are not the generator's own */
     private array $urlDefaults = [];
 
+    /** @var array<string, array<string, mixed>> by channel: the log's context */
+    private array $logContext = [];
+
+    /** @var array<string, mixed> of channels that are made later: Laravel 9 */
+    private array $sharedLogContext = [];
+
+    private readonly ?HttpRequest $request;
+
     private function __construct(private readonly Application $app)
     {
+        $this->request = $app->bound('request') ? clone $app->make('request') : null;
+        if ($app->resolved('log')) {
+            $log = $app->make('log');
+            $context = static fn (object $channel): array => self::properties($channel)['context'] ?? [];
+            $this->logContext = array_map($context, $log->getChannels());
+            $this->sharedLogContext = self::properties($log)['sharedContext'] ?? [];
+        }
+        array_map($app->make(...), array_filter(self::CONFIGURED, $app->bound(...)));
         foreach (self::KEPT as $name => $caches) {
             $keep = fn (object $service) => $this->keep($name, $service, $caches);
             $app->resolved($name) ? $keep($app->make($name)) : $app->afterResolving($name, $keep);
@@ -65,6 +88,7 @@ final class Sandbox
     {
         $locale = $this->kept['translator']['locale'] ?? null;
         $hasMoved = $locale !== null && $this->app->make('translator')->getLocale() !== $locale;
+        $this->request === null || $this->app->instance('request', clone $this->request); // who has it is told
         foreach ($this->kept as $name => $properties) {
             self::put($this->app->make($name), $properties);
         }
@@ -74,9 +98,8 @@ final class Sandbox
         }
         $hasMoved && $this->app->setLocale($locale); // Carbon hears of it, too
         $this->leaveTransactions('before');
-        if ($this->app->resolved('auth')) {
-            $this->app->make('auth')->forgetGuards();
-        }
+        $this->putLogBack();
+        $this->forgetGuards();
         if ($this->app->resolved('session')) {
             $this->app->make('session')->forgetDrivers();
         }
@@ -95,12 +118,42 @@ final class Sandbox
     public function release(): void
     {
         $this->leaveTransactions('after');
-        if ($this->app->resolved('log')) {
-            foreach ($this->app->make('log')->getChannels() as $channel) {
-                method_exists($channel, 'withoutContext') && $channel->withoutContext();
+        $this->putLogBack();
+        $this->app->forgetScopedInstances();
+    }
+
+    private function putLogBack(): void
+    {
+        if (!$this->app->resolved('log')) {
+            return;
+        }
+        $log = $this->app->make('log');
+        if (method_exists($log, 'sharedContext')) { // since Laravel 9
+            self::put($log, ['sharedContext' => $this->sharedLogContext]); // shareContext() would go to all channels
+        }
+        foreach ($log->getChannels() as $name => $channel) {
+            if (method_exists($channel, 'withoutContext')) {
+                $channel->withoutContext()->withContext($this->logContext[$name] ?? $this->sharedLogContext);
             }
         }
-        $this->app->forgetScopedInstances();
+    }
+
+    /**
+     * Each guard is in the container, too, which tells it of another request: it would stay there for ever.
+     */
+    private function forgetGuards(): void
+    {
+        if (!$this->app->resolved('auth')) {
+            return;
+        }
+        $this->app->make('auth')->forgetGuards();
+        $isOfNoGuard = static fn (Closure $callback): bool
+            => !((new ReflectionFunction($callback))->getStaticVariables()['target'] ?? null) instanceof Guard;
+        $callbacks = self::properties($this->app)['reboundCallbacks'];
+        if (isset($callbacks['request'])) {
+            $callbacks['request'] = array_values(array_filter($callbacks['request'], $isOfNoGuard));
+            self::put($this->app, ['reboundCallbacks' => $callbacks]);
+        }
     }
 
     /**

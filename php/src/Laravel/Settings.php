@@ -23,6 +23,16 @@ final class Settings
 {
     private const FILE = 'config/rustdaemon.php: ';
 
+    private const DEFAULTS = __DIR__ . '/../../config/rustdaemon.php';
+
+    private const KEYS = [
+        'socket', 'socket_mode', 'token', 'timeout', 'sidecar', 'log_channel', 'cache_store', 'pools', 'options',
+        'on_fork', 'maintenance',
+    ];
+
+    /** Those of a command's own: RunsAsWorker::workerDefaults(). */
+    private const WORKER_KEYS = ['name', 'socket', 'socket_mode', 'token', 'workers', 'log_channel', 'cache_store'];
+
     /**
      * @param array<string, mixed> $values
      * @param array<string, string> $sources by key: how a sentence about a value begins that is not the file's
@@ -43,8 +53,10 @@ final class Settings
     public static function of(Application $app): self
     {
         $config = $app->make('config');
-        $values = $config->get('rustdaemon');
+        // Null: the configuration was cached before the package was there.
+        $values = $config->get('rustdaemon') ?? require self::DEFAULTS;
         is_array($values) || throw new InvalidConfiguration('config/rustdaemon.php does not return an array');
+        self::know($values, self::KEYS, self::FILE);
         return new self($config, $app->basePath(), $values);
     }
 
@@ -53,9 +65,11 @@ final class Settings
      *
      * @param array<string, mixed> $values
      * @param string $source where they come from
+     * @throws InvalidConfiguration
      */
     public function with(array $values, string $source): self
     {
+        self::know($values, self::WORKER_KEYS, "$source: ");
         $sources = array_map(static fn (): string => "$source: ", $values);
         foreach (array_keys($sources) as $key) {
             $sources[$key] .= "$key: ";
@@ -226,13 +240,11 @@ final class Settings
      */
     public function install(bool $isSupervised): array
     {
-        [$socket, $mode, $token] = [$this->socket(), $this->socketMode(), $this->token()];
         if ($isSupervised) {
-            $asked = ['socket' => $socket, 'socket_mode' => $mode];
-            $asked = array_intersect_key($asked, $this->typed);
-            return array_combine(array_map(static fn (string $key): string
-                => $key === 'socket_mode' ? 'mode' : $key, array_keys($asked)), $asked);
+            $socket = isset($this->typed['socket']) ? ['socket' => $this->socket()] : [];
+            return isset($this->typed['socket_mode']) ? [...$socket, 'mode' => $this->socketMode()] : $socket;
         }
+        [$socket, $mode, $token] = [$this->socket(), $this->socketMode(), $this->token()];
         $name = $this->text('name');
         $workers = $this->values['workers'] ?? 1;
         is_int($workers) || throw $this->wrong('workers', 'is no number from 1 to 1024');
@@ -295,6 +307,18 @@ final class Settings
         $isRight || throw $this->wrong('maintenance', 'is not possible: give ["pause" => true or false, '
             . '"except" => [names of pools]]');
         return $values;
+    }
+
+    /**
+     * @param array<mixed> $values
+     * @param list<string> $keys
+     * @throws InvalidConfiguration
+     */
+    private static function know(array $values, array $keys, string $source): void
+    {
+        $unknown = implode(', ', array_diff(array_keys($values), $keys));
+        $unknown === '' || throw new InvalidConfiguration("$source$unknown: is not known; there is "
+            . implode(', ', $keys));
     }
 
     /**

@@ -32,7 +32,7 @@ final class ControlTest extends TestCase
      */
     private static function ask(array $words): Ended
     {
-        return self::$app->artisan($words, ['RUSTDAEMON_SOCKET' => self::$daemon->socket()]);
+        return self::$app->artisan($words, ['RUSTDAEMON_SOCKET_PATH' => self::$daemon->socket()]);
     }
 
     public function testStatusIsThatOfTheSidecarsOwnCommand(): void

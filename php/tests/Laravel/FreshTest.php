@@ -20,6 +20,7 @@ final class FreshTest extends TestCase
 
         use Illuminate\Support\Facades\Auth;
         use Illuminate\Support\Facades\DB;
+        use Illuminate\Support\Facades\Log;
 
         final class Scoped
         {
@@ -38,6 +39,7 @@ final class FreshTest extends TestCase
                 view()->share('line', 'boot');
                 url()->defaults(['line' => 'boot']);
                 url()->forceRootUrl('http://plant.example');
+                Log::withContext(['plant' => 'boot']);
                 DB::statement('create table if not exists t (x int)');
                 $soil = function (): array {
                     config(['app.name' => 'soiled', 'plant.line' => 7]);
@@ -50,6 +52,8 @@ final class FreshTest extends TestCase
                     url()->forceRootUrl('http://soiled.example');
                     validator()->extend('soiled', fn () => true);
                     app(Scoped::class)->used++;
+                    request()->merge(['line' => 7]);
+                    Log::withContext(['plant' => 'soiled']);
                     DB::connection()->enableQueryLog();
                     DB::beginTransaction();
                     DB::insert('insert into t values (1)');
@@ -59,10 +63,15 @@ final class FreshTest extends TestCase
                     $this->expose($prefix . 'soil', $soil, fresh: $fresh);
                     $this->expose($prefix . 'look', $this->look(...), fresh: $fresh);
                     $this->expose($prefix . 'sum', fn (int $a, int $b = 1): int => $a + $b, fresh: $fresh);
+                    $most = fn (int $a, \DateTimeInterface|int ...$more): int => count($more);
+                    $this->expose($prefix . 'most', $most, fresh: $fresh);
+                    $this->expose($prefix . 'length', 'strlen', fresh: $fresh);
                     $this->expose($prefix . 'inner', fn () => strlen(...)([]), fresh: $fresh);
                     $fail = fn () => [$soil(), throw new \DomainException('no')];
                     $this->expose($prefix . 'fail', $fail, fresh: $fresh);
                 }
+                $this->expose('fresh.check', fn (): bool => Auth::check(), fresh: true);
+                $this->expose('memory', fn (): int => gc_collect_cycles() * 0 + memory_get_usage());
 
                 return $this->worker->run();
             }
@@ -74,15 +83,16 @@ final class FreshTest extends TestCase
                     Auth::id(), session('line'), count(cookie()->getQueuedCookies()), view()->shared('line'),
                     url()->getDefaultParameters()['line'], url()->to('x'), app(Scoped::class)->used,
                     DB::transactionLevel(), count(DB::select('select * from t')),
-                    count((fn () => $this->extensions)->call(validator())),
+                    count((fn () => $this->extensions)->call(validator())), request('line'), url()->getRequest()->all(),
+                    (fn () => $this->context['plant'] ?? null)->call(Log::channel()),
                 ];
             }
         }
         PHP;
     private const PRISTINE = ['test', null, 'en', 'en', null, null, 0, 'boot', 'boot', 'http://plant.example/x', 0,
-        0, 0, 0];
+        0, 0, 0, null, [], 'boot'];
     private const SOILED = ['soiled', 7, 'de', 'de', 7, 7, 1, 'soiled', 'soiled', 'http://soiled.example/x', 1,
-        1, 1, 1];
+        1, 1, 1, 7, ['line' => 7], 'soiled'];
     private const ARGUMENTS = [
         'by position' => [[1, 2], 3],
         'by name' => [['b' => 2, 'a' => 1], 3],
@@ -93,6 +103,16 @@ final class FreshTest extends TestCase
         'none' => [[], 'InvalidArgument: missing argument "a"'],
         'unknown' => [['a' => 1, 'c' => 2], 'InvalidArgument: unknown argument "c"'],
         'of a wrong type' => [[1, []], 'InvalidArgument: argument "b" must be of type int, array given'],
+    ];
+    private const OTHER_ARGUMENTS = [
+        'a wrong one of many' => ['most', [1, 2, []],
+            'InvalidArgument: argument 3 must be of type DateTimeInterface|int, array given'],
+        'a wrong one of many, by name' => ['most', ['a' => 1, 'x' => 'y'],
+            'InvalidArgument: argument 2 must be of type DateTimeInterface|int, string given'],
+        'too many for a function of PHP' => ['length', ['a', 'b'],
+            'InvalidArgument: too many arguments: 2 given, at most 1 expected'],
+        'a wrong one for it' => ['length', [[]],
+            'InvalidArgument: argument "string" must be of type string, array given'],
     ];
 
     private App $app;
@@ -141,6 +161,33 @@ final class FreshTest extends TestCase
         self::assertSame(self::PRISTINE, $client->call('fresh.look'));
     }
 
+    public function testAServiceThatASoilingHandlerMakesFirstIsMadeBeforeIt(): void
+    {
+        self::assertSame(self::SOILED, $this->app->client()->call('fresh.soil'));
+        self::assertSame(self::PRISTINE, $this->app->client()->call('fresh.look'));
+    }
+
+    public function testGuardsOfEarlierRequestsDoNotStayInMemory(): void
+    {
+        $client = $this->app->client();
+        $check = static function (int $times) use ($client): int {
+            for ($i = 0; $i < $times; $i++) {
+                $client->call('fresh.check');
+            }
+            return $client->call('memory');
+        };
+        $check(20); // everything is made, and as long as it gets
+        $before = $check(20);
+        self::assertLessThan(2000, $check(300) - $before, 'that is seven bytes a request');
+    }
+
+    public function testTheLogsContextOfTheWorkersStartStays(): void
+    {
+        $client = $this->app->client();
+        $client->call('fresh.soil');
+        self::assertSame('boot', $client->call('look')[16], 'at once, and not before the next fresh one');
+    }
+
     public function testAnOpenTransactionIsRolledBackAndSaid(): void
     {
         $client = $this->app->client();
@@ -162,6 +209,10 @@ final class FreshTest extends TestCase
     {
         foreach (self::ARGUMENTS as $what => [$arguments, $expected]) {
             $answers = [$this->ask('sum', $arguments), $this->ask('fresh.sum', $arguments)];
+            self::assertSame([$expected, $expected], $answers, $what);
+        }
+        foreach (self::OTHER_ARGUMENTS as $what => [$method, $arguments, $expected]) {
+            $answers = [$this->ask($method, $arguments), $this->ask("fresh.$method", $arguments)];
             self::assertSame([$expected, $expected], $answers, $what);
         }
     }

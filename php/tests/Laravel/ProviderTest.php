@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Tests\Laravel;
 
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Laravel\Settings;
 
 /**
  * The provider, as Laravel finds it, and what it brings without a daemon.
@@ -94,6 +95,51 @@ final class ProviderTest extends TestCase
         self::assertSame(0, $ended->code, $ended->output . $ended->error);
         $ours = dirname(__DIR__, 2) . '/config/rustdaemon.php';
         self::assertSame(file_get_contents($ours), $this->app->read('config/rustdaemon.php'));
+    }
+
+    public function testEveryKeyOfThePublishedFileIsKnown(): void
+    {
+        $keys = (new \ReflectionClassConstant(Settings::class, 'KEYS'))->getValue();
+        $this->command('echo json_encode(array_keys(config("rustdaemon")));');
+        self::assertSame(json_encode($keys), $this->app->artisan(['try'])->output);
+    }
+
+    public function testAConfigurationThatWasCachedBeforeThePackageCameHasItsDefaults(): void
+    {
+        $this->app->write('app/Commands/TryCommand.php', '<?php namespace App\Commands;
+            final class TryCommand extends \Illuminate\Console\Command {
+                protected $signature = "try";
+                public function handle() {
+                    try {
+                        \RustDaemon::call("x");
+                    } catch (\RustDaemon\Client\ClientException $why) {
+                        echo $why->getMessage(), "\n";
+                    }
+                    $child = \RustDaemon\Process::fork(static function (): void {
+                        echo "child\n";
+                    })->wait();
+                    echo $child->code;
+                }
+            }');
+        self::assertSame(0, $this->app->artisan(['config:cache'])->code);
+        $cached = require "{$this->app->path}/bootstrap/cache/config.php";
+        unset($cached['rustdaemon']);
+        $this->app->write('bootstrap/cache/config.php', '<?php return ' . var_export($cached, true) . ';');
+        $ended = $this->app->artisan(['try']);
+        self::assertStringContainsString($this->app->socket(), $ended->output, $ended->error);
+        self::assertStringEndsWith("child\n0", $ended->output, $ended->error);
+        foreach (['down', 'up'] as $turn) {
+            $ended = $this->app->artisan([$turn]);
+            self::assertSame([0, ''], [$ended->code, $ended->error]);
+        }
+    }
+
+    public function testAFileThatReturnsNoArrayIsOneSentenceOfThoseWhoNeedIt(): void
+    {
+        $this->app->write('config/rustdaemon.php', '<?php return 1;');
+        self::assertSame(0, $this->app->artisan(['list'])->code);
+        $ended = $this->app->artisan(['rustdaemon:status']);
+        self::assertSame([100, "config/rustdaemon.php does not return an array\n"], [$ended->code, $ended->error]);
     }
 
     private function command(string $php): void

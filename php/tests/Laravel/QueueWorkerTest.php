@@ -7,6 +7,7 @@ namespace RustDaemon\Tests\Laravel;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Client\RemoteException;
 use RustDaemon\Tests\Laravel\Jobs\Work;
 
 /**
@@ -323,6 +324,34 @@ final class QueueWorkerTest extends TestCase
         self::assertSame(['idle', []], [$this->queue->worker()['state'], $this->queue->notes()]);
         self::assertSame(0, $this->queue->app->artisan(['up'], ['RUSTDAEMON_PAUSE_WHEN_DOWN' => 'true'])->code);
         $this->queue->untilNotes('one begins', 'one ends');
+    }
+
+    public function testAWrongConfigurationIsOneSentenceAndExitCode100(): void
+    {
+        $sidecar = $this->queue->run(1);
+        $this->queue->idle();
+        $this->queue->app->write('config/rustdaemon.php', '<?php return ["sock_mode" => "0660"];');
+        try {
+            $this->queue->app->client()->call('daemon.reload');
+            self::fail('the new generation does not start');
+        } catch (RemoteException $why) {
+            self::assertStringContainsString('exit 100', $why->getMessage());
+        }
+        $lines = explode("\n", $sidecar->output());
+        $said = preg_grep('~config/rustdaemon.php: sock_mode: is not known; there is socket, ~', $lines);
+        self::assertNotSame([], $said, $sidecar->output());
+        self::assertStringNotContainsString('Refusal.php', $sidecar->output());
+        $this->queue->idle();
+    }
+
+    public function testASocketModeThatIsTheSidecarsBusinessIsNotAskedForAgain(): void
+    {
+        $this->queue->run(1);
+        $this->queue->idle();
+        $this->queue->app->write('config/rustdaemon.php', '<?php return ["socket_mode" => "0999", "token" => ""];');
+        $this->queue->app->client()->call('daemon.reload');
+        $this->queue->idle();
+        self::assertSame(2, $this->queue->worker()['generation']);
     }
 
     public function testWithoutASidecarNothingChanges(): void

@@ -42,6 +42,8 @@ final class RunTest extends TestCase
                     $this->worker->expose("$pool.store", fn (): string => cache()->getDefaultDriver());
                     $this->worker->expose("$pool.sleep", fn (int $seconds): int => sleep($seconds));
                     $this->worker->expose("$pool.argv", fn (): array => $_SERVER['argv']);
+                    $sockets = fn (): array => [config('rustdaemon.socket'), getenv('RUSTDAEMON_SOCKET')];
+                    $this->worker->expose("$pool.sockets", $sockets);
                     $this->worker->expose("$pool.place", fn (): array => [getcwd(), config('app.name')]);
 
                     return $this->worker->run();
@@ -102,8 +104,8 @@ final class RunTest extends TestCase
     public function testEveryKeyOfTheConfigurationIsObeyed(): void
     {
         symlink(getenv('RUSTDAEMON_BIN'), "{$this->app->path}/my-rustdaemon");
-        $this->app->write('.env', "RUSTDAEMON_SOCKET=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\nRUSTDAEMON_TIMEOUT=0.2\n"
-            . "RUSTDAEMON_SIDECAR={$this->app->path}/my-rustdaemon\nRUSTDAEMON_LOG_CHANNEL=plant\n"
+        $this->app->write('.env', "RUSTDAEMON_SOCKET_PATH=other.sock\nRUSTDAEMON_SOCKET_MODE=0640\n"
+            . "RUSTDAEMON_TIMEOUT=0.2\nRUSTDAEMON_SIDECAR={$this->app->path}/my-rustdaemon\nRUSTDAEMON_LOG_CHANNEL=plant\n"
             . "RUSTDAEMON_CACHE_STORE=array\nRUSTDAEMON_TOKEN=s3cret\n");
         $this->pools("'a' => ['artisan' => 'plant:serve']");
         $options = "'options' => [\n'log_format' => 'json', 'max_connections' => '77',";
@@ -149,7 +151,7 @@ final class RunTest extends TestCase
             file_put_contents("$home->path/releases/$release/config/app.php", $config);
         }
         symlink('releases/1', "$home->path/current");
-        $environment = ['RUSTDAEMON_SOCKET' => $this->app->socket(), 'RUSTDAEMON_PACKAGE' => dirname(__DIR__, 2)];
+        $environment = ['RUSTDAEMON_SOCKET_PATH' => $this->app->socket(), 'RUSTDAEMON_PACKAGE' => dirname(__DIR__, 2)];
         $command = [...$this->app->php(), "$home->path/current/artisan", 'rustdaemon:run', 'plant:serve'];
         $this->child = new Child($command, "{$this->app->path}/out", $environment);
         $this->app->untilIdle($this->child);
@@ -202,6 +204,22 @@ final class RunTest extends TestCase
         self::assertSame(0, $this->app->artisan(['rustdaemon:status'])->code);
     }
 
+    public function testAWorkerAsksAtTheConfiguredSocketWhereverItsSidecarListens(): void
+    {
+        $other = "{$this->app->path}/other.sock";
+        $asked = "{$this->app->path}/asked.sock";
+        $this->app->write('.env', "RUSTDAEMON_SOCKET_PATH=$asked\n");
+        foreach (['config:clear', 'config:cache'] as $command) {
+            self::assertSame(0, $this->app->artisan([$command])->code);
+            $child = $this->app->start(['plant:serve', "--socket=$other"]);
+            $client = new Client($other, null, 20.0);
+            $this->app->untilIdle($child, client: $client);
+            self::assertSame([$asked, $other], $client->call('main.sockets'), $command);
+            $child->signal(SIGTERM);
+            $child->eventually('the sidecar ends', static fn (): bool => $child->ended() !== []);
+        }
+    }
+
     /**
      * @dataProvider badInput
      * @param list<string> $words
@@ -244,6 +262,13 @@ final class RunTest extends TestCase
             . 'number and ms, s, m or h, such as 8s'];
         yield [$pool($serve) . ", 'options' => ['log_format' => 'xml']", [], "{$file}options.log_format: \"xml\" is "
             . 'not one of "text", "json"'];
+        yield [$pool($serve) . ", 'options' => ['pool' => []], 'pool' => []", [], "{$file}pool: is not known; there is "
+            . 'socket, socket_mode, token, timeout, sidecar, log_channel, cache_store, pools, options, on_fork, '
+            . 'maintenance'];
+        yield [$pool($serve) . ", 'options' => ['socket' => '/tmp/x']", [], "{$file}options.socket: stands at the top "
+            . 'of the file, as "socket"'];
+        yield [$pool($serve) . ", 'options' => ['pool' => ['x' => []]]", [], "{$file}options.pool: stands at the top "
+            . 'of the file, as "pools"'];
         yield [$pool($serve), ['a', 'b'], "{$file}pools: there is no \"b\"; there is a"];
         yield [$pool($serve), ['a', '--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), ['nope'], 'rustdaemon:run: artisan has no command "nope"'];

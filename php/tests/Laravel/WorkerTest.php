@@ -219,7 +219,7 @@ final class WorkerTest extends TestCase
         yield [[], "{$file}log_channel: \"x\" is not in config/logging.php, which has NAMES", [
             'RUSTDAEMON_LOG_CHANNEL' => 'x']];
         yield [[], "{$file}socket: \"tcp://x:1\" is a URL; give the path of a Unix socket", [
-            'RUSTDAEMON_SOCKET' => 'tcp://x:1']];
+            'RUSTDAEMON_SOCKET_PATH' => 'tcp://x:1']];
         yield [[], 'RUSTDAEMON="x" in the environment is not known: only "off" is', ['RUSTDAEMON' => 'x']];
     }
 

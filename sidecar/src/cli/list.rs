@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::session::Session;
 use super::{BAD_NEWS, DONE, Failure, Outcome, find, print, table};
-use crate::reason::ago;
+use crate::text::ago;
 use crate::verbs::Status;
 
 /// Each is given so long to answer.

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::reason::ago;
+use crate::text::ago;
 use crate::verbs::WorkerStatus;
 
 /// One line, and what it is of.
@@ -53,7 +53,7 @@ pub fn notes(worker: &WorkerStatus, unix_time: f64) -> Vec<Note> {
     }
     if !worker.signals_taken.is_empty() {
         let signals = worker.signals_taken.join(", ");
-        note(Kind::Script, format!("its script has {signals}: what stops it is the sidecar's order alone"));
+        note(Kind::Script, format!("its script handles {signals} itself"));
     }
     if let Some(why) = &worker.blind {
         note(Kind::Script, why.clone());

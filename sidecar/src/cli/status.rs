@@ -5,7 +5,7 @@ use clap::Args;
 use super::notes::{notes, unix_time};
 use super::session::{Session, strange};
 use super::{BAD_NEWS, DONE, Outcome, print, table};
-use crate::reason::ago;
+use crate::text::ago;
 use crate::verbs::{Status, WorkerStatus};
 
 /// Show pools and workers. Exit code 1 when a worker is parked.
@@ -132,13 +132,7 @@ mod tests {
         let signals_taken = vec!["SIGTERM".into(), "SIGINT".into()];
         let blind = Some("nobody sees it hang".into());
         let noted = lines(WorkerStatus { signals_taken, blind, ..worker("opcua#2", "idle") });
-        assert_eq!(
-            noted[2..],
-            [
-                "its script has SIGTERM, SIGINT: what stops it is the sidecar's order alone",
-                "nobody sees it hang"
-            ]
-        );
+        assert_eq!(noted[2..], ["its script handles SIGTERM, SIGINT itself", "nobody sees it hang"]);
         let blocked = WorkerStatus {
             doing: Some("blocked".into()),
             doing_what: Some("plc.read, in file_get_contents() at /app/x.php:12".into()),

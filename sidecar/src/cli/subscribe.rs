@@ -9,7 +9,7 @@ use super::session::{Session, strange};
 use super::{DONE, Outcome, ended, write};
 use crate::events::Notice;
 use crate::logs::timestamp;
-use crate::reason::ago;
+use crate::text::ago;
 use crate::verbs::Standing;
 
 /// Show what happens to workers and deploys, until the sidecar ends.

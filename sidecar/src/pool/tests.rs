@@ -747,6 +747,22 @@ fn a_reload_moves_the_traffic_when_all_of_the_new_ones_are_ready() {
 }
 
 #[test]
+fn a_death_is_told_to_the_one_that_follows_it_and_to_nobody_after_that() {
+    let (mut scene, [first, _]) = pair(|config| config.short_run = Duration::ZERO);
+    let told = |orders: &[Order]| match orders {
+        [Order::Go(_, go)] => go.predecessor.as_ref().map(|reason| reason.message.clone()),
+        _ => panic!("{orders:?}"),
+    };
+    let next = starts(&scene.end_as(first, ExitStatus::Code(7)))[0];
+    let orders = Scene::deeds(scene.pool.hello(scene.now, next, &Scene::hello()));
+    assert_eq!(told(&orders).as_deref(), Some("exit 7"));
+    scene.pool.ready(scene.now, next, offering(Vec::new()));
+    let spawns = starts(&scene.pool.reload(scene.now).unwrap());
+    let orders = Scene::deeds(scene.pool.hello(scene.now, spawns[0], &Scene::hello()));
+    assert_eq!(told(&orders), None, "the one before it serves on");
+}
+
+#[test]
 fn a_generation_of_which_one_ends_before_ready_is_refused_and_the_old_one_stays() {
     let (mut scene, [first, second]) = pair(|_| {});
     let spawns = starts(&scene.pool.reload(scene.now).unwrap());

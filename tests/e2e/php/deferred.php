@@ -108,6 +108,9 @@ $worker->expose('in_a_child', function (string $key) use (&$open, $told): array 
 $worker->expose('open', function () use (&$open): array {
     return array_keys($open);
 });
+if ($settings['again'] ?? false) {
+    register_shutdown_function($worker->run(...));
+}
 $worker->expose('exit', fn () => exit(3));
 
 $worker->onMessage(function (string $name, string $text) use (&$open): void {

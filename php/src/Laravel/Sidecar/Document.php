@@ -31,6 +31,9 @@ final class Document
      */
     private const PATHS = ['cwd', 'env_file', 'control', 'log'];
 
+    /** The sidecar's keys that are called otherwise in config/rustdaemon.php. */
+    private const OURS = ['pool' => 'pools', 'token_fd' => 'token'];
+
     /**
      * stop_timeout of a pool that does not say it.
      */
@@ -143,14 +146,21 @@ final class Document
      * @param array<string, mixed> $options of config/rustdaemon.php, for the sidecar itself
      * @param array<string, mixed> $top what is stronger
      * @return string JSON
-     * @throws InvalidConfiguration some text is no UTF-8
+     * @throws InvalidConfiguration an option that stands elsewhere, or some text is no UTF-8
      */
     public function json(array $options, array $top): string
     {
         $owner = (int) @fileowner("{$this->origin->path}/artisan");
         $isTrusted = $owner === 0 || $owner === fileowner('/proc/self'); // whoever owns the script could run anything
         $all = $isTrusted ? [] : ['directory_owner' => (string) $owner];
-        $all = [...$all, ...$this->values($options), ...$top, 'pool' => $this->pools];
+        $top += ['pool' => $this->pools];
+        $options = $this->values($options);
+        foreach (array_keys(array_intersect_key($options, $top)) as $key) {
+            $ours = self::OURS[$key] ?? $key;
+            throw new InvalidConfiguration("config/rustdaemon.php: options.$key: stands at the top of the file, as "
+                . "\"$ours\"");
+        }
+        $all = [...$all, ...$options, ...$top];
         $flags = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION | JSON_PRETTY_PRINT;
         try {
             return json_encode($all, $flags | JSON_THROW_ON_ERROR);

@@ -20,7 +20,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::super::notes::{Kind, notes};
-use crate::reason::ago;
+use crate::text::ago;
 use crate::verbs::{PoolStatus, Status, Told, WorkerStatus};
 
 /// The smallest terminal that shows anything, columns and lines.
