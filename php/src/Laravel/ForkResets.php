@@ -40,7 +40,7 @@ final class ForkResets
     public static function register(Application $app): void
     {
         // Without the extension, or with an old one, there is no such child. This runs at every boot.
-        if (PHP_SAPI !== 'cli' || !method_exists(Process::class, 'onFork')) {
+        if (!method_exists(Process::class, 'onFork')) {
             return;
         }
         self::$booted ?? Process::onFork(static function (): void {

@@ -5,16 +5,12 @@ declare(strict_types=1);
 namespace RustDaemon\Laravel;
 
 use Illuminate\Contracts\Foundation\Application;
-use Illuminate\Foundation\Events\MaintenanceModeDisabled;
-use Illuminate\Foundation\Events\MaintenanceModeEnabled;
 use InvalidArgumentException;
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\ClientInterface;
 use RustDaemon\Client\TimedOut;
 use RustDaemon\Laravel\Events\WorkerStarted;
-use RustDaemon\Testing\TestWorker;
-use RustDaemon\Worker;
 
 /**
  * `artisan down` pauses the pools and `artisan up` lets them go on, where `maintenance` of config/rustdaemon.php says
@@ -36,17 +32,18 @@ final class Maintenance
     /** Kept: with it goes what it has asked for. */
     private static ?Client $ofWorker = null;
 
-    private function __construct(private readonly Application $app)
+    public function __construct(private readonly Application $app)
     {
     }
 
-    public static function watch(Application $app): void
+    public function pause(): void
     {
-        $self = new self($app);
-        $events = $app->make('events');
-        $events->listen(MaintenanceModeEnabled::class, static fn () => $self->tell('worker.pause'));
-        $events->listen(MaintenanceModeDisabled::class, static fn () => $self->tell('worker.resume'));
-        $events->listen(WorkerStarted::class, static fn (WorkerStarted $event) => $self->join($event->worker));
+        $this->tell('worker.pause');
+    }
+
+    public function resume(): void
+    {
+        $this->tell('worker.resume');
     }
 
     private function tell(string $order): void
@@ -85,8 +82,9 @@ final class Maintenance
     /**
      * A worker has been let in. It does not wait for the answer: it is paused when it serves.
      */
-    private function join(Worker|TestWorker $worker): void
+    public function join(WorkerStarted $event): void
     {
+        $worker = $event->worker;
         try {
             $settings = Settings::of($this->app);
             // Asked last: an application without Laravel's Foundation provider cannot be down.

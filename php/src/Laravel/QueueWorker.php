@@ -11,8 +11,11 @@ use Illuminate\Queue\Events\JobExceptionOccurred;
 use Illuminate\Queue\Events\JobProcessed;
 use Illuminate\Queue\Events\JobProcessing;
 use Illuminate\Queue\Events\Looping;
+use Illuminate\Queue\Events\WorkerInterrupted;
 use Illuminate\Queue\Events\WorkerStarting;
 use Illuminate\Queue\Events\WorkerStopping;
+use RustDaemon\Client\Client;
+use RustDaemon\Client\ClientException;
 use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Signal;
 use RustDaemon\Worker;
@@ -36,12 +39,16 @@ final class QueueWorker
     /** Laravel's own limit comes first; after so many seconds more the sidecar takes the job for hanging. */
     private const GRACE_SECONDS = 5;
 
+    /** How long it asks the sidecar whose stop signal it was. */
+    private const PATIENCE_SECONDS = 1.0;
+
     /** Jobs log and cache where they do without us; and queue:restart is told by the cache. */
     private const OWN_DEFAULTS = ['log_channel' => null, 'cache_store' => null];
 
     private ?Job $job = null;
     private int $jobs = 0;
     private bool $paused = false;
+    private string $signal = 'SIGTERM'; // Laravel 8 takes no other, and has no WorkerInterrupted
     private readonly float $since;
     private readonly mixed $restart;
 
@@ -62,7 +69,7 @@ final class QueueWorker
      */
     public static function watch(Application $app): void
     {
-        if (PHP_SAPI !== 'cli' || getenv('RUSTDAEMON_LINK') === false) {
+        if (getenv('RUSTDAEMON_LINK') === false) {
             return;
         }
         $app->make('events')->listen(CommandStarting::class, static function (CommandStarting $event) use ($app): void {
@@ -88,6 +95,9 @@ final class QueueWorker
         $events->listen(JobProcessing::class, fn (JobProcessing $event) => $this->start($event->job));
         $events->listen(JobProcessed::class, fn (JobProcessed $event) => $this->finish($event->job));
         $events->listen(JobExceptionOccurred::class, fn (JobExceptionOccurred $event) => $this->finish($event->job));
+        $names = static fn (): array => [SIGINT => 'SIGINT', SIGQUIT => 'SIGQUIT', SIGTERM => 'SIGTERM'];
+        $events->listen(WorkerInterrupted::class, fn (WorkerInterrupted $event)
+            => $this->signal = $names()[$event->signal]);
         $events->listen(WorkerStopping::class, fn (WorkerStopping $event) => $this->stop($event));
         $this->worker->onPause(fn () => throw new Paused());
         $this->worker->onResume(fn () => $this->paused = false);
@@ -172,6 +182,8 @@ final class QueueWorker
 
     /**
      * Laravel's rules in their order. Null: it was told to stop, and the sidecar knows by whom.
+     *
+     * @throws ClientException
      */
     private function why(WorkerStopping $event): ?string
     {
@@ -180,7 +192,7 @@ final class QueueWorker
         [$jobs, $seconds] = [$this->option('max-jobs', 0), $this->option('max-time', 0)];
         return match (true) {
             $queue->lostConnection ?? false => 'the connection to the database is lost',
-            (bool) $queue->shouldQuit => null,
+            (bool) $queue->shouldQuit => $this->isKnownToTheSidecar() ? null : "$this->signal from outside",
             $reason === 'MaxMemoryExceeded', $event->status === $queue::EXIT_MEMORY_LIMIT =>
                 "it has used more than --memory={$this->option('memory', 128)}",
             $this->lastRestart() !== $this->restart => 'artisan queue:restart',
@@ -189,6 +201,21 @@ final class QueueWorker
             $this->input->hasParameterOption('--stop-when-empty') => 'the queue is empty',
             default => null,
         };
+    }
+
+    /**
+     * Whether the sidecar has sent the stop signal, or was told who has. Laravel has taken it by pcntl, which does not
+     * say who: so the sidecar is asked what it wants of us.
+     *
+     * @throws ClientException
+     */
+    private function isKnownToTheSidecar(): bool
+    {
+        $settings = Settings::of($this->app);
+        $socket = $settings->control() ?? (getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint());
+        $workers = (new Client($socket, $settings->token(), self::PATIENCE_SECONDS))->status()['workers'];
+        $states = array_column($workers, 'state', 'pid');
+        return ($states[getmypid()] ?? 'draining') === 'draining';
     }
 
     /**

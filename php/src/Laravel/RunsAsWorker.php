@@ -31,10 +31,11 @@ use Throwable;
  * }
  * ```
  *
- * The command has the options --socket, --socket-mode, --log-channel and --cache-store then, besides its own. They are
- * checked, and Worker::install() is passed, before handle() is called and anything that it asks for is made: started
- * by hand, the process becomes a sidecar there, which starts the command again as its worker. --log-channel and
- * --cache-store are the process's default channel and store from then on, so that Log::info() goes where it says.
+ * The command has the options --socket, --socket-mode, --log-channel and --cache-store then, besides its own: what it
+ * declares under such a name itself means what the command says. They are checked, and Worker::install() is passed,
+ * before handle() is called and anything that it asks for is made: started by hand, the process becomes a sidecar
+ * there, which starts the command again as its worker. --log-channel and --cache-store are the process's default
+ * channel and store from then on, so that Log::info() goes where it says.
  *
  * Bad input is one sentence and exit code 100: it does not help to start the command again.
  */
@@ -49,18 +50,22 @@ trait RunsAsWorker
      */
     protected Worker|TestWorker $worker;
 
+    private ?WorkerOptions $workerOptions = null;
+
     public function setLaravel($laravel): void
     {
         parent::setLaravel($laravel);
-        WorkerOptions::offer($this->getDefinition());
+        $this->workerOptions ??= WorkerOptions::offer($this->getDefinition()); // a second time all would be its own
     }
 
     /**
      * What counts where no option says otherwise; what is not named here is as config/rustdaemon.php has it.
      *
      * ```php
-     * return ['socket' => config('opcua.socket'), 'token' => config('opcua.token')];
+     * return ['socket' => config('opcua.socket'), 'log_channel' => $this->option('log-channel')];
      * ```
+     *
+     * So an option that the command declares itself counts too, where it means the same.
      *
      * @return array{name?: ?string, socket?: ?string, socket_mode?: int|string|null, token?: ?string, workers?: int,
      * log_channel?: ?string, cache_store?: ?string}
@@ -100,7 +105,7 @@ trait RunsAsWorker
         $refusal = $this->workerRefusal();
         $refusal === null || throw Refusal::usage($refusal);
         $gate = $this->laravel->make(Gate::class);
-        $this->worker = $gate->pass(WorkerOptions::typed($input), $this->workerDefaults());
+        $this->worker = $gate->pass($this->workerOptions->typed($input), $this->workerDefaults());
         try {
             $code = $this->handleIt($input, $output);
         } catch (Throwable $why) {

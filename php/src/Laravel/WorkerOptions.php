@@ -10,7 +10,8 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Input\InputOption;
 
 /**
- * The options that a command gets by being a worker.
+ * The options that a command gets by being a worker. One of their names that the command declares itself is not among
+ * them: it may be a flag, or mean something else.
  *
  * @internal
  */
@@ -24,26 +25,34 @@ final class WorkerOptions
     ];
 
     /**
-     * Adds those that the command does not declare itself.
+     * @param list<string> $names
      */
-    public static function offer(InputDefinition $definition): void
+    private function __construct(private readonly array $names)
     {
-        foreach (self::TEXTS as $name => $text) {
-            $definition->hasOption($name)
-                || $definition->addOption(new InputOption($name, null, InputOption::VALUE_REQUIRED, $text));
-        }
     }
 
     /**
-     * What the user has typed, by the key of config/rustdaemon.php.
+     * Adds those that the command does not declare itself.
+     */
+    public static function offer(InputDefinition $definition): self
+    {
+        $texts = array_diff_key(self::TEXTS, $definition->getOptions());
+        foreach ($texts as $name => $text) {
+            $definition->addOption(new InputOption($name, null, InputOption::VALUE_REQUIRED, $text));
+        }
+        return new self(array_keys($texts));
+    }
+
+    /**
+     * What the user has typed of those that were added, by the key of config/rustdaemon.php.
      *
      * @return array<string, string>
      * @throws Refusal one has no value
      */
-    public static function typed(InputInterface $input): array
+    public function typed(InputInterface $input): array
     {
         $typed = [];
-        foreach (array_keys(self::TEXTS) as $name) {
+        foreach ($this->names as $name) {
             $value = $input->getOption($name);
             if ($value === '' || ($value === null && $input->hasParameterOption("--$name", true))) {
                 throw Refusal::usage("--$name wants a value.");

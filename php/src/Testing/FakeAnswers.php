@@ -29,7 +29,8 @@ final class FakeAnswers
     {
         $this->answers = [
             'ping' => ['status' => 'ok', 'sessions' => 0, 'time' => microtime(true)],
-            'daemon.status' => ['state' => 'running', 'pools' => [], 'workers' => []],
+            'daemon.status' => ['version' => 'fake', 'pid' => getmypid(), 'state' => 'running', 'uptime' => 0.0,
+                'socket' => '(no socket)', 'pools' => [], 'workers' => []],
             'daemon.methods' => fn (): array => ['methods' => array_map(
                 static fn (string $name): array
                     => ['name' => $name, 'pool' => 'fake', 'description' => null, 'idempotent' => false],

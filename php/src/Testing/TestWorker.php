@@ -49,7 +49,8 @@ final class TestWorker
     private $whileItRuns;
 
     /**
-     * @param callable|null $whileItRuns function (TestWorker $worker): void, what the test does while run() runs
+     * @param callable|null $whileItRuns function (TestWorker $worker): void, what the test does while it runs: called
+     * once, by the first run(), shouldStop(), sleep() or tick(), and when it has returned the worker stops
      */
     public function __construct(string $name = 'main', int $slot = 0, ?callable $whileItRuns = null)
     {
@@ -193,7 +194,7 @@ final class TestWorker
 
     public function shouldStop(): bool
     {
-        return $this->stopping;
+        return $this->enter()->stopping;
     }
 
     /**
@@ -201,20 +202,17 @@ final class TestWorker
      */
     public function run(): int
     {
-        $this->start();
-        if ($this->whileItRuns !== null) {
-            ($this->whileItRuns)($this);
-        }
-        $this->stop();
+        $this->enter()->stop();
         return 0;
     }
 
     /**
-     * Lets the time pass, as advance() does; whether to go on. A loop of the script's own ends when a task has called
-     * stop(): `$worker->after(5.0, $worker->stop(...))`.
+     * Lets the time pass, as advance() does; whether to go on. A loop of the script's own ends when the test has done
+     * what it wants, or a task has called stop(): `$worker->after(5.0, $worker->stop(...))`.
      */
     public function sleep(float $seconds): bool
     {
+        $this->enter();
         return !$this->advance($seconds)->stopping;
     }
 
@@ -225,6 +223,7 @@ final class TestWorker
      */
     public function tick(?float $timeout): bool
     {
+        $this->enter();
         $next = $this->tasks === [] ? null : max(0.0, min(array_column($this->tasks, 0)) - $this->now);
         return $timeout === null && $next === null ? !$this->stop()->stopping : $this->sleep($timeout ?? $next);
     }
@@ -244,6 +243,20 @@ final class TestWorker
 
     public function progress(?string $status = null): void
     {
+    }
+
+    /**
+     * The worker's code has come to its loop: it is ready, and the test has its turn.
+     */
+    private function enter(): self
+    {
+        $this->start();
+        [$test, $this->whileItRuns] = [$this->whileItRuns, null]; // the test may let tasks run that come here too
+        if ($test !== null) {
+            $test($this);
+            $this->stop();
+        }
+        return $this;
     }
 
     private function on(string $event, callable $callback): self

@@ -86,22 +86,52 @@ final class BesideTest extends TestCase
      */
     public function testAWebRequestIsLeftAlone(): void
     {
+        $said = $this->web('
+            $names = [Illuminate\Queue\Events\Looping::class, Illuminate\Console\Events\CommandStarting::class];
+            echo json_encode([PHP_SAPI, extension_loaded("rustdaemon"), get_class(app("db")),
+                array_map($app["events"]->hasListeners(...), $names), getenv("RUSTDAEMON_LINK")]);');
+        $database = 'Illuminate\Database\DatabaseManager';
+        $link = self::NO_LINK['RUSTDAEMON_LINK'];
+        self::assertSame(['cgi-fcgi', true, $database, [false, false], $link], json_decode($said, true), $said);
+    }
+
+    public function testAWebRequestLoadedWhatOnlyArtisanAndWorkersNeed(): void
+    {
+        $said = $this->web('
+            $classes = [...get_declared_classes(), ...get_declared_traits()];
+            $loaded = preg_grep("~^(RustDaemon.Laravel|(Illuminate|Symfony.Component).Console)\b~", $classes);
+            echo json_encode(array_values($loaded));');
+        self::assertSame(['RustDaemon\Laravel\RustDaemonServiceProvider'], json_decode($said, true), $said);
+    }
+
+    public function testACommandThatAWebRequestCallsSaysItsSentence(): void
+    {
+        $said = $this->web('
+            foreach (["rustdaemon:status", "daemon:reload", "rustdaemon:run"] as $name) {
+                $kernel = app(Illuminate\Contracts\Console\Kernel::class);
+                echo $kernel->call($name), " ", $kernel->output();
+            }');
+        $socket = $this->queue->app->socket();
+        $nobody = "111 nobody listens at $socket: there is no such socket; is the daemon running?\n";
+        self::assertSame("$nobody{$nobody}100 RUN", preg_replace('/(?<=100 ).*\n/s', 'RUN', $said));
+    }
+
+    /**
+     * What a web request says that runs this.
+     */
+    private function web(string $php): string
+    {
         $cgi = exec('command -v php-cgi') ?: self::markTestSkipped('there is no php-cgi');
         $this->queue->app->write('web.php', '<?php
             require "Illuminate/autoload.php";
             require getenv("RUSTDAEMON_PACKAGE") . "/tests/bootstrap.php";
             $app = require __DIR__ . "/bootstrap/app.php";
-            $app->make(Illuminate\Contracts\Console\Kernel::class)->bootstrap();
-            $names = [Illuminate\Queue\Events\Looping::class, Illuminate\Console\Events\CommandStarting::class];
-            echo json_encode([PHP_SAPI, extension_loaded("rustdaemon"), get_class(app("db")),
-                array_map($app["events"]->hasListeners(...), $names), getenv("RUSTDAEMON_LINK")]);');
+            $app->instance("request", Illuminate\Http\Request::capture());
+            (new Illuminate\Foundation\Http\Kernel($app, $app["router"]))->bootstrap();
+            ' . $php);
         $options = ['-q', '-d', 'extension=' . getenv('RUSTDAEMON_SO')];
         $ended = $this->queue->app->run([$cgi, ...$options, "{$this->queue->app->path}/web.php"], self::NO_LINK);
-        self::assertSame(
-            json_encode(['cgi-fcgi', true, 'Illuminate\Database\DatabaseManager', [false, false],
-                self::NO_LINK['RUSTDAEMON_LINK']]),
-            $ended->output,
-            $ended->error,
-        );
+        self::assertSame(0, $ended->code, $ended->output . $ended->error);
+        return $ended->output;
     }
 }

@@ -91,6 +91,23 @@ final class InstallTest extends TestCase
         self::assertStringEndsWith(' list 100%% "a b" "it\'s" "\\"q\\"" $$HOME "x;y" "back\\\\slash"', $start);
     }
 
+    public function testOptionsAfterACommandAreTheCommandsAsInRun(): void
+    {
+        $user = self::user();
+        $ended = $this->install(['--user', $user, 'list', '--raw', '--format=txt']);
+        self::assertSame([0, ''], [$ended->code, $ended->error]);
+        $file = $this->app->read('deploy/test-rustdaemon.conf');
+        self::assertStringEndsWith(' rustdaemon:run list --raw --format=txt', self::line('command', $file));
+        self::assertSame($user, self::line('user', $file));
+    }
+
+    public function testOptionsAfterAPoolAreInstallsOwn(): void
+    {
+        self::assertSame(0, $this->install(['sleep', '--name=night'])->code);
+        $file = $this->app->read('deploy/night.conf');
+        self::assertStringEndsWith(' rustdaemon:run sleep', self::line('command', $file));
+    }
+
     public function testPathsGoThroughTheSymlinkThatReleasesHave(): void
     {
         $home = new App();

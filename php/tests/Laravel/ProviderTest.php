@@ -81,6 +81,14 @@ final class ProviderTest extends TestCase
         self::assertSame('[42,42,[["x"],{"node":"y"}]]', $this->app->artisan(['try'])->output);
     }
 
+    public function testTheStatusOfAFakeWasAnUndefinedKey(): void
+    {
+        $this->command('\RustDaemon::fake(); echo $this->call("rustdaemon:status");');
+        $ended = $this->app->artisan(['try']);
+        self::assertSame([0, ''], [$ended->code, $ended->error]);
+        self::assertMatchesRegularExpression('/^rustdaemon fake  pid \d+  running for .*\n0$/s', $ended->output);
+    }
+
     public function testTheConfigurationIsPublishedOnce(): void
     {
         $ended = $this->app->artisan(['vendor:publish', '--tag=rustdaemon-config']);

@@ -40,6 +40,17 @@ final class QueueWorkerTest extends TestCase
         $this->queue->untilEmpty();
     }
 
+    public function testTheStatusSaidThatOnlyTheSidecarsOrderStopsIt(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $theirs = $this->queue->app->run([getenv('RUSTDAEMON_BIN'), 'status', '--socket', $this->queue->app->socket()]);
+        $ours = $this->queue->app->artisan(['rustdaemon:status']);
+        $note = static fn (Ended $ended): array => preg_grep('/^ +its script /', explode("\n", $ended->output));
+        self::assertMatchesRegularExpression('/^ +its script handles .*SIGTERM.* itself$/', implode($note($ours)));
+        self::assertSame(array_values($note($theirs)), array_values($note($ours)));
+    }
+
     public function testAJobInHandIsNamed(): void
     {
         $this->queue->push('one', 'hold');
@@ -262,6 +273,26 @@ final class QueueWorkerTest extends TestCase
         $this->queue->eventually('it has ended', fn (): bool => $sidecar->ended() !== []);
         self::assertSame(['one begins', 'one ends'], $this->queue->notes());
         self::assertSame(1, $this->queue->count('jobs'), 'two waits for the next one');
+    }
+
+    public function testASigtermFromOutsideLeftNoReason(): void
+    {
+        $this->queue->push('one', 'hold');
+        $this->queue->work([self::FAST]);
+        $this->queue->untilNotes('one begins');
+        posix_kill($this->queue->worker()['pid'], SIGTERM);
+        $this->queue->release();
+        $expected = 'exit 0; it was busy with queue:work (stops: SIGTERM from outside)';
+        self::assertSame($expected, $this->queue->lastExit());
+        self::assertSame(['one begins', 'one ends'], $this->queue->notes());
+    }
+
+    public function testARestartIsNoSigtermFromOutside(): void
+    {
+        $this->queue->work([self::FAST]);
+        $this->queue->idle();
+        $this->queue->app->client()->call('worker.restart');
+        self::assertSame('exit 0; restarted by an operator', $this->queue->lastExit());
     }
 
     public function testAnInterruptEndsIt(): void

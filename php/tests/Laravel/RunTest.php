@@ -270,6 +270,7 @@ final class RunTest extends TestCase
         yield [$pool($serve) . ", 'options' => ['pool' => ['x' => []]]", [], "{$file}options.pool: stands at the top "
             . 'of the file, as "pools"'];
         yield [$pool($serve), ['a', 'b'], "{$file}pools: there is no \"b\"; there is a"];
+        yield [$pool($serve), ['a', '--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), ['nope'], 'rustdaemon:run: artisan has no command "nope"'];
         yield [$pool($serve), ['--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), [], 'the sidecar was not found: sidecar of config/rustdaemon.php is "/no/such", which is '

@@ -144,9 +144,44 @@ final class WorkerTest extends TestCase
         }
     }
 
-    public function testAnOptionThatTheCommandDeclaresItselfStaysItsOwn(): void
+    /**
+     * @dataProvider declared
+     * @param list<string> $words
+     */
+    #[DataProvider('declared')]
+    public function testAnOptionThatTheCommandDeclaresItselfStaysItsOwn(
+        string $option,
+        array $words,
+        mixed $value,
+    ): void {
+        $name = preg_match('/^[a-z-]+/', $option, $found) === 1 ? $found[0] : '';
+        $expose = "expose('own', fn () => \$this->option('$name'));\n\$this->worker->expose('cache'";
+        $own = ['{--line=1' => "{--$option} {--line=1", "expose('cache'" => $expose];
+        $this->app->write('app/Commands/PlantCommand.php', strtr(self::COMMAND, $own));
+        $this->serve($words);
+        $client = $this->app->client();
+        self::assertSame([$value, '1', 'file'], [$client->call('own'), $client->call('line'), $client->call('cache')]);
+        self::assertStringContainsString('the command begins', $this->app->read('storage/logs/laravel.log'));
+    }
+
+    public static function declared(): iterable
     {
-        $declared = str_replace('{--line=1', '{--log-channel=plant : Ours} {--line=1', self::COMMAND);
+        yield 'a flag' => ['socket', ['--socket'], true];
+        yield 'of a PLC' => ['socket=tcp://10.0.0.5:4840 : address of the PLC', [], 'tcp://10.0.0.5:4840'];
+        yield 'a mode' => ['socket-mode=keepalive', [], 'keepalive'];
+        yield 'several' => ['log-channel=*', ['--log-channel=a', '--log-channel=b'], ['a', 'b']];
+        yield 'a warehouse' => ['cache-store=', ['--cache-store=Hamburg'], 'Hamburg'];
+    }
+
+    public function testAnOptionThatTheCommandDeclaresItselfIsADefaultWhereItSaysSo(): void
+    {
+        $declared = strtr(self::COMMAND, ['{--line=1' => '{--log-channel=plant : Ours} {--line=1',
+            'protected function workerR' => "protected function workerDefaults(): array
+            {
+                return ['log_channel' => \$this->option('log-channel')];
+            }
+
+            protected function workerR"]);
         $this->app->write('app/Commands/PlantCommand.php', $declared);
         $this->serve([]);
         self::assertStringContainsString('the command begins', $this->app->read('storage/logs/plant.log'));

@@ -167,6 +167,44 @@ final class FakesTest extends TestCase
         self::assertFalse((new TestWorker())->tick(null), 'there is nothing to wait for');
     }
 
+    /**
+     * @dataProvider loops
+     */
+    #[DataProvider('loops')]
+    public function testALoopOfOnesOwnDidNotEndAndTheTestWasNotCalled(callable $loop): void
+    {
+        $said = [];
+        $worker = new TestWorker(whileItRuns: static function (TestWorker $worker) use (&$said): void {
+            $said[] = $worker->advance(1.0)->client()->call('time.of', 'plc');
+        });
+        $worker->expose('time.of', 'strtoupper')->onStart(static function () use (&$said): void {
+            $said[] = 'start';
+        })->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        })->every(1.0, static function () use ($worker, &$said): void {
+            $said[] = $worker->shouldStop();
+        });
+        $loop($worker);
+        self::assertSame(['start', false, 'PLC', 'stop'], $said);
+    }
+
+    public static function loops(): iterable
+    {
+        $end = static fn (int $turn): bool => $turn < 3 || self::fail('it goes on');
+        yield [static function (TestWorker $worker) use ($end): void {
+            for ($turn = 0; !$worker->shouldStop() && $end($turn); $turn++) {
+                $worker->sleep(0.5);
+            }
+        }];
+        yield [static function (TestWorker $worker) use ($end): void {
+            for ($turn = 0; $worker->sleep(0.5) && $end($turn); $turn++);
+        }];
+        yield [static function (TestWorker $worker) use ($end): void {
+            for ($turn = 0; $worker->tick(0.5) && $end($turn); $turn++);
+        }];
+        yield [static fn (TestWorker $worker): int => $worker->run()];
+    }
+
     public function testItHasAllVerbsOfTheRealWorker(): void
     {
         $loop = ['stream', 'install', '__construct'];

@@ -6,7 +6,6 @@ namespace RustDaemon\Laravel\Console;
 
 use Illuminate\Console\Application as Artisan;
 use Illuminate\Console\Events\ArtisanStarting;
-use Illuminate\Contracts\Foundation\Application;
 
 /**
  * The artisan commands.
@@ -25,22 +24,27 @@ final class Commands
     ];
 
     /**
-     * Has rustdaemon:status answer to daemon:status too, and so all of them, where nobody else has a command of that
-     * name. This is asked last, when everybody's commands are there.
+     * An artisan is made: in a web request as well, when somebody calls one there.
      */
-    public static function nameShortly(Application $app): void
+    public function add(ArtisanStarting $event): void
     {
-        $app->make('events')->listen(ArtisanStarting::class, static function (): void {
-            Artisan::starting(static function (Artisan $artisan): void {
-                foreach ($artisan->all('rustdaemon') as $name => $command) {
-                    $short = substr($name, strlen('rust'));
-                    if (in_array($command::class, self::ALL, true) && !self::has($artisan, $short)) {
-                        $command->setAliases([...$command->getAliases(), $short]);
-                        $artisan->add($command);
-                    }
-                }
-            });
-        });
+        $event->artisan->resolveCommands(self::ALL);
+        Artisan::starting(self::nameShortly(...)); // asked last, when everybody's commands are there
+    }
+
+    /**
+     * Has rustdaemon:status answer to daemon:status too, and so all of them, where nobody else has a command of that
+     * name.
+     */
+    private static function nameShortly(Artisan $artisan): void
+    {
+        foreach ($artisan->all('rustdaemon') as $name => $command) {
+            $short = substr($name, strlen('rust'));
+            if (in_array($command::class, self::ALL, true) && !self::has($artisan, $short)) {
+                $command->setAliases([...$command->getAliases(), $short]);
+                $artisan->add($command);
+            }
+        }
     }
 
     private static function has(Artisan $artisan, string $name): bool

@@ -21,12 +21,12 @@ use Symfony\Component\Console\Output\OutputInterface;
  */
 final class InstallCommand extends Command
 {
-    use OneSentence;
+    use PoolsOrCommand;
 
     private const FALLBACK_USER = 'www-data';
 
     protected $signature = 'rustdaemon:install
-        {words?* : As for rustdaemon:run: pools, or one artisan command; none: all pools}
+        {words?* : As for rustdaemon:run: pools, or one artisan command with its arguments; none: all pools}
         {--name= : What the program is called (default: after the application)}
         {--user= : Who it runs as (default: who owns storage/, or www-data in the place of root)}
         {--path=deploy : Directory for the files, in the application}

@@ -11,9 +11,6 @@ use RustDaemon\Laravel\Sidecar\Binary;
 use RustDaemon\Laravel\Sidecar\Document;
 use RustDaemon\Laravel\Sidecar\Launch;
 use RustDaemon\Laravel\Sidecar\Origin;
-use Symfony\Component\Console\Input\ArgvInput;
-use Symfony\Component\Console\Input\InputInterface;
-use Symfony\Component\Console\Output\OutputInterface;
 
 /**
  * `artisan rustdaemon:run`: this process becomes the sidecar, with the pools of config/rustdaemon.php, or with one
@@ -23,32 +20,13 @@ use Symfony\Component\Console\Output\OutputInterface;
  */
 final class RunCommand extends Command
 {
-    use OneSentence {
-        run as private runAsTyped;
-    }
+    use PoolsOrCommand;
 
     protected $signature = 'rustdaemon:run
         {words?* : Names of pools, or one artisan command with its arguments; none: all pools}
         {--dev : For development: one worker per pool, and a reload when a file of the application changes}';
 
     protected $description = 'Become the sidecar: bind the socket, start the workers and keep them alive';
-
-    /**
-     * What follows the first word is the command's, options included.
-     */
-    public function run(InputInterface $input, OutputInterface $output): int
-    {
-        $words = $_SERVER['argv'] ?? [];
-        $at = array_search($input->getFirstArgument(), $words, true);
-        if ($input instanceof ArgvInput && $at !== false) {
-            [$ours, $theirs] = [[...array_slice($words, 0, $at), $this->getName()], array_slice($words, $at + 1)];
-            while (str_starts_with($theirs[0] ?? '', '-') && $theirs[0] !== '--') {
-                $ours[] = array_shift($theirs);
-            }
-            $input = new ArgvInput([...$ours, ...(($theirs[0] ?? '') === '--' ? [] : ['--']), ...$theirs]);
-        }
-        return $this->runAsTyped($input, $output);
-    }
 
     public function handle(): int
     {

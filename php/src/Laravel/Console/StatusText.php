@@ -108,8 +108,7 @@ final class StatusText
             }
         }
         if (($worker['signals_taken'] ?? []) !== []) {
-            $notes[] = 'its script has ' . implode(', ', $worker['signals_taken'])
-                . ": what stops it is the sidecar's order alone";
+            $notes[] = 'its script handles ' . implode(', ', $worker['signals_taken']) . ' itself';
         }
         if (isset($worker['blind'])) {
             $notes[] = $worker['blind'];

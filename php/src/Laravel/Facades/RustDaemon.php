@@ -57,8 +57,9 @@ final class RustDaemon extends Facade
      * $this->artisan('plc:serve')->assertSuccessful();
      * ```
      *
-     * @param callable|null $whileItRuns function (TestWorker $worker): void, called in $this->worker->run(), which then
-     * returns
+     * @param callable|null $whileItRuns function (TestWorker $worker): void, called in $this->worker->run(), or where a
+     * loop of the command's own first asks whether to go on; then the worker stops. Without it, such a loop is ended by
+     * a task: `$worker->after(5.0, $worker->stop(...))`
      */
     public static function fakeWorker(?callable $whileItRuns = null): TestWorker
     {
