@@ -100,7 +100,13 @@ const PHP_REDIS: Need = Need {
     what: "php-redis",
     why: "a test forks 1 000 children beside a connection to Redis, channels are measured against its lists",
     packages: &["php-redis", "php-cli"],
-    present: has_php_redis,
+    present: || has_extension("redis"),
+};
+const PHP_SQLITE: Need = Need {
+    what: "php-sqlite3",
+    why: "queues and databases of Laravel's tests lie in it",
+    packages: &["php-sqlite3", "php-cli"],
+    present: || has_extension("pdo_sqlite"),
 };
 const NETCAT: Need = Need {
     what: "nc with -U",
@@ -216,13 +222,15 @@ impl For {
             For::Lint => needs.extend([&PHPCS, &COMPOSER]),
             For::Test => {
                 needs.extend([&RUN_TESTS, &PHP_CGI, &NETCAT, &SOCAT, &SYMFONY, &LARAVEL, &PHPUNIT]);
-                needs.extend([&REDIS, &PHP_REDIS]);
+                needs.extend([&REDIS, &PHP_REDIS, &PHP_SQLITE]);
             }
             For::Demo => needs.extend([&NETCAT, &LARAVEL, &PYTHON]),
             For::Bench => needs.extend([&VALGRIND, &STRACE, &REDIS, &PHP_REDIS]),
             For::MatrixDebug => needs.extend([&MAKE, &XZ, &PKG_CONFIG, &LIBFFI]),
             For::MatrixValgrind => needs.extend([&RUN_TESTS, &PHP_CGI, &VALGRIND]),
-            For::MatrixForky => needs.extend([&PHPUNIT, &LARAVEL, &SYMFONY, &DEBOOTSTRAP]),
+            For::MatrixForky => {
+                needs.extend([&PHPUNIT, &LARAVEL, &SYMFONY, &PHP_REDIS, &PHP_SQLITE, &DEBOOTSTRAP])
+            }
         }
         needs
     }
@@ -389,8 +397,9 @@ fn has_symfony() -> bool {
         && is_in_include_path("Symfony/Component/Console/autoload.php")
 }
 
-fn has_php_redis() -> bool {
-    php().is_some_and(|php| answers(php, &["-r", "exit(extension_loaded('redis') ? 0 : 1);"]))
+fn has_extension(name: &str) -> bool {
+    let question = format!("exit(extension_loaded('{name}') ? 0 : 1);");
+    php().is_some_and(|php| answers(php, &["-r", &question]))
 }
 
 /// As `require` finds it.
