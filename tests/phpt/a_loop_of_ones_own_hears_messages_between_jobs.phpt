@@ -31,7 +31,7 @@ $sidecar = Sidecar::serve(<<<'PHP'
     PHP);
 $go = $sidecar->script() . '.go';
 $first = $sidecar->request('worker.send', '["during the job",null]');
-touch($go);
+file_put_contents($go, ''); // not touch(): its utime() may come after the unlink()
 echo json_encode($sidecar->readyFrame()), "\n";
 echo $sidecar->reply($first), "\n";
 eventually('it sleeps', fn () => $sidecar->life()['waiting'] === 2);
