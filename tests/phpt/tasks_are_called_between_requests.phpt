@@ -37,7 +37,7 @@ $sidecar = Sidecar::serve(<<<'PHP'
         return function () use ($what, &$log) { $log[] = $what; };
     };
     $worker->expose('say', function (string $what) use (&$log) { $log[] = $what; });
-    $worker->tick(0.0);
+    $worker->ready(); // not tick(0.0): it might still be there when the requests arrive
     $arrived = fn () => file_exists($argv[0] . '.sent');
     while (!$arrived()) {
         usleep(500);
