@@ -32,12 +32,13 @@ final class Supervisord
     }
 
     /**
-     * Where it is; null: it is not installed.
+     * Where it is; null: it is not installed. What stands in the checkout does not run in every system that sees it.
      */
     public static function directory(): ?string
     {
         foreach ([dirname(__DIR__, 3) . '/target/venv/bin', '/usr/bin'] as $directory) {
-            if (is_executable("$directory/supervisord")) {
+            exec(escapeshellarg("$directory/supervisord") . ' --version 2>/dev/null', $version, $code);
+            if ($code === 0) {
                 return $directory;
             }
         }
