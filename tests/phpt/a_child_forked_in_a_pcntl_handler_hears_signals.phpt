@@ -20,7 +20,7 @@ pcntl_signal(SIGUSR2, SIG_IGN);
 pcntl_signal(SIGUSR1, function () use (&$process, $theirs): void {
     $process = Process::fork(function () use ($theirs): void {
         Signal::on('ALRM', fn () => fwrite($theirs, "its own handler\n"));
-        pcntl_sigprocmask(SIG_BLOCK, [], $blocked);
+        pcntl_sigprocmask(SIG_UNBLOCK, [SIGWINCH], $blocked);
         $ignored = pcntl_signal_get_handler(SIGUSR2) === SIG_IGN ? 'USR2 ignored' : 'USR2 not ignored';
         fwrite($theirs, json_encode([$blocked, pcntl_signal_get_handler(SIGTERM), pcntl_signal_get_handler(SIGUSR1), $ignored]) . "\n");
         Signal::send(getmypid(), 'ALRM');
@@ -40,7 +40,7 @@ $process->signal(Signal::RTMIN + 2);
 echo $process->wait(60.0)->signalName, ", the parent's handler: ";
 Signal::send(getmypid(), 'TERM');
 echo $handled, ', blocked in the parent: ';
-pcntl_sigprocmask(SIG_BLOCK, [], $blocked);
+pcntl_sigprocmask(SIG_UNBLOCK, [SIGWINCH], $blocked);
 echo json_encode($blocked), "\n";
 ?>
 --EXPECT--
