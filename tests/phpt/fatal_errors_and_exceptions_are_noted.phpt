@@ -16,10 +16,10 @@ function end_of(string $code, array $options = []): void
     $sidecar->end();
     echo preg_replace('/^(out|err).*\n/m', '', ob_get_clean());
     foreach (['fatal', 'thrown'] as $what) {
-        $parts = explode("\0", $sidecar->life()[$what], 4);
+        $parts = explode("\0", str_replace($sidecar->script(), 'SCRIPT', $sidecar->life()[$what]), 4);
         // An anonymous class has a NUL in its name; a debug PHP says where the memory was asked for.
         $parts = preg_replace(['/\d{8,}/', '/\0.*\$0/', '/ at \S+:\d+ \(/'], ['N', '', ' ('], $parts);
-        echo "  $what: ", count($parts) === 4 ? strtok(str_replace($sidecar->script(), 'SCRIPT', implode(' | ', $parts)), "\n") : 'none', "\n";
+        echo "  $what: ", count($parts) === 4 ? strtok(implode(' | ', $parts), "\n") : 'none', "\n";
     }
 }
 end_of('echo "nothing"; echo @$undefined; trigger_error("a warning", E_USER_WARNING);');
