@@ -6,7 +6,6 @@ namespace RustDaemon\Laravel;
 
 use Illuminate\Contracts\Foundation\Application;
 use InvalidArgumentException;
-use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\ClientInterface;
 use RustDaemon\Client\TimedOut;
@@ -30,7 +29,7 @@ final class Maintenance
     private const PATIENCE_SECONDS = 5.0;
 
     /** Kept: with it goes what it has asked for. */
-    private static ?Client $ofWorker = null;
+    private static ?ClientInterface $ofWorker = null;
 
     public function __construct(private readonly Application $app)
     {
@@ -51,9 +50,7 @@ final class Maintenance
         try {
             $settings = Settings::of($this->app);
             if ($settings->pausesInMaintenance()) {
-                $client = $settings->control() === null
-                    ? $this->app->make(ClientInterface::class)->withTimeout(self::PATIENCE_SECONDS)
-                    : $this->client($settings->control(), $settings);
+                $client = Clients::forOrders($this->app, $settings, self::PATIENCE_SECONDS);
                 $this->order($client, $order, $this->pools($client, $settings->goOnInMaintenance()));
             }
         } catch (ClientException | InvalidArgumentException $why) {
@@ -93,8 +90,7 @@ final class Maintenance
             ) {
                 return;
             }
-            $socket = $settings->control() ?? (getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint());
-            $client = self::$ofWorker = $this->client($socket, $settings);
+            $client = self::$ofWorker = Clients::ofWorker($settings, self::PATIENCE_SECONDS);
             if (in_array($worker->name, $this->pools($client, $settings->goOnInMaintenance()), true)) {
                 $name = ["$worker->name#$worker->slot"];
                 $client->begin('worker.pause', $name);
@@ -103,11 +99,6 @@ final class Maintenance
         } catch (ClientException | InvalidArgumentException $why) {
             $this->say($why->getMessage());
         }
-    }
-
-    private function client(string $socket, Settings $settings): Client
-    {
-        return new Client($socket, $settings->token(), self::PATIENCE_SECONDS);
     }
 
     /**

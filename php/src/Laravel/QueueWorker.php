@@ -14,7 +14,6 @@ use Illuminate\Queue\Events\Looping;
 use Illuminate\Queue\Events\WorkerInterrupted;
 use Illuminate\Queue\Events\WorkerStarting;
 use Illuminate\Queue\Events\WorkerStopping;
-use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Signal;
@@ -211,9 +210,8 @@ final class QueueWorker
      */
     private function isKnownToTheSidecar(): bool
     {
-        $settings = Settings::of($this->app);
-        $socket = $settings->control() ?? (getenv('RUSTDAEMON_SOCKET') ?: $settings->endpoint());
-        $workers = (new Client($socket, $settings->token(), self::PATIENCE_SECONDS))->status()['workers'];
+        $client = Clients::ofWorker(Settings::of($this->app), self::PATIENCE_SECONDS);
+        $workers = $client->status()['workers'];
         $states = array_column($workers, 'state', 'pid');
         return ($states[getmypid()] ?? 'draining') === 'draining';
     }

@@ -8,6 +8,7 @@ use Illuminate\Console\Command;
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\ClientInterface;
+use RustDaemon\Laravel\Clients;
 use RustDaemon\Laravel\InvalidConfiguration;
 use RustDaemon\Laravel\Settings;
 use Symfony\Component\Console\Input\InputInterface;
@@ -62,11 +63,9 @@ abstract class DaemonCommand extends Command
         );
         $settings = Settings::of($this->laravel)->typed($typed);
         $timeout = $settings->timeout();
-        $socket = $this->option('socket') !== null ? $settings->endpoint() : $settings->control();
-        if ($socket !== null) {
-            return new Client($socket, $settings->token(), $timeout);
-        }
-        return $this->laravel->make(ClientInterface::class)->withTimeout($timeout);
+        return $this->option('socket') === null
+            ? Clients::forOrders($this->laravel, $settings, $timeout)
+            : new Client($settings->endpoint(), $settings->token(), $timeout);
     }
 
     /**
