@@ -12,7 +12,7 @@ declare(strict_types=1);
     $beside = [
         'Channel', 'Counter', 'Process',
         'Exception\ExtensionMissing', 'Exception\ExtensionTooNew',
-        'Internal\Extension', 'Internal\Missing', 'Internal\Settings',
+        'Internal\ExitCode', 'Internal\Extension', 'Internal\Missing', 'Internal\Settings',
     ];
     spl_autoload_register(static function (string $class) use ($loaded, $beside): void {
         if (!str_starts_with($class, 'RustDaemon\\')) {

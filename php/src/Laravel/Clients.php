@@ -11,8 +11,8 @@ use RustDaemon\Client\ClientInterface;
 /**
  * Makes clients: the application's, and those that speak with a daemon about its workers.
  *
- * The application's has one connection per process: Octane makes an application for each request, and a client in it; so
- * what is made is kept here, beyond the container. A fork and its parent have connections of their own: the client
+ * The application's has one connection per process: Octane makes an application for each request, and a client in it;
+ * so what is made is kept here, beyond the container. A fork and its parent have connections of their own: the client
  * itself sees to that.
  *
  * @internal

@@ -5,9 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Symfony;
 
 use RustDaemon\Exception\DaemonException;
-use RustDaemon\Exception\LinkBroken;
-use RustDaemon\Exception\SelfStartFailed;
-use RustDaemon\Exception\SystemCallFailed;
+use RustDaemon\Internal\ExitCode;
 use RustDaemon\Internal\Extension;
 use RustDaemon\Signal;
 use RustDaemon\Worker;
@@ -86,10 +84,8 @@ trait RunsAsWorker
         try {
             Extension::check();
             $worker = Worker::install($name, $socket, $mode, $token, $workers);
-        } catch (LinkBroken | SelfStartFailed | SystemCallFailed $why) {
-            throw new RuntimeException($why->getMessage(), 111);
         } catch (DaemonException $why) {
-            throw new RuntimeException($why->getMessage(), 100);
+            throw new RuntimeException($why->getMessage(), ExitCode::ofTheGate($why));
         }
         $this->sayGoodBye($worker);
         return $worker;

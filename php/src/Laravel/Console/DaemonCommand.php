@@ -8,6 +8,7 @@ use Illuminate\Console\Command;
 use RustDaemon\Client\Client;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\ClientInterface;
+use RustDaemon\Internal\ExitCode;
 use RustDaemon\Laravel\Clients;
 use RustDaemon\Laravel\InvalidConfiguration;
 use RustDaemon\Laravel\Settings;

@@ -6,6 +6,7 @@ namespace RustDaemon\Laravel\Console;
 
 use Illuminate\Console\Command;
 use Illuminate\Support\Str;
+use RustDaemon\Internal\ExitCode;
 use RustDaemon\Laravel\InvalidConfiguration;
 use RustDaemon\Laravel\Settings;
 use RustDaemon\Laravel\Sidecar\Document;

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Console;
 
+use RustDaemon\Internal\ExitCode;
 use Symfony\Component\Console\Exception\ExceptionInterface;
 use Symfony\Component\Console\Formatter\OutputFormatter;
 use Symfony\Component\Console\Input\InputInterface;

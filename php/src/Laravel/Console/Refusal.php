@@ -8,9 +8,7 @@ use RuntimeException;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\InvalidArgument as InvalidRequest;
 use RustDaemon\Client\RemoteException;
-use RustDaemon\Exception\LinkBroken;
-use RustDaemon\Exception\SelfStartFailed;
-use RustDaemon\Exception\SystemCallFailed;
+use RustDaemon\Internal\ExitCode;
 use Throwable;
 
 /**
@@ -52,8 +50,7 @@ final class Refusal extends RuntimeException
      */
     public static function ofTheGate(Throwable $why): self
     {
-        $mayHelp = $why instanceof LinkBroken || $why instanceof SelfStartFailed || $why instanceof SystemCallFailed;
-        return new self($why->getMessage(), $mayHelp ? ExitCode::SYSTEM : ExitCode::USAGE, $why);
+        return new self($why->getMessage(), ExitCode::ofTheGate($why), $why);
     }
 
     /**

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Console;
 
+use RustDaemon\Internal\ExitCode;
+
 /**
  * `artisan rustdaemon:reload`: what a deploy ends with. Exit code 1: it is refused, and the old generation stays.
  *

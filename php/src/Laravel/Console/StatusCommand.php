@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Laravel\Console;
 
 use RustDaemon\Exception\DaemonException;
+use RustDaemon\Internal\ExitCode;
 use RustDaemon\Internal\Extension;
 
 /**

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Console;
 
+use RustDaemon\Internal\ExitCode;
+
 /**
  * `artisan rustdaemon:stop`.
  *

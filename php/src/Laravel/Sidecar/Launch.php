@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Sidecar;
 
-use RustDaemon\Laravel\Console\ExitCode;
+use RustDaemon\Internal\ExitCode;
 use RustDaemon\Laravel\Console\Refusal;
 use RustDaemon\Laravel\InvalidConfiguration;
 use RustDaemon\Signal;
