@@ -6,9 +6,7 @@ namespace RustDaemon\Tests\Examples;
 
 use PHPUnit\Framework\TestCase;
 use Redis;
-use RedisException;
-use RustDaemon\Tests\Child;
-use RustDaemon\Tests\Directory;
+use RustDaemon\Tests\RedisServer;
 use RustDaemon\Tests\Service;
 
 /**
@@ -16,47 +14,31 @@ use RustDaemon\Tests\Service;
  */
 final class QueueTest extends TestCase
 {
-    private Directory $directory;
-    private ?Child $server = null;
+    private RedisServer $server;
     private Redis $redis;
     private Service $queue;
 
     protected function setUp(): void
     {
-        $this->directory = new Directory();
-        $this->startRedis();
-        $this->queue = Service::example('queue.php');
-    }
-
-    private function startRedis(): void
-    {
-        $socket = "{$this->directory->path}/redis";
-        // The server is whatever Debian's redis-tools calls redis-check-rdb, by another name: see xtask's install.rs.
-        $serve = "exec -a redis-server redis-check-rdb --port 0 --unixsocket $socket --save '' --appendonly no";
-        $this->server = new Child(['bash', '-c', $serve], "{$this->directory->path}/out");
+        $this->server = new RedisServer();
         $this->redis = new Redis();
-        $this->server->eventually('Redis listens', function () use ($socket): bool {
-            try {
-                return $this->redis->connect($socket);
-            } catch (RedisException) {
-                return false;
-            }
-        });
+        $this->redis->connect($this->server->socket);
+        $this->queue = Service::example('queue.php');
     }
 
     protected function tearDown(): void
     {
         unset($this->queue);
         for ($slot = 0; $slot < 4; $slot++) {
-            $name = md5("{$this->directory->path}/redis pages:taken:$slot");
+            $name = md5("{$this->server->socket} pages:taken:$slot");
             array_map('unlink', glob("/dev/shm/rustdaemon-*-lock-$name"));
         }
-        unset($this->redis, $this->server, $this->directory);
+        unset($this->redis, $this->server);
     }
 
     private function consume(string ...$flags): void
     {
-        $this->queue->supervise($flags, ["{$this->directory->path}/redis"], ['igbinary', 'redis']);
+        $this->queue->supervise($flags, [$this->server->socket], ['igbinary', 'redis']);
     }
 
     /**
@@ -143,10 +125,10 @@ final class QueueTest extends TestCase
     {
         $this->consume('--backoff-max', '200ms', '--start-limit', '10000');
         $this->server->kill();
-        unlink("{$this->directory->path}/redis");
         $this->queue->eventually('it ends with an exception', fn (): bool
             => str_contains($this->queue->worker()['last_exit'] ?? '', 'RedisException'));
-        $this->startRedis();
+        $this->server->start();
+        $this->redis->connect($this->server->socket);
         $page = $this->page('a');
         $this->queue->feed($page, 'xxx');
         $this->queue->eventually('it is done', fn (): bool => $this->bytes($page) !== false);

@@ -7,6 +7,7 @@ namespace RustDaemon\Tests\Laravel;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Tests\RedisServer;
 
 /**
  * Children of Process::fork() in a booted application.

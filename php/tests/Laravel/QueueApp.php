@@ -8,6 +8,7 @@ use PDO;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Tests\Child;
 use RustDaemon\Tests\Laravel\Jobs\Work;
+use RustDaemon\Tests\RedisServer;
 
 /**
  * An application with a queue in an SQLite file, and `php artisan queue:work` under a sidecar.

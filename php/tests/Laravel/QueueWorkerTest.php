@@ -9,6 +9,7 @@ use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\RemoteException;
 use RustDaemon\Tests\Laravel\Jobs\Work;
+use RustDaemon\Tests\RedisServer;
 
 /**
  * `php artisan queue:work` under a sidecar, without a word about us in the application.

@@ -2,10 +2,7 @@
 
 declare(strict_types=1);
 
-namespace RustDaemon\Tests\Laravel;
-
-use RustDaemon\Tests\Child;
-use RustDaemon\Tests\Directory;
+namespace RustDaemon\Tests;
 
 /**
  * A redis-server of a test's own, on a Unix socket; nothing of it is kept.
@@ -14,12 +11,25 @@ final class RedisServer
 {
     public readonly string $socket;
     private readonly Directory $directory;
-    private readonly Child $child;
+    private Child $child;
 
     public function __construct()
     {
         $this->directory = new Directory();
         $this->socket = "{$this->directory->path}/s";
+        $this->start();
+    }
+
+    public function __destruct()
+    {
+        $this->child->kill(); // before its directory goes
+    }
+
+    /**
+     * Once more, on the same socket.
+     */
+    public function start(): void
+    {
         $quiet = ['--save', '', '--appendonly', 'no', '--dir', $this->directory->path];
         // Debian's redis-tools has the server under another name; the package of this name brings a service.
         $server = ['bash', '-c', 'exec -a redis-server redis-check-rdb "$@"', 'redis'];
@@ -29,8 +39,12 @@ final class RedisServer
             && @stream_socket_client("unix://$this->socket") !== false);
     }
 
-    public function __destruct()
+    /**
+     * It ends at once, and nobody listens any more.
+     */
+    public function kill(): void
     {
-        $this->child->kill(); // before its directory goes
+        $this->child->kill();
+        unlink($this->socket);
     }
 }
