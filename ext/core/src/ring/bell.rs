@@ -14,14 +14,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag};
 
-use super::wait::lock_of_other;
-use super::{CLOSED, POLLED, Ring, Trouble, messages_between};
+use super::{POLLED, Ring, Trouble};
 use crate::segment::{Listed, Segment};
 
 impl Ring {
@@ -54,28 +52,15 @@ impl Ring {
     /// See [`Trouble`]. It is readable then.
     pub fn poll(&self) -> Result<(), Trouble> {
         let Some(bell) = self.bell.get() else { return Ok(()) };
-        let announced = self.announce_poll(bell);
-        if !matches!(announced, Ok(true)) {
+        // Emptied after it is said that somebody polls: whoever dies in here leaves it readable, or to be rung.
+        let announced = self.announce(POLLED, || {
+            let mut bytes = [0; 4096];
+            while nix::unistd::read(bell, &mut bytes).is_ok_and(|read| read == bytes.len()) {}
+        });
+        if !matches!(announced, Ok(Some(_))) {
             self.ring_bell();
         }
         announced.map(drop)
-    }
-
-    /// Empties the bell, under the producers' lock and after it is said that somebody polls: whoever dies in here leaves
-    /// it readable, or to be rung.
-    fn announce_poll(&self, bell: &OwnedFd) -> Result<bool, Trouble> {
-        let content = self.content();
-        let _guard = lock_of_other(&content.producers, &content.published)?;
-        let count = content.published.count.load(Ordering::Relaxed);
-        if count & CLOSED != 0 || messages_between(count, content.consumed.count.load(Ordering::Acquire)) != 0
-        {
-            return Ok(false);
-        }
-        let side = &content.producers;
-        side.waiting.store(side.waiting.load(Ordering::Relaxed) | POLLED, Ordering::Relaxed);
-        let mut bytes = [0; 4096];
-        while nix::unistd::read(bell, &mut bytes).is_ok_and(|read| read == bytes.len()) {}
-        Ok(true)
     }
 
     #[cold]

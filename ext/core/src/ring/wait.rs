@@ -173,14 +173,15 @@ impl Ring {
         {
             return Ok(Woken::Changed);
         }
-        match self.announce(ASLEEP)? {
+        match self.announce(ASLEEP, || {})? {
             Some(count) => Ok(futex::wait(&face.count, count, interrupt, deadline)),
             None => Ok(Woken::Changed),
         }
     }
 
-    /// Says under the producers' lock how one is going to wait. The count to wait on, `None`: there is something already.
-    pub(super) fn announce(&self, how: u32) -> Result<Option<u32>, Trouble> {
+    /// Says under the producers' lock how one is going to wait, and does then, still under it, what belongs to that. The
+    /// count to wait on; `None`: there is something already, and nothing was said or done.
+    pub(super) fn announce(&self, how: u32, then: impl FnOnce()) -> Result<Option<u32>, Trouble> {
         let content = self.content();
         let guard = lock_of_other(&content.producers, &content.published)?;
         let count = content.published.count.load(Ordering::Relaxed);
@@ -190,6 +191,7 @@ impl Ring {
         }
         let side = &content.producers;
         side.waiting.store(side.waiting.load(Ordering::Relaxed) | how, Ordering::Relaxed);
+        then();
         drop(guard);
         Ok(Some(count))
     }
@@ -197,7 +199,7 @@ impl Ring {
 
 /// The lock of the side that one is going to wait for. Its owner may be the one who has just woken us, on our own CPU: then
 /// it is let go on instead of being waited for.
-pub(super) fn lock_of_other<'a>(side: &'a Side, face: &Face) -> Result<Guard<'a>, Trouble> {
+fn lock_of_other<'a>(side: &'a Side, face: &Face) -> Result<Guard<'a>, Trouble> {
     if side.lock.owner().is_some() && face.cpu.load(Ordering::Relaxed) == sys::this_cpu() {
         std::thread::yield_now();
     }
