@@ -1210,9 +1210,12 @@ namespace RustDaemon
          * A list of arguments is passed by position, an object by name. What the handler returns is encoded as JSON. An
          * exception is answered with its short class name and message and logged; the worker lives on.
          *
-         * @param string $method 1 to 128 of the characters A-Z a-z 0-9 _ . : / -; ping, daemon.*, worker.*, farm.* and
-         * system.* are reserved
-         * @param callable $handler gets the arguments of the request
+         * Under the name * the handler gets the requests for which there is no other: the method's name, 1 to 128 bytes without
+         * control characters, and the arguments as one array, a list or by name. Pools that offer a method by its name come first.
+         *
+         * @param string $method 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest; ping, daemon.*, worker.*,
+         * farm.* and system.* are reserved
+         * @param callable $handler gets the arguments of the request; for *: fn (string $method, array $args)
          * @param string|null $description one line for people, shown by daemon.methods
          * @param bool $idempotent whether running it twice does no harm
          * @return Worker this worker

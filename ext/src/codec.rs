@@ -21,20 +21,30 @@ const TYPED_OPTIONS: i32 = 64 | 256;
 /// # Errors
 /// One sentence for the client.
 pub fn decode_arguments(text: &[u8], out: &mut Zval) -> Result<(), String> {
-    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
-    match first {
-        Some(b'[' | b'{') => {}
-        Some(0) | None => return decoded(b"[]\0", out),
-        Some(_) => return Err("arguments must be a list or an object".into()),
+    match first(text) {
+        Some(b'[' | b'{') => decoded(text, out),
+        Some(0) | None => decoded(b"[]\0", out),
+        Some(_) => Err("arguments must be a list or an object".into()),
     }
-    decoded(text, out)?;
-    let Some(array) = out.array().filter(|_| first == Some(&b'{')) else { return Ok(()) };
+}
+
+/// Decodes a request's arguments into what a function can be called with. `text` ends with a NUL byte.
+///
+/// # Errors
+/// One sentence for the client.
+pub fn decode_parameters(text: &[u8], out: &mut Zval) -> Result<(), String> {
+    decode_arguments(text, out)?;
+    let Some(array) = out.array().filter(|_| first(text) == Some(b'{')) else { return Ok(()) };
     // An object's key that looks like a number is an integer in PHP's array: it names no parameter.
     let number = array.iter().find_map(|(key, _)| match key {
         ext_php_rs::types::ArrayKey::Long(number) => Some(number),
         _ => None,
     });
     number.map_or(Ok(()), |number| Err(format!("unknown argument \"{number}\"")))
+}
+
+fn first(text: &[u8]) -> Option<u8> {
+    text.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
 fn decoded(text: &[u8], out: &mut Zval) -> Result<(), String> {

@@ -18,7 +18,7 @@
 use std::borrow::Cow;
 
 use rustdaemon_core::link::{self, DATA, Dialect, FAULT, Fault, Frame, Kind, LinkError};
-use rustdaemon_core::{fault, fork, pulse, sys};
+use rustdaemon_core::{fault, fork, pulse, settings, sys};
 
 use crate::codec;
 use crate::dispatch;
@@ -84,11 +84,26 @@ fn take(mut frame: Frame) -> Result<Taken, LinkError> {
         let frame = state.request.insert(frame);
         let dialect = Dialect::from_flags(frame.flags).ok_or(LinkError::Malformed("an unknown dialect"))?;
         let (link::Head { method, .. }, arguments) = link::parse_request(frame.flags, &frame.payload)?;
-        let exposed = state.methods.iter().find(|exposed| exposed.method.name == method);
-        let handler = exposed.map(|exposed| exposed.handler.raw());
+        let offered = |name| state.methods.iter().find(move |exposed| exposed.method.name == name);
+        let by_name = offered(method).filter(|_| method != settings::REST);
+        let by_name = by_name.map(|exposed| exposed.handler.raw());
         let is_message = method == link::MESSAGE;
+        let rest = offered(settings::REST).filter(|_| by_name.is_none() && !is_message);
+        let rest = rest.map(|exposed| exposed.handler.raw());
+        let handler = by_name.or(rest);
+        let arguments = match rest {
+            Some(_) => state.whole_request.insert(whole(method, arguments)),
+            None => arguments,
+        };
         Ok(Taken { sequence: frame.sequence, dialect, arguments, is_message, handler })
     })
+}
+
+/// What the handler of the rest gets, as JSON: the method's name and the arguments, by position.
+fn whole(method: &str, arguments: &[u8]) -> Vec<u8> {
+    let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
+    let arguments = if arguments.is_empty() { b"[]" } else { arguments };
+    [b"[", link::json(&method).as_slice(), b",", arguments, b"]\0"].concat()
 }
 
 /// What is in hand, for people.
@@ -209,7 +224,7 @@ fn prepare(taken: &Taken, handler: &RawCallable, arguments: &mut Slot) -> Result
 fn decode(taken: &Taken, arguments: &mut Slot) -> Result<(), String> {
     // SAFETY: part of the frame in the state, which stays until the request ends; `busy` keeps others out.
     let text = unsafe { &*taken.arguments };
-    codec::decode_arguments(text, arguments.value())
+    codec::decode_parameters(text, arguments.value())
 }
 
 fn check(handler: &RawCallable, arguments: &mut Slot) -> Result<(), String> {
@@ -294,7 +309,7 @@ pub fn send_fault(sequence: u64, class: &str, message: String) {
 fn end() {
     let object = supervision::with(|state| {
         state.request = None;
-        state.request_id = None;
+        (state.request_id, state.whole_request) = (None, None);
         if let Some(page) = state.page() {
             page.end();
         }

@@ -190,6 +190,8 @@ pub struct State {
     pub request: Option<Frame>,
     /// What `Request::current()` has given for it.
     pub request_object: Option<Zval>,
+    /// What its handler is given in place of its arguments, where that serves the rest.
+    pub whole_request: Option<Vec<u8>>,
     /// Its id, where that is a text.
     pub request_id: Option<String>,
     /// The object's handle, once it has been deferred.

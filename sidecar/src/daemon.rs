@@ -39,6 +39,7 @@ mod subscribers;
 mod tasks;
 
 use self::messages::Sendings;
+use self::requests::Names;
 use self::subscribers::Subscribers;
 use self::tasks::Task;
 
@@ -411,8 +412,8 @@ impl Daemon {
                 }
             }
             Event::Exited { worker, exit } => {
-                let pool = self.pools.get(worker.pool());
-                let again = |method: &str| pool.is_some_and(|pool| pool.is_idempotent(method));
+                let (pool, names) = (self.pools.get(worker.pool()), Names::new(&self.pools));
+                let again = |method: &str| pool.is_some_and(|pool| pool.is_idempotent(names.of(method)));
                 let ended = self.router.worker_ended(worker, &exit.begun, again);
                 let status = exit.status;
                 let leaver = self.leaver(worker);

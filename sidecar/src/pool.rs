@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 use rustdaemon_core::link::{ExitReason, Method, Ready, Signalled};
+use rustdaemon_core::settings;
 use rustdaemon_core::sys::ExitStatus;
 
 use crate::backoff::{Backoff, Jitter};
@@ -271,6 +272,12 @@ impl Pool {
     #[must_use]
     pub fn idle_for(&self, method: &str) -> Option<WorkerId> {
         self.free().find(|life| life.offers(method)).map(|life| life.worker)
+    }
+
+    /// Whether it has workers for what nobody offers by name.
+    #[must_use]
+    pub fn takes_the_rest(&self) -> bool {
+        self.methods().iter().any(|offered| offered.name == settings::REST)
     }
 
     /// Whether running `method` twice does no harm.

@@ -26,10 +26,10 @@ foreach ([['x', 'no_such_function'], ['x'], [[], 'strlen']] as $arguments) {
 }
 ?>
 --EXPECT--
-method: "" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -
-method: "two words" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -
-method: "a�" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -
-method: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -
+method: "" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest
+method: "two words" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest
+method: "a�" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest
+method: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest
 method: "ping" is reserved: ping and all names that begin with daemon. worker. farm. system. belong to the daemon
 method: "daemon.status" is reserved: ping and all names that begin with daemon. worker. farm. system. belong to the daemon
 method: "worker.x" is reserved: ping and all names that begin with daemon. worker. farm. system. belong to the daemon

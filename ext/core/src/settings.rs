@@ -159,6 +159,15 @@ pub fn is_message(name: &str) -> bool {
     (1..=MESSAGE_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 
+/// Offered under this name, a handler gets what is asked of no other.
+pub const REST: &str = "*";
+
+/// Whether a name that a client has made up may reach a worker's [`REST`]: people read it in logs.
+#[must_use]
+pub fn is_for_rest(method: &str) -> bool {
+    (1..=128).contains(&method.len()) && !method.chars().any(char::is_control)
+}
+
 /// Checks the name under which `expose()` is to offer a method.
 ///
 /// # Errors
@@ -166,10 +175,11 @@ pub fn is_message(name: &str) -> bool {
 pub fn method_name(name: &[u8]) -> Result<String, String> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:/-".contains(byte);
     let text = match std::str::from_utf8(name) {
+        Ok(REST) => REST,
         Ok(text) if (1..=128).contains(&name.len()) && name.iter().all(fits) => text,
         _ => {
             return Err(format!(
-                "{} is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -",
+                "{} is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest",
                 quoted(name)
             ));
         }

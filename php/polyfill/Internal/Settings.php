@@ -74,16 +74,25 @@ final class Settings
     }
 
     /**
+     * Whether a method's name is kept for the sidecar's own.
+     */
+    public static function isReserved(string $method): bool
+    {
+        return $method === 'ping' || preg_match('/^(daemon|worker|farm|system)\./', $method) === 1;
+    }
+
+    /**
      * @throws InvalidArgument
      */
     public static function checkMethod(string $method): void
     {
-        if (!preg_match('~^[A-Za-z0-9_.:/-]{1,128}$~D', $method)) {
+        if ($method !== '*' && !preg_match('~^[A-Za-z0-9_.:/-]{1,128}$~D', $method)) {
             throw new InvalidArgument(
-                "method: \"$method\" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -"
+                "method: \"$method\" is not a method's name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * "
+                . 'for the rest'
             );
         }
-        if ($method === 'ping' || preg_match('/^(daemon|worker|farm|system)\./', $method)) {
+        if (self::isReserved($method)) {
             throw new InvalidArgument("method: \"$method\" is reserved: ping and all names that begin with "
                 . 'daemon. worker. farm. system. belong to the daemon');
         }

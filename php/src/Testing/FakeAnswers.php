@@ -10,6 +10,7 @@ use JsonException;
 use ReflectionClass;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\RemoteException;
+use RustDaemon\Internal\Settings;
 use Throwable;
 use TypeError;
 
@@ -61,10 +62,13 @@ final class FakeAnswers
     public function to(string $method, array $arguments): mixed
     {
         $this->calls[$method][] = $arguments;
-        if (!array_key_exists($method, $this->answers)) {
+        if (array_key_exists($method, $this->answers) && $method !== '*') {
+            $answer = $this->answers[$method];
+        } elseif (array_key_exists('*', $this->answers) && !Settings::isReserved($method)) {
+            [$answer, $arguments] = [$this->answers['*'], [$method, $arguments]];
+        } else {
             throw new RemoteException($method, 'unknown_method', "Unknown method: $method");
         }
-        $answer = $this->answers[$method];
         try {
             $value = is_object($answer) && is_callable($answer) ? $answer(...$arguments) : $answer;
             $value instanceof Throwable && throw $value;

@@ -50,7 +50,8 @@ final class FakeClient implements ClientInterface
     }
 
     /**
-     * What a method answers from now on.
+     * What a method answers from now on; the method * is asked for all that have no answer of their own, with the name
+     * and the arguments: fn (string $method, array $args).
      *
      * @param mixed $answer a closure or an invokable object is called with the arguments, and what it throws is the
      * caller's as if a worker had thrown it; a ClientException is thrown as it is; anything else is the answer

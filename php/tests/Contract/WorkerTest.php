@@ -148,7 +148,7 @@ final class WorkerTest extends TestCase
     {
         $no = 'InvalidArgument: ';
         $time = 'must be a number of seconds from 0.0, or null to wait as long as it takes';
-        $name = 'is not a method\'s name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -';
+        $name = 'is not a method\'s name: 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest';
         $reserved = 'is reserved: ping and all names that begin with daemon. worker. farm. system. belong to '
             . 'the daemon';
         yield ['Worker::install(name: "a/b")', "{$no}name: \"a/b\" is not a pool's name: 1 to 64 of the characters "

@@ -93,6 +93,20 @@ final class FakesTest extends TestCase
         $client->call('x', "\xFF");
     }
 
+    public function testTheRestIsAnsweredByOneHandler(): void
+    {
+        $worker = new TestWorker();
+        $worker->expose('add', fn (int $a, int $b): int => $a + $b)
+            ->expose('*', fn (string $method, array $args): array => [$method, $args]);
+        $client = $worker->client();
+        self::assertSame(3, $client->call('add', 1, 2));
+        self::assertSame(['sub', [1, 2]], $client->call('sub', 1, 2));
+        self::assertSame(['*', ['a' => 1]], $client->call('*', a: 1));
+        self::assertSame('ok', $client->ping()['status']);
+        $this->expectExceptionMessage('Unknown method: daemon.nothing');
+        $client->call('daemon.nothing');
+    }
+
     public function testAWorkersHandlersTasksAndCallbacksRunInProcess(): void
     {
         $said = [];

@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use rustdaemon_core::link::{self, Bind, Fault, Kind};
 use rustdaemon_core::settings;
 
+use super::requests::Names;
 use super::{Action, Daemon, tell};
 use crate::dialect::{self, Cause, Request};
 use crate::ids::WorkerId;
@@ -22,11 +23,9 @@ impl Daemon {
         if request.session.is_some() {
             return request.session.clone();
         }
-        let names = self
-            .pools
-            .iter()
-            .filter(|pool| !pool.config().affinity.is_empty() && pool.offer(&request.method) != Offer::No);
-        names.into_iter().find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
+        let offers = |pool: &Pool| pool.offer(Names::new(&self.pools).of(&request.method)) != Offer::No;
+        let leading = self.pools.iter().filter(|pool| !pool.config().affinity.is_empty() && offers(pool));
+        leading.into_iter().find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
     }
 
     /// Whose the session is that a request names.
@@ -128,7 +127,8 @@ impl Daemon {
 /// Of the pools that offer what is asked: a living owner, else one that has gone.
 fn owner_of(pools: &[Pool], sessions: &Sessions, request: &Request) -> Owner {
     let Some(session) = &request.session else { return Owner::Nobody };
-    let offering = pools.iter().enumerate().filter(|(_, pool)| pool.offer(&request.method) == Offer::Yes);
+    let method = Names::new(pools).of(&request.method);
+    let offering = pools.iter().enumerate().filter(|(_, pool)| pool.offer(method) == Offer::Yes);
     let owners = offering.map(|(number, _)| sessions.owner(number, session));
     owners.fold(Owner::Nobody, |found, owner| match (found, owner) {
         (Owner::Worker(_), _) | (_, Owner::Nobody) => found,

@@ -16,6 +16,27 @@ use crate::pool::{Offer, Pool, Reach};
 use crate::router::{Asked, Deferred, Entry, Given, Hold, Limits, Replied};
 use crate::sessions::Owner;
 
+/// By which name workers offer a method: its own, or [`settings::REST`] where no pool does.
+pub(super) struct Names<'a> {
+    pools: &'a [Pool],
+    /// Whether any pool takes the rest.
+    rest: bool,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(pools: &'a [Pool]) -> Self {
+        Self { pools, rest: pools.iter().any(Pool::takes_the_rest) }
+    }
+
+    pub(super) fn of<'m>(&self, method: &'m str) -> &'m str {
+        let offered = |pool: &Pool| pool.offer(method) == Offer::Yes;
+        match self.rest && settings::is_for_rest(method) && !self.pools.iter().any(offered) {
+            true => settings::REST,
+            false => method,
+        }
+    }
+}
+
 impl Daemon {
     /// Gives a request to a worker, or lets it wait for one.
     pub(super) fn route(
@@ -29,13 +50,13 @@ impl Daemon {
         }
         asked.request.session = self.session_of(&asked.request);
         let Asked { client, request, .. } = &asked;
-        let method = request.method.as_str();
-        let offering =
-            |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
-        let unknown = || Cause::UnknownMethod(method.to_owned());
-        if settings::is_reserved(method) {
+        let unknown = || Cause::UnknownMethod(request.method.as_str().to_owned());
+        if settings::is_reserved(&request.method) {
             return Err(unknown());
         }
+        let method = Names::new(&self.pools).of(&request.method);
+        let offering =
+            |offer| self.pools.iter().enumerate().filter(move |(_, pool)| pool.offer(method) == offer);
         let idle = || offering(Offer::Yes).find_map(|(number, pool)| Some((number, pool.idle_for(method)?)));
         let busy = || self.busy_for(method, request.args.len());
         let is_first =
@@ -80,7 +101,8 @@ impl Daemon {
         let Reach { life, is_free } = pool.reach(worker)?;
         let most = life.most_in_hand(pool.config().prefetch);
         let has_room = || self.router.has_room(worker, most, request.args.len());
-        (life.offers(&request.method) && (is_free || has_room())).then_some(is_free)
+        let method = Names::new(&self.pools).of(&request.method);
+        (life.offers(method) && (is_free || has_room())).then_some(is_free)
     }
 
     /// Gives a waiting request that nothing precedes any more to whoever is there for it.
@@ -89,7 +111,10 @@ impl Daemon {
         let request = &entry.request;
         let worker = match self.owner_of(request) {
             Owner::Worker(owner) => self.takes(owner, request).map(|_| owner),
-            Owner::Nobody => self.pools.iter().find_map(|pool| pool.idle_for(&request.method)),
+            Owner::Nobody => {
+                let method = Names::new(&self.pools).of(&request.method);
+                self.pools.iter().find_map(|pool| pool.idle_for(method))
+            }
             Owner::Lost => return self.refuse_lost(out),
         };
         if let Some(worker) = worker {
@@ -112,9 +137,10 @@ impl Daemon {
 
     pub(super) fn ready(&mut self, out: &mut Vec<Action>, now: Instant, worker: WorkerId, ready: Ready) {
         self.with(out, now, worker, |pool| pool.ready(now, worker, ready));
-        let pools = &self.pools;
+        let (pools, names) = (&self.pools, Names::new(&self.pools));
         let unknown = self.router.refuse_waiting(|entry| {
-            entry.to.is_some() || pools.iter().any(|pool| pool.offer(&entry.request.method) != Offer::No)
+            let method = names.of(&entry.request.method);
+            entry.to.is_some() || pools.iter().any(|pool| pool.offer(method) != Offer::No)
         });
         self.sendings.refuse(out, unknown, |entry| Cause::UnknownMethod(entry.request.method.to_string()));
         self.serve_all(out, now);
@@ -189,14 +215,16 @@ impl Daemon {
                 return;
             }
             let life = reach.life;
+            let names = Names::new(&self.pools);
             let fits = |entry: &Entry| match entry.to {
                 Some(to) => (entry.pool, to.slot) == (worker.pool(), life.slot) && life.has_sessions(),
-                None => life.offers(&entry.request.method) && self.is_for(worker, &entry.request),
+                None => life.offers(names.of(&entry.request.method)) && self.is_for(worker, &entry.request),
             };
             let Some((sequence, entry)) = self.router.first_waiting(fits) else { return };
             let Request { method, args, .. } = &entry.request;
             let others = || {
                 let is_its_own = self.is_pinned(worker, entry);
+                let method = names.of(method);
                 !is_its_own && self.pools.iter().any(|pool| pool.idle_for(method).is_some())
             };
             if !reach.is_free && (others() || !self.router.has_room(worker, most, args.len())) {
@@ -210,7 +238,8 @@ impl Daemon {
     pub(super) fn share(&mut self, out: &mut Vec<Action>, worker: WorkerId) {
         let idle = self.pools.get(worker.pool()).and_then(|pool| pool.reach(worker));
         let Some(Reach { life, .. }) = idle.filter(|reach| reach.is_free) else { return };
-        let fits = |entry: &Entry| life.offers(&entry.request.method);
+        let names = Names::new(&self.pools);
+        let fits = |entry: &Entry| life.offers(names.of(&entry.request.method));
         if let Some((from, claims)) = self.router.to_share(worker.pool(), life.jobs, fits) {
             out.push(Action::Recall { worker: from, claims });
         }

@@ -9,6 +9,7 @@ use super::*;
 use crate::config::{HangAction, PoolConfig};
 
 mod messages;
+mod rest;
 
 const CLIENT: ClientId = ClientId(1);
 
