@@ -206,6 +206,6 @@ fn subscribe_shows_what_happens_until_the_sidecar_ends() {
     let other = idle();
     let refused = other.cli(&["subscribe", "nobody"]);
     assert_refused(&refused, 1, &["there is no worker nobody"]);
-    let ended = other.shell(r#"{ "$BIN" subscribe --socket "$SOCK"; echo "code $?" >&2; } | true & sleep 0; "$BIN" pause --socket "$SOCK" >&2; "$BIN" stop --socket "$SOCK" >&2; wait"#);
+    let ended = other.shell(r#"{ "$BIN" subscribe --socket "$SOCK"; echo "code $?" >&2; } | { read -r first; exec <&-; "$BIN" pause --socket "$SOCK" >&2; "$BIN" stop --socket "$SOCK" >&2; }"#);
     assert!(ended.stderr.contains("code 0\n"), "{}", ended.stderr);
 }
