@@ -47,6 +47,9 @@ use Symfony\Component\Console\Input\InputOption;
  */
 trait RunsAsWorker
 {
+    /** @var array<string, true> the options that are ours, by name */
+    private array $workerOptions = [];
+
     /**
      * Called by the console: adds the options that the command does not have itself.
      */
@@ -57,9 +60,9 @@ trait RunsAsWorker
             'socket' => 'Path of the Unix socket',
             'socket-mode' => 'Octal mode of the socket, such as 0660',
         ];
-        foreach ($options as $name => $text) {
-            $this->getDefinition()->hasOption($name)
-                || $this->addOption($name, null, InputOption::VALUE_REQUIRED, $text);
+        foreach (array_diff_key($options, $this->getDefinition()->getOptions()) as $name => $text) {
+            $this->addOption($name, null, InputOption::VALUE_REQUIRED, $text);
+            $this->workerOptions[$name] = true;
         }
     }
 
@@ -67,7 +70,8 @@ trait RunsAsWorker
      * Waits until this process is let in as a worker; or becomes the sidecar, and does not return: see
      * Worker::install().
      *
-     * @param InputInterface $input its --socket and --socket-mode come before $socket and $mode
+     * @param InputInterface $input its --socket and --socket-mode come before $socket and $mode, where the command does
+     * not declare an option of that name itself: that may mean something else
      * @throws RuntimeException one sentence; its code, which is the command's exit code, is 100 when to start the
      * command again does not help, 111 when it may
      */
@@ -79,8 +83,9 @@ trait RunsAsWorker
         ?string $token = null,
         int $workers = 1,
     ): Worker {
-        $socket = $input->getOption('socket') ?? $socket;
-        $mode = $input->getOption('socket-mode') ?? $mode;
+        $typed = fn (string $name): ?string => isset($this->workerOptions[$name]) ? $input->getOption($name) : null;
+        $socket = $typed('socket') ?? $socket;
+        $mode = $typed('socket-mode') ?? $mode;
         try {
             Extension::check();
             $worker = Worker::install($name, $socket, $mode, $token, $workers);

@@ -147,10 +147,18 @@ final class RunsAsWorkerTest extends TestCase
 
     public function testTheOptionsAreTheirsAndWhatTheCommandHasItselfStays(): void
     {
-        [$code, $help] = $this->console->once(['plain', '--help', '--no-ansi'], [], self::EXTENSIONS);
+        [$code, $help] = $this->console->once(['declaring', '--help', '--no-ansi'], [], self::EXTENSIONS);
         self::assertSame(0, $code);
-        self::assertMatchesRegularExpression('/--socket=SOCKET +A text of its own\n/', $help);
+        self::assertMatchesRegularExpression('/--socket +A flag of its own\n/', $help);
         self::assertMatchesRegularExpression('/--socket-mode=SOCKET-MODE +Octal mode of the socket\b/', $help);
+    }
+
+    public function testAnOptionThatTheCommandDeclaresItselfIsNotReadAsOurs(): void
+    {
+        $words = ['declaring', '--socket', '--socket-mode=0660', '--no-ansi'];
+        $this->console->start($words, ['SOCKET' => $this->console->socket()], self::EXTENSIONS);
+        self::assertTrue($this->console->client()->call('flag'));
+        self::assertSame(0660, fileperms($this->console->socket()) & 0777);
     }
 
     public static function refusals(): array
