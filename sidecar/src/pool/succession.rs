@@ -24,7 +24,7 @@ const PARKED_RETRY: Duration = Duration::from_secs(300);
 const NOT_STARTED_RETRY: Duration = Duration::from_millis(100);
 /// Said once.
 const NO_INSTALL: &str = "; it never called RustDaemon\\Worker::install(): \
-    load extension=rustdaemon.so and call it, or add --no-link for a command that does not";
+    load extension=rustdaemon.so and call it, or say --no-link (link = false in a file) for a command that does not";
 
 impl Pool {
     pub(super) fn spawn(&mut self, now: Instant, number: usize) -> Option<Order> {

@@ -93,7 +93,7 @@ impl Pool {
         let what = match life.gate {
             Gate::Away => format!(
                 "has not called RustDaemon\\Worker::install() for {seconds} s; \
-                 a command that never calls it needs --no-link"
+                 a command that never calls it needs --no-link (link = false in a file)"
             ),
             _ => format!(
                 "has called RustDaemon\\Worker::install(), but neither run() nor tick() nor ready() \
