@@ -34,7 +34,7 @@ final class QueueWorkerTest extends TestCase
     {
         $this->queue->work([self::FAST]);
         $this->queue->idle();
-        self::assertContains('SIGTERM', $this->queue->worker()['signals_taken'], 'it is Laravel that handles it');
+        $this->untilTermIsLaravels();
         $this->queue->push('one');
         $this->queue->push('two');
         $this->queue->untilNotes('one begins', 'one ends', 'two begins', 'two ends');
@@ -45,6 +45,7 @@ final class QueueWorkerTest extends TestCase
     {
         $this->queue->work([self::FAST]);
         $this->queue->idle();
+        $this->untilTermIsLaravels();
         $theirs = $this->queue->app->run([getenv('RUSTDAEMON_BIN'), 'status', '--socket', $this->queue->app->socket()]);
         $ours = $this->queue->app->artisan(['rustdaemon:status']);
         $note = static fn (Ended $ended): array => preg_grep('/^ +its script /', explode("\n", $ended->output));
@@ -378,6 +379,12 @@ final class QueueWorkerTest extends TestCase
     {
         $worker = $this->queue->eventually('it is busy', fn () => $this->state('busy') ? $this->queue->worker() : null);
         return [$worker['state'], $worker['doing_what']];
+    }
+
+    private function untilTermIsLaravels(): void
+    {
+        $taken = fn (): array => $this->queue->worker()['signals_taken'] ?? [];
+        $this->queue->eventually('Laravel handles SIGTERM', fn (): bool => in_array('SIGTERM', $taken(), true));
     }
 
     private function state(string $state): ?string
