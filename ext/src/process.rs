@@ -179,7 +179,6 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         if checked(may_fork()).is_none() {
             return;
         }
-        main.expose();
         let heritage = Heritage {
             engine: fork::prepare(),
             signals: dispatch::is_used(),
@@ -192,7 +191,12 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         let Some(class) = ENTRY.get() else { return };
         // Before the fork: after it each page that is written is copied.
         let process = engine::new_carrier(class, RefCell::new(Owned { child: None, stream: None }));
-        match part(&heritage) {
+        let unnoted = main.unnoted();
+        let parted = part(&heritage);
+        drop(main);
+        // SAFETY: the arguments of the call hold it.
+        unnoted.into_iter().for_each(|unnoted| unsafe { unnoted.end() });
+        match parted {
             Ok(child) => {
                 let process = Properties::of(process).int(child.pid().into()).done();
                 owned(&process, |owned| owned.child = Some(child));
@@ -477,7 +481,10 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 /// Of a child that was never opened: something that is readable as its pidfd would be.
-fn copy_of_pidfd(child: &Child) -> io::Result<OwnedFd> {
+fn copy_of_pidfd(child: &mut Child) -> io::Result<OwnedFd> {
+    if child.is_ours() {
+        child.end()?; // with a status that somebody has taken it is no more
+    }
     match child.pidfd() {
         Some(pidfd) => sys::duplicate(pidfd),
         None => Ok(sys::pipe()?.read), // nobody writes: end of file

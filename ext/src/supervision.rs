@@ -611,10 +611,17 @@ impl State {
         let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
         let link = self.link.as_ref().map(|link| link.input.as_fd());
         let wake = signal::wake_fd();
-        let fds = link.into_iter().chain(wake).chain(also).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        let mut fds: Vec<_> = fds.collect();
+        // No vector: after a fork the allocator's pages are shared, and the first to write to them pays.
+        let every = |fd| std::array::from_fn::<_, 3, _>(|_| PollFd::new(fd, PollFlags::POLLIN));
+        let mut room = link.or(wake).or(also).map(every);
+        let mut count = 0;
+        for (place, fd) in room.iter_mut().flatten().zip([link, wake, also].into_iter().flatten()) {
+            *place = PollFd::new(fd, PollFlags::POLLIN);
+            count += 1;
+        }
+        let fds = room.as_mut().and_then(|room| room.get_mut(..count)).unwrap_or_default();
         let (linked, wakes) = (link.is_some(), wake.is_some());
-        match ppoll(&mut fds, timeout, mask) {
+        match ppoll(fds, timeout, mask) {
             Err(Errno::EINTR) => return Woken::Interrupted,
             Err(error) => {
                 log(&format!("poll: {error}"));

@@ -12,6 +12,8 @@ use std::ffi::CStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Threads of ours begin so: what the kernel calls them has at most 15 bytes.
 pub const OWN_THREADS: &str = "rustdaemon-";
@@ -49,9 +51,20 @@ pub fn sockets() -> Vec<Socket> {
     numbers.into_iter().map(socket).collect()
 }
 
-/// How many threads this process has: one system call. Source: Linux fs/proc/base.c (`proc_task_getattr`).
+/// How many threads this process has: at most one system call. Sources: Linux fs/proc/base.c (`proc_task_getattr`); the GNU C
+/// library's manual, "Single-Threaded": false as long as there has been one thread only.
 #[must_use]
 pub fn thread_count() -> u64 {
+    static SINGLE: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
+    let single = SINGLE.get_or_init(|| {
+        // SAFETY: asks for a name of the C library's.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
+        // SAFETY: a `char` of the library's, as long as the process lives; null: it has none.
+        unsafe { symbol.cast::<AtomicU8>().as_ref() }
+    });
+    if single.is_some_and(|single| single.load(Ordering::Relaxed) != 0) {
+        return 1;
+    }
     std::fs::metadata("/proc/self/task").map_or(1, |task| task.nlink().saturating_sub(2))
 }
 

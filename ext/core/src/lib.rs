@@ -12,6 +12,7 @@
 //! F2 `reaper`  the thread that takes the status of children nobody waits for
 //! F2 `pulse`   the thread that says that a worker lives
 //! F2 `robust`  a lock between processes that survives who holds it
+//! F1 `stdin`   the standard input of forked children
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
@@ -54,5 +55,6 @@ pub mod signal;
 pub mod signo;
 pub mod slot;
 pub mod spawn;
+pub mod stdin;
 pub mod sys;
 pub mod timers;
