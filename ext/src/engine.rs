@@ -262,6 +262,15 @@ pub fn main_script() -> [Vec<u8>; 2] {
     let outermost = frames()
         // SAFETY: `frames` yields functions of live frames.
         .filter(|function| unsafe { u32::from((**function).common.type_) } != ffi::ZEND_INTERNAL_FUNCTION)
+/// Whether what set_exception_handler() was given runs: the script has ended by an exception, so that the outermost function
+/// is none of its code, and the request goes on. Source: php-src Zend/zend.c (`zend_user_exception_handler`).
+pub fn in_exception_handler() -> bool {
+    // SAFETY: `frames` yields functions of live frames. The code of a file, or of eval(), has no name.
+    let is_called =
+        |function: *mut ffi::zend_function| unsafe { !(*function).common.function_name.is_null() };
+    !in_shutdown() && frames().last().is_some_and(is_called)
+}
+
         .last();
     // SAFETY: what is not internal is an op array, a file or evaluated code; its file name is a live string.
     let called = outermost.and_then(|function| unsafe { (*function).op_array.filename.as_ref() });

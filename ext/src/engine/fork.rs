@@ -83,6 +83,7 @@ pub struct Heritage {
 }
 
 type RequestStartup = unsafe extern "C" fn(c_int, c_int) -> c_int;
+    in_exception_handler: bool,
 
 /// In the parent, right before the fork.
 pub fn prepare() -> Heritage {
@@ -90,7 +91,16 @@ pub fn prepare() -> Heritage {
     // SAFETY: both only ask.
     let (has_output, blocks_fibers) =
         unsafe { (!php_output_get_active_handler().is_null(), zend_fiber_switch_blocked()) };
-    Heritage { hook: child_hook(), random: module_of_random(), has_output, blocks_fibers }
+    // SAFETY: a plain field.
+    let has_handler = unsafe { (*globals()).user_exception_handler.u1.type_info != ffi::IS_UNDEF };
+    let in_exception_handler = has_handler && super::in_exception_handler();
+    Heritage {
+        hook: child_hook(),
+        random: module_of_random(),
+        has_output,
+        blocks_fibers,
+        in_exception_handler,
+    }
 }
 
 /// How the module that has the random numbers begins a request: it forgets that they have a seed. Source: php-src
@@ -128,6 +138,11 @@ pub fn be_born(heritage: &Heritage) -> Birth {
         // PHP seeds mt_rand() and lcg_value() at their first use in a request.
         if let Some((begin_request, number)) = heritage.random {
             begin_request(MODULE_PERSISTENT, number);
+        }
+        // The handler that runs is not called again for what its child throws, as in a script: one that forks would end never.
+        // The reference to it is nobody's from now on.
+        if heritage.in_exception_handler {
+            (*globals).user_exception_handler.u1.type_info = ffi::IS_UNDEF;
         }
         Birth {
             objects: (*globals).objects_store.top,
