@@ -23,6 +23,7 @@
 //! F0 `message` messages between PHP processes: values as bytes
 //! F0 `copy`    bytes from one CPU to another
 //! F0 `audit`   open sockets and foreign threads
+//! F0 `readable` waiting until a descriptor is readable
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
@@ -41,6 +42,7 @@ pub mod lock;
 pub mod message;
 pub mod open;
 pub mod pulse;
+pub mod readable;
 pub mod readiness;
 pub mod reaper;
 pub mod record;
