@@ -24,6 +24,7 @@ use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
+use rustdaemon_core::audit::Thread;
 use rustdaemon_core::child::{self, Child, End, Forked};
 use rustdaemon_core::fork::HeldSignals;
 use rustdaemon_core::slot::Call;
@@ -229,7 +230,7 @@ fn may_fork() -> std::result::Result<(), Refusal> {
         return not_here("a destructor");
     }
     if core_audit::thread_count() > 1
-        && let Some(thread) = core_audit::foreign_threads().first()
+        && let Some(thread) = foreign_threads()?.first()
     {
         return Err(Cause::NotAllowedHere.because(format!(
             "Process::fork() cannot copy a process with native threads of others: thread {} ({}) may hold a lock that its \
@@ -249,6 +250,11 @@ fn part(heritage: &Heritage) -> io::Result<Child> {
     match unsafe { child::fork() }? {
         Forked::Parent(child) => Ok(child),
         Forked::Child(held) => live(heritage, held),
+/// What could not be looked at may be there.
+fn foreign_threads() -> std::result::Result<Vec<Thread>, Refusal> {
+    core_audit::foreign_threads().map_err(|error| system_call("look at the threads of this process", &error))
+}
+
     }
 }
 
@@ -332,8 +338,8 @@ extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
             engine::map([(number, engine::int(value)), (name, engine::text(text.as_bytes()))])
         };
         let sockets = core_audit::sockets();
+/// @throws Exception\SystemCallFailed no descriptor is left to look with, or /proc is not mounted
         let sockets = sockets.iter().map(|socket| entry("fd", socket.number.into(), "what", &socket.what));
-        let threads = core_audit::foreign_threads();
         let threads = threads.iter().map(|thread| entry("id", thread.id.into(), "name", &thread.name));
         let unsent = engine::audit::unsent();
         let unsent = unsent.iter().map(|unsent| entry("resource", unsent.resource, "what", &unsent.what));
@@ -343,6 +349,8 @@ extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
             .map(|connection| entry("object", connection.object.into(), "class", &connection.class));
         *result = engine::map([
             ("sockets", engine::list(sockets)),
+        let sockets = sockets.map_err(|error| system_call("look at the open descriptors", &error));
+        let Some((sockets, threads)) = checked(sockets).zip(checked(foreign_threads())) else { return };
             ("threads", engine::list(threads)),
             ("unsent", engine::list(unsent)),
             ("connections", engine::list(connections)),
