@@ -121,7 +121,7 @@ pub fn be_born(heritage: &Heritage) -> Birth {
             hook();
         }
         kept::keep();
-        for resource in resources() {
+        for resource in (0..resource_places()).filter_map(resource) {
             (*resource).gc.refcount += 1;
         }
         php_free_shutdown_functions();
@@ -168,19 +168,24 @@ fn child_hook() -> Option<unsafe extern "C" fn()> {
     })
 }
 
-/// Without the engine's functions for it: their code is pages that the child has not touched.
-fn resources() -> impl DoubleEndedIterator<Item = *mut ffi::zend_resource> {
+/// How many places the table of resources has, of which some are empty.
+#[unsafe(link_section = "rustdaemon.child")]
+fn resource_places() -> u32 {
+    // SAFETY: a plain field.
+    unsafe { (*globals()).regular_list.nNumUsed }
+}
+
+/// The resource at a place below [`resource_places`]. Without the engine's functions for it: their code is pages that the
+/// child has not touched.
+#[unsafe(link_section = "rustdaemon.child")]
+fn resource(place: u32) -> Option<*mut ffi::zend_resource> {
     // SAFETY: a table that lives as long as the request: so many values, each alone or with its key, which is as long as
     // two; those that are there are resources.
     unsafe {
         let list = &raw const (*globals()).regular_list;
-        let is_packed = (*list).u.flags & PACKED != 0;
-        let (values, step) = ((*list).__bindgen_anon_1.arPacked, if is_packed { 1 } else { 2 });
-        let value = move |index: u32| values.add(index as usize * step);
-        (0..(*list).nNumUsed)
-            .map(value)
-            .filter(|value| (**value).u1.type_info != ffi::IS_UNDEF)
-            .map(|value| (*value).value.res)
+        let step = if (*list).u.flags & PACKED != 0 { 1 } else { 2 };
+        let value = (*list).__bindgen_anon_1.arPacked.add(place as usize * step);
+        ((*value).u1.type_info != ffi::IS_UNDEF).then(|| (*value).value.res)
     }
 }
 
@@ -351,18 +356,25 @@ unsafe fn has_destructor(object: *mut ZendObject, destruct: unsafe extern "C" fn
 /// As zend_close_rsrc_list does, for the child's own: a stream writes what it has kept back.
 #[unsafe(link_section = "rustdaemon.child")]
 fn close_resources_from(first: i64) {
-    let own = || {
-        resources().filter(|resource| {
-            // SAFETY: a live resource.
-            unsafe { (**resource).handle >= first && (**resource).type_ >= 0 }
-        })
-    };
-    // The newest one first; each time anew, because one may close others.
-    while let Some(resource) = own().next_back() {
-        // SAFETY: a live resource; one that cannot be closed is not tried again.
-        attempt(|| unsafe { zend_list_close(resource) });
-        // SAFETY: as above; its memory is the list's.
-        unsafe { (*resource).type_ = -1 };
+    for _ in 0..2 {
+        let mut end = resource_places();
+        while let Some(place) = end.checked_sub(1) {
+            end = place;
+            let Some(resource) = resource(place) else { continue };
+            // SAFETY: a live resource, in a table that is in the order of handles; one that cannot be closed is not tried
+            // again. Its memory is the list's, which holds it meanwhile.
+            unsafe {
+                if (*resource).handle < first {
+                    break; // and so are those below
+                }
+                if (*resource).type_ >= 0 {
+                    (*resource).gc.refcount += 1;
+                    attempt(|| zend_list_close(resource));
+                    (*resource).type_ = -1;
+                }
+            }
+            end = end.min(resource_places()); // what was closed may have given up others
+        }
     }
 }
 
