@@ -80,10 +80,10 @@ pub struct Heritage {
     random: Option<(RequestStartup, c_int)>,
     has_output: bool,
     blocks_fibers: bool,
+    in_exception_handler: bool,
 }
 
 type RequestStartup = unsafe extern "C" fn(c_int, c_int) -> c_int;
-    in_exception_handler: bool,
 
 /// In the parent, right before the fork.
 pub fn prepare() -> Heritage {
@@ -135,14 +135,14 @@ pub fn be_born(heritage: &Heritage) -> Birth {
         // No handle of the parent's is given to an object of the child's.
         (*globals).objects_store.free_list_head = -1;
         (*globals).exit_status = 0;
-        // PHP seeds mt_rand() and lcg_value() at their first use in a request.
-        if let Some((begin_request, number)) = heritage.random {
-            begin_request(MODULE_PERSISTENT, number);
-        }
         // The handler that runs is not called again for what its child throws, as in a script: one that forks would end never.
         // The reference to it is nobody's from now on.
         if heritage.in_exception_handler {
             (*globals).user_exception_handler.u1.type_info = ffi::IS_UNDEF;
+        }
+        // PHP seeds mt_rand() and lcg_value() at their first use in a request.
+        if let Some((begin_request, number)) = heritage.random {
+            begin_request(MODULE_PERSISTENT, number);
         }
         Birth {
             objects: (*globals).objects_store.top,
@@ -300,14 +300,15 @@ pub fn end(birth: Birth) -> u8 {
         attempt(|| php_call_shutdown_functions());
         settle();
         (*globals).flags |= NO_REUSE;
-        if top() > birth.objects {
-            attempt(|| destruct_from(birth.objects));
+        let given_on = kept::given_on();
+        if top() > birth.objects || !given_on.is_empty() {
+            attempt(|| destruct(&given_on, birth.objects));
             settle();
         }
         attempt(|| php_output_end_all());
         settle();
         close_resources_from(birth.resources);
-        free_objects_from(birth.objects);
+        free_objects(&given_on, birth.objects);
         u8::try_from((*globals).exit_status & 0xff).unwrap_or(u8::MAX)
     }
 }
@@ -320,11 +321,11 @@ fn settle() {
     }
 }
 
-/// As zend_objects_store_call_destructors does, for the child's own.
-fn destruct_from(first: u32) {
+/// As zend_objects_store_call_destructors does, for the child's own: see [`kept::given_on`].
+fn destruct(given_on: &[u32], first: u32) {
     interrupt::block_fibers();
-    let mut handle = first;
-    while handle < top() {
+    // Destructors make objects, which are destructed as well.
+    for handle in given_on.iter().copied().chain(first..).take_while(|handle| *handle < top()) {
         if let Some(object) = object(handle) {
             // SAFETY: a live object, held while its destructor runs; flags as the engine sets them.
             unsafe {
@@ -340,7 +341,6 @@ fn destruct_from(first: u32) {
                 }
             }
         }
-        handle += 1;
     }
     interrupt::unblock_fibers();
 }
@@ -353,7 +353,8 @@ unsafe fn has_destructor(object: *mut ZendObject, destruct: unsafe extern "C" fn
     !usual || unsafe { !(*(*object).ce).destructor.is_null() }
 }
 
-/// As zend_close_rsrc_list does, for the child's own: a stream writes what it has kept back.
+/// As zend_close_rsrc_list and zend_destroy_rsrc_list do, for the child's own: a stream writes what it has kept back. The
+/// newest one first; the second pass is for those that were opened by the first.
 #[unsafe(link_section = "rustdaemon.child")]
 fn close_resources_from(first: i64) {
     for _ in 0..2 {
@@ -380,8 +381,8 @@ fn close_resources_from(first: i64) {
 
 /// As zend_objects_store_free_object_storage does, for the child's own: a connection says goodbye, an archive is written.
 #[unsafe(link_section = "rustdaemon.child")]
-fn free_objects_from(first: u32) {
-    for handle in (first..top()).rev() {
+fn free_objects(given_on: &[u32], first: u32) {
+    for handle in given_on.iter().copied().chain(first..top()).rev() {
         let Some(object) = object(handle) else { continue };
         // SAFETY: a live object, which is held for good; flags as the engine sets them.
         unsafe {
@@ -390,9 +391,7 @@ fn free_objects_from(first: u32) {
             }
             (*object).gc.u.type_info |= FREED;
             (*object).gc.refcount += 1;
-            if let Some(free) = (*(*object).handlers).free_obj
-                && free as usize != ffi::zend_object_std_dtor as *const () as usize
-            {
+            if let Some(free) = kept::free_function(object) {
                 attempt(|| free(object));
             }
         }
