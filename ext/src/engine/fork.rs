@@ -10,7 +10,8 @@
 //!
 //! # Correct order
 //! [`be_born`]: the parent's objects ([`super::kept`]) and resources are held, so that they can be given up and do not end; its shutdown
-//! functions and output buffers are dropped; the fiber that runs is forgotten, since the callable is no part of it.
+//! functions and output buffers are dropped, and where its persistent connections are found; the fiber that runs is forgotten,
+//! since the callable is no part of it.
 //! [`run`]: the callable, then what PHP does with an uncaught exception. [`end`]: the child's own shutdown functions,
 //! destructors and output buffers, then its own resources and objects: those made after the fork.
 //!
@@ -25,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendCallable, ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendCallable, ZendHashTable, ZendObject, ZendStr, Zval};
 
 use super::kept::{self, object, top};
 use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, module, pending};
@@ -48,6 +49,8 @@ unsafe extern "C" {
     fn zend_objects_destroy_object(object: *mut ZendObject);
     fn zend_list_close(resource: *mut ffi::zend_resource);
     fn zend_fiber_switch_blocked() -> bool;
+    fn _zend_hash_init(table: *mut ZendHashTable, size: u32, destruct: ffi::dtor_func_t, persistent: bool);
+    fn zend_hash_graceful_reverse_destroy(table: *mut ZendHashTable);
 }
 
 const FAILURE: c_int = -1;
@@ -124,6 +127,7 @@ pub fn be_born(heritage: &Heritage) -> Birth {
         for resource in (0..resource_places()).filter_map(resource) {
             (*resource).gc.refcount += 1;
         }
+        forget_persistent_connections();
         php_free_shutdown_functions();
         if heritage.has_output {
             discard_output();
@@ -147,6 +151,19 @@ pub fn be_born(heritage: &Heritage) -> Birth {
         Birth {
             objects: (*globals).objects_store.top,
             resources: (*globals).regular_list.nNextFreeElement.max(0),
+        }
+    }
+}
+
+/// Persistent connections are found by where they lead: one that the child asks for would be its parent's. What the table
+/// held stays as it is, for the parent's objects.
+#[unsafe(link_section = "rustdaemon.child")]
+fn forget_persistent_connections() {
+    // SAFETY: a table of the executor's, which is made anew as the engine makes it (`zend_init_rsrc_plist`).
+    unsafe {
+        let list = &raw mut (*globals()).persistent_list;
+        if (*list).nNumOfElements > 0 {
+            _zend_hash_init(list, 0, (*list).pDestructor, true);
         }
     }
 }
@@ -309,6 +326,7 @@ pub fn end(birth: Birth) -> u8 {
         settle();
         close_resources_from(birth.resources);
         free_objects(&given_on, birth.objects);
+        close_persistent_connections();
         u8::try_from((*globals).exit_status & 0xff).unwrap_or(u8::MAX)
     }
 }
@@ -394,6 +412,18 @@ fn free_objects(given_on: &[u32], first: u32) {
             if let Some(free) = kept::free_function(object) {
                 attempt(|| free(object));
             }
+        }
+    }
+}
+
+/// As zend_shutdown does: those in the table are the child's own.
+#[unsafe(link_section = "rustdaemon.child")]
+fn close_persistent_connections() {
+    // SAFETY: a table of the executor's, which nobody uses afterwards.
+    unsafe {
+        let list = &raw mut (*globals()).persistent_list;
+        if (*list).nNumOfElements > 0 {
+            attempt(|| zend_hash_graceful_reverse_destroy(list));
         }
     }
 }
