@@ -41,6 +41,9 @@ use crate::supervision::{self, Woken};
 
 const CLASS: &str = "RustDaemon\\Process";
 
+/// What `terminate()` gives a child that is not told otherwise, in seconds.
+const GRACE: f64 = 10.0;
+
 static ENTRY: Registered = Registered::new();
 
 thread_local! {
@@ -135,7 +138,7 @@ pub fn register() -> Result<()> {
         .method(
             FunctionBuilder::new("terminate", terminate)
                 .not_required()
-                .arg(Arg::new("grace", DataType::Double).default("10.0"))
+                .arg(Arg::new("grace", DataType::Double).allow_null().default("10.0"))
                 .returns(status(), false, false),
             MethodFlags::Public,
         )
@@ -403,7 +406,7 @@ extern "C" fn signal(frame: &mut ExecuteData, _result: &mut Zval) {
 ///
 /// Handlers of signals are called meanwhile. A stopped child (SIGSTOP) is woken for its SIGTERM.
 ///
-/// @param float $grace how long it has to end by itself, in seconds; 0.0: SIGKILL at once
+/// @param float|null $grace how long it has to end by itself, in seconds; null: as long as it takes, 0.0: SIGKILL at once
 /// @return ExitStatus how it has ended, also when it had ended before
 /// @throws Exception\InvalidArgument the grace is negative or not a number
 /// @throws Exception\SystemCallFailed it has changed its user, and this one may not signal it
@@ -412,11 +415,11 @@ extern "C" fn signal(frame: &mut ExecuteData, _result: &mut Zval) {
 // stub: RustDaemon\Process::terminate
 extern "C" fn terminate(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        let Some(grace) = engine::optional_seconds(frame, 10.0) else { return };
-        let Some(deadline) = checked(supervision::deadline_of("grace", grace)) else { return };
+        let Some(grace) = engine::optional_seconds(frame, GRACE) else { return };
+        let Some(deadline) = checked(supervision::deadline_after("grace", grace)) else { return };
         let this = &frame.This;
         // Without a grace no TERM: a child that is fast would end by it.
-        let asked = if grace > 0.0 { end_by(this, libc::SIGTERM, deadline) } else { None };
+        let asked = if grace == Some(0.0) { None } else { end_by(this, libc::SIGTERM, deadline) };
         if let Some(end) = asked.or_else(|| end_by(this, libc::SIGKILL, None)) {
             *result = exit_status::object(&end);
         }

@@ -755,22 +755,36 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// One sentence: negative, or not a number.
 pub fn deadline(timeout: Option<f64>) -> Result<Option<Duration>, Refusal> {
-    if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
-        return Err(Cause::InvalidArgument
-            .because("timeout: must be a number of seconds from 0.0, or null to wait as long as it takes"));
-    }
-    // What a Duration cannot hold is for ever.
-    let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Ok(timeout.and_then(|timeout| sys::monotonic().checked_add(timeout)))
+    deadline_after("timeout", timeout)
 }
 
-/// The same for a parameter of this name that cannot be null.
+/// The same for a parameter of this name.
+///
+/// # Errors
+/// As there.
+pub fn deadline_after(name: &str, seconds: Option<f64>) -> Result<Option<Duration>, Refusal> {
+    let seconds = seconds.map(checked_seconds).transpose().map_err(|sentence| {
+        Cause::InvalidArgument.because(format!("{name}: {sentence}, or null to wait as long as it takes"))
+    })?;
+    Ok(seconds.and_then(from_now))
+}
+
+/// The same for one that cannot be null.
 ///
 /// # Errors
 /// As there.
 pub fn deadline_of(name: &str, seconds: f64) -> Result<Option<Duration>, Refusal> {
-    deadline(Some(seconds))
-        .map_err(|_| Cause::InvalidArgument.because(format!("{name}: must be a number of seconds from 0.0")))
+    let seconds = checked_seconds(seconds);
+    seconds.map(from_now).map_err(|sentence| Cause::InvalidArgument.because(format!("{name}: {sentence}")))
+}
+
+fn checked_seconds(seconds: f64) -> Result<f64, &'static str> {
+    (seconds >= 0.0).then_some(seconds).ok_or("must be a number of seconds from 0.0")
+}
+
+/// What a Duration cannot hold is for ever.
+fn from_now(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().and_then(|timeout| sys::monotonic().checked_add(timeout))
 }
 
 /// One line on the standard error, which the sidecar collects. Line breaks in it become spaces.
