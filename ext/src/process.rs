@@ -180,7 +180,7 @@ extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
 extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(main) = engine::callback_call(frame) else { return };
-        if checked(may_fork()).is_none() {
+        if checked(may_fork()).is_none() || checked(runs("main", &main)).is_none() {
             return;
         }
         main.expose();
@@ -229,8 +229,8 @@ fn may_fork() -> std::result::Result<(), Refusal> {
     if engine::in_output_callback() {
         return not_here("an output callback");
     }
-    if engine::in_destructor() {
-        return not_here("a destructor");
+    if let Some(class) = engine::destructed_class() {
+        return not_here(&format!("the destructor of {class}"));
     }
     if core_audit::thread_count() > 1
         && let Some(thread) = foreign_threads()?.first()
@@ -250,6 +250,21 @@ fn may_fork() -> std::result::Result<(), Refusal> {
 #[unsafe(link_section = "rustdaemon.child")]
 fn part(heritage: &Heritage) -> io::Result<Child> {
     // SAFETY: no foreign thread runs, as `may_fork` has looked.
+/// Whether a call runs what PHP code has given as this parameter.
+fn runs(parameter: &str, callable: &Callable) -> std::result::Result<(), Refusal> {
+    if callable.is_generator() {
+        return Err(Cause::InvalidArgument.because(format!(
+            "{parameter}: a generator function, of which a call runs nothing: give a function that iterates over what it makes"
+        )));
+    }
+    Ok(())
+}
+
+/// What could not be looked at may be there.
+fn foreign_threads() -> std::result::Result<Vec<Thread>, Refusal> {
+    core_audit::foreign_threads().map_err(|error| system_call("look at the threads of this process", &error))
+}
+
     match unsafe { child::fork() }? {
         Forked::Parent(child) => Ok(child),
         Forked::Child(held) => live(heritage, held),
@@ -309,7 +324,7 @@ fn exit_code(returned: &Zval) -> u8 {
 extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
     engine::method(|| {
         let Some(reset) = engine::callback_call(frame) else { return };
-        if checked(in_cli()).is_some() {
+        if checked(in_cli()).is_some() && checked(runs("reset", &reset)).is_some() {
             ON_FORK.with_borrow_mut(|resets| resets.push(reset));
         }
     });
