@@ -76,7 +76,10 @@ struct Owned {
 /// ```
 ///
 /// A connection that was opened before the fork is shared, and two processes that speak on it get each other's replies:
-/// open the child's own in Process::onFork(), or in the function.
+/// open the child's own in Process::onFork(), or in the function. A persistent one is made anew there too. Give up what is
+/// the parent's (`$db = null`), but never fclose() a TLS stream: that ends the parent's connection as well. An SQLite
+/// database does not survive a fork within a transaction or with a result that is still read: the library in the child takes
+/// its parent's locks for its own, and damages the file. End both before you fork.
 ///
 /// In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
 /// Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null; what its parent
@@ -173,8 +176,10 @@ extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
 ///
 /// @param callable $main function (): mixed, called without arguments in the child
 /// @return Process the child, as its parent sees it
+/// @throws Exception\InvalidArgument a generator function, whose body would not run
 /// @throws Exception\SystemCallFailed the system refuses another process, or no descriptor is left
-/// @throws Exception\NotAllowedHere inside an output callback or a destructor, or a foreign native thread runs in this process
+/// @throws Exception\NotAllowedHere inside an output callback or a destructor (of whatever object: the message names its class),
+/// or a foreign native thread runs in this process
 /// @throws Exception\UnsupportedSapi not under php-cli
 // stub: RustDaemon\Process::fork
 extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
@@ -245,11 +250,6 @@ fn may_fork() -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
-/// Forks, and returns in the parent.
-#[inline(never)]
-#[unsafe(link_section = "rustdaemon.child")]
-fn part(heritage: &Heritage) -> io::Result<Child> {
-    // SAFETY: no foreign thread runs, as `may_fork` has looked.
 /// Whether a call runs what PHP code has given as this parameter.
 fn runs(parameter: &str, callable: &Callable) -> std::result::Result<(), Refusal> {
     if callable.is_generator() {
@@ -265,14 +265,14 @@ fn foreign_threads() -> std::result::Result<Vec<Thread>, Refusal> {
     core_audit::foreign_threads().map_err(|error| system_call("look at the threads of this process", &error))
 }
 
+/// Forks, and returns in the parent.
+#[inline(never)]
+#[unsafe(link_section = "rustdaemon.child")]
+fn part(heritage: &Heritage) -> io::Result<Child> {
+    // SAFETY: no foreign thread runs, as `may_fork` has looked.
     match unsafe { child::fork() }? {
         Forked::Parent(child) => Ok(child),
         Forked::Child(held) => live(heritage, held),
-/// What could not be looked at may be there.
-fn foreign_threads() -> std::result::Result<Vec<Thread>, Refusal> {
-    core_audit::foreign_threads().map_err(|error| system_call("look at the threads of this process", &error))
-}
-
     }
 }
 
@@ -312,13 +312,15 @@ fn exit_code(returned: &Zval) -> u8 {
 /// Has this function called in every child of Process::fork(), before its own: reconnect your database here.
 ///
 /// In the order of registration. When one throws or exits, the child ends with that. In the child the parent's objects
-/// stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses.
+/// stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses. There is no way
+/// back: the function, and what it holds, stay until the script ends.
 ///
 /// ```php
 /// Process::onFork(fn () => DB::purge());           // Laravel: the next query connects anew
 /// ```
 ///
 /// @param callable $reset function (): void
+/// @throws Exception\InvalidArgument a generator function
 /// @throws Exception\UnsupportedSapi not under php-cli
 // stub: RustDaemon\Process::onFork
 extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
@@ -334,7 +336,8 @@ extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
 ///
 /// "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
 /// not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
-/// or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+/// or a filter: a child leaves that to its parent. An XMLWriter, and other objects that keep data back, are not listed: a child
+/// leaves theirs to its parent too. "connections": objects of PDO, mysqli, Redis and their like: open the
 /// child's own in onFork().
 ///
 /// ```php
@@ -345,6 +348,7 @@ extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
 ///
 /// @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
 /// list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+/// @throws Exception\SystemCallFailed no descriptor is left to look with, or /proc is not mounted
 /// @throws Exception\UnsupportedSapi not under php-cli
 // stub: RustDaemon\Process::audit
 extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
@@ -356,7 +360,8 @@ extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
             engine::map([(number, engine::int(value)), (name, engine::text(text.as_bytes()))])
         };
         let sockets = core_audit::sockets();
-/// @throws Exception\SystemCallFailed no descriptor is left to look with, or /proc is not mounted
+        let sockets = sockets.map_err(|error| system_call("look at the open descriptors", &error));
+        let Some((sockets, threads)) = checked(sockets).zip(checked(foreign_threads())) else { return };
         let sockets = sockets.iter().map(|socket| entry("fd", socket.number.into(), "what", &socket.what));
         let threads = threads.iter().map(|thread| entry("id", thread.id.into(), "name", &thread.name));
         let unsent = engine::audit::unsent();
@@ -367,8 +372,6 @@ extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
             .map(|connection| entry("object", connection.object.into(), "class", &connection.class));
         *result = engine::map([
             ("sockets", engine::list(sockets)),
-        let sockets = sockets.map_err(|error| system_call("look at the open descriptors", &error));
-        let Some((sockets, threads)) = checked(sockets).zip(checked(foreign_threads())) else { return };
             ("threads", engine::list(threads)),
             ("unsent", engine::list(unsent)),
             ("connections", engine::list(connections)),
