@@ -133,11 +133,12 @@ impl OwnThread {
     pub fn has_ended(self) {
         let (process, thread) = (self.0 >> 32, self.0 & u64::from(u32::MAX));
         let deadline = sys::monotonic() + LEAVING;
-        // SAFETY: only asks whether this process has such a thread.
-        while self.0 != 0
-            && unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) } == 0
-            && sys::monotonic() < deadline
-        {
+        let is_listed = || {
+            // SAFETY: only asks whether this process has such a thread.
+            let rc = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) };
+            rc == 0
+        };
+        while self.0 != 0 && is_listed() && sys::monotonic() < deadline {
             std::thread::yield_now();
         }
         for place in &OWN {
