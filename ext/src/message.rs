@@ -51,16 +51,24 @@ impl Classes {
     /// # Errors
     /// Anything else.
     pub fn of(allowed: &Zval, of_one_process: bool) -> Result<Self, Refusal> {
-        let allowed = allowed.dereference();
+        let mut filter = Zval::new();
         let kind = match look(allowed) {
-            Look::Bool(false) => Allowed::None,
-            Look::Bool(true) => Allowed::All,
+            Look::Bool(all) => {
+                filter.set_bool(all);
+                if all { Allowed::All } else { Allowed::None }
+            }
             Look::Array(names) => {
-                if names.elements().any(|(_, name)| !matches!(look(name), Look::String([_, ..]))) {
-                    return Err(Cause::InvalidArgument.because(
-                        "allowedClasses: must hold names of classes only, [App\\Job::class] for instance",
-                    ));
+                // A list of its own: in the caller's, references could still change.
+                let mut own = ZendHashTable::new();
+                for (_, name) in names.elements() {
+                    if !matches!(look(name), Look::String([_, ..])) {
+                        return Err(Cause::InvalidArgument.because(
+                            "allowedClasses: must hold names of classes only, [App\\Job::class] for instance",
+                        ));
+                    }
+                    let _ = own.push(name.dereference().shallow_clone()); // fails only when there is no next index
                 }
+                filter.set_hashtable(own);
                 Allowed::Some
             }
             _ => {
@@ -69,7 +77,7 @@ impl Classes {
             }
         };
         let mut table = ZendHashTable::new();
-        let _ = table.insert("allowed_classes", allowed.shallow_clone()); // fails for no key of this kind
+        let _ = table.insert("allowed_classes", filter); // fails for no key of this kind
         let mut options = Zval::new();
         options.set_hashtable(table);
         Ok(Self { allowed: kind, options, of_one_process })
