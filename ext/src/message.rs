@@ -8,9 +8,10 @@
 //!
 //! # What is refused
 //! At send, with a sentence that names the place (`value['jobs'][2]`): resources, objects that cannot be serialized,
-//! objects at all where the channel allows no class, arrays that contain themselves or are nested too deep, and more bytes
-//! than the channel takes. References in arrays become plain values. Inside an object its class decides, as for
-//! serialize().
+//! objects at all where the channel allows no class, arrays that contain themselves or are nested too deep, objects nested
+//! deeper than unserialize() reads, and more bytes than the channel takes. References in arrays become plain values. Inside
+//! an object its class decides, as for serialize(), which also takes the whole value where it holds an object: references are
+//! kept then, and floats follow serialize_precision.
 //!
 //! # Rules
 //! [`pack`] and [`unpack`] call PHP. What they return and take is bits or a [`Slot`], so that a caller can hold it while PHP
@@ -180,7 +181,27 @@ fn pack_objects(value: &Zval, classes: &Classes) -> Option<Outgoing> {
             return None;
         }
     }
-    serial::serialize(value).map(|text| Outgoing::of(&[SERIALIZED], text))
+    let text = serial::serialize(value)?;
+    if let Some(refusal) = too_deep(text.text()) {
+        text.free();
+        error::throw(&refusal);
+        return None;
+    }
+    Some(Outgoing::of(&[SERIALIZED], text))
+}
+
+/// What no receiver could make again: unserialize() reads so deep only, serialize() writes on.
+fn too_deep(text: &[u8]) -> Option<Refusal> {
+    /// The least that a level takes: `a:1:{i:0;` and `}`.
+    const LEVEL: usize = 10;
+    let most = serial::deepest().filter(|most| text.len() / LEVEL > *most)?;
+    let depth = message::nesting(text);
+    (depth > most).then(|| {
+        Cause::InvalidArgument.because(format!(
+            "value: holds objects in objects in {depth} levels, and unserialize() reads {most}: send it in parts, or raise \
+             unserialize_max_depth here and where it is received"
+        ))
+    })
 }
 
 fn too_large(size: &str, largest: usize) -> Refusal {

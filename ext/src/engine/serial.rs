@@ -57,6 +57,7 @@ unsafe extern "C" {
     fn php_var_serialize_init() -> *mut c_void;
     fn php_var_serialize(buf: *mut SmartStr, value: *mut Zval, data: *mut *mut c_void);
     fn php_var_serialize_destroy(data: *mut c_void);
+    fn zend_ini_long(name: *const c_char, name_length: usize, orig: c_int) -> i64;
     fn php_unserialize_with_options(
         return_value: *mut Zval,
         buf: *const c_char,
@@ -125,6 +126,14 @@ pub fn unserialize(text: &[u8], options: &Zval, result: &mut Zval) {
         let name = c"RustDaemon\\Channel::receive".as_ptr();
         php_unserialize_with_options(result, bytes, length, options.value.arr, name);
     });
+}
+
+/// How deep unserialize() reads, here: its ini entry. `None`: without a limit.
+pub fn deepest() -> Option<usize> {
+    let name = c"unserialize_max_depth";
+    // SAFETY: a name with its length; 0: as it is now.
+    let deepest = unsafe { zend_ini_long(name.as_ptr(), name.count_bytes(), 0) };
+    usize::try_from(deepest).ok().filter(|deepest| *deepest > 0)
 }
 
 type IgbinarySerialize = unsafe extern "C" fn(*mut *mut u8, *mut usize, *mut Zval) -> c_int;
