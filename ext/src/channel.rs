@@ -71,6 +71,9 @@ static ENTRY: Registered = Registered::new();
 /// While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
 /// process that is told to stop waits no longer: see Signal::stopRequested().
 // stub: RustDaemon\Channel
+/// One that needs more memory than memory_limit leaves is not taken: receiving throws MessageTooLarge, and it is the next one
+/// still. With a limit that has no room for what an array or an object becomes, the script may end by a fatal error
+/// nevertheless, and the message with it: give receivers three times what the longest message has.
 #[allow(dead_code, reason = "carries the class's documentation")]
 struct ChannelClass;
 
@@ -378,6 +381,7 @@ enum Outcome {
 // stub: RustDaemon\Channel::receive
 extern "C" fn receive(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
+/// @throws Exception\MessageTooLarge it takes more memory than memory_limit leaves; it stays
         let Some(timeout) = engine::optional_timeout(frame) else { return };
         let Some(channel) = channel(frame) else { return };
         let why = match received(channel, timeout, result) {
@@ -414,6 +418,7 @@ extern "C" fn receive(frame: &mut ExecuteData, result: &mut Zval) {
 extern "C" fn try_receive(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some((variable, timeout)) = engine::value_and_timeout(frame, Some(0.0)) else { return };
+/// @throws Exception\MessageTooLarge it takes more memory than memory_limit leaves; it stays
         let Some(channel) = channel(frame) else { return };
         let mut value = Slot::of(Zval::null());
         let outcome = received(channel, timeout, value.value());
@@ -513,7 +518,7 @@ enum Taken {
     Nothing {
         closed: bool,
     },
-    /// It was no value; an exception is pending.
+    /// An exception is pending: it was no value, or there is no memory for it.
     Unreadable,
 }
 
@@ -532,6 +537,10 @@ fn taken(channel: &Channel, result: &mut Zval) -> std::result::Result<Taken, Tro
                 }
                 match ring.try_receive(text.text_memory()) {
                     Ok(Received::Message(tag, received)) if received == length => {
+                if let Some(left) = engine::lacks_memory(length, message::least_memory(tag, length)) {
+                    error::throw(&too_large(length, left));
+                    return Ok(Taken::Unreadable);
+                }
                         return Ok(value_of(channel, tag, text, result));
                     }
                     Ok(Received::Message(tag, received)) => {
@@ -580,6 +589,13 @@ fn value_of(channel: &Channel, tag: u32, body: Slot, result: &mut Zval) -> Taken
         return Taken::Value;
     }
     let taken = unpacked(channel, tag, body.text(), result);
+fn too_large(length: usize, left: usize) -> Refusal {
+    Cause::MessageTooLarge.because(format!(
+        "the next message has {length} bytes, and memory_limit leaves {left} for it and what is made of it: it stays in the \
+         channel; raise memory_limit, or receive it in another process"
+    ))
+}
+
     body.free();
     taken
 }

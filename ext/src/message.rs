@@ -324,6 +324,11 @@ fn refused(at: Option<&At<'_>>, what: &str) -> Refusal {
 }
 
 /// Calls PHP where the message holds objects: makes the value of a message in `result`, which is null. `body` is what
+/// What the value of a message takes beside its body, at least, in bytes. Each element of an array takes more than its bytes.
+pub fn least_memory(tag: u32, length: usize) -> usize {
+    if [LIST, MAP].map(u32::from).contains(&tag) { length } else { 0 }
+}
+
 /// follows the tag, copied out of shared memory. False: an exception is pending.
 ///
 /// The body of a [`TEXT`] is the value: who has it in a string of its own needs no call.
