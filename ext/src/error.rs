@@ -171,7 +171,19 @@ impl From<segment::Refusal> for Refusal {
         match refusal {
             segment::Refusal::System(sentence, error) => Cause::SystemCallFailed.with_errno(sentence, &error),
             segment::Refusal::Foreign(sentence) => Cause::SegmentUnusable.because(sentence),
+            segment::Refusal::OtherSize(..) => Cause::SegmentUnusable.because(refusal.to_string()),
         }
+    }
+}
+
+/// A number of seconds as a person would write it.
+pub fn seconds(seconds: f64) -> String {
+    if seconds == 0.0 {
+        "0".into() // also what PHP has as -0.0
+    } else if (1e-6..1e15).contains(&seconds) {
+        format!("{seconds}")
+    } else {
+        format!("{seconds:e}")
     }
 }
 

@@ -107,9 +107,9 @@ impl Outgoing {
         [self.head.get(..self.heads).unwrap_or_default(), self.body.text()]
     }
 
-    /// The number of its bytes.
-    pub fn len(&self) -> usize {
-        self.heads + self.body.text().len()
+    /// The number of its bytes, as a channel counts them: without the tag.
+    fn len(&self) -> usize {
+        (self.heads + self.body.text().len()).saturating_sub(1)
     }
 
     /// Frees it.
@@ -118,7 +118,8 @@ impl Outgoing {
     }
 }
 
-/// Calls PHP where the value holds an object: makes a message of at most `largest` bytes. `None`: an exception is pending.
+/// Calls PHP where the value holds an object: makes a message of at most `largest` bytes, its tag not counted. `None`: an
+/// exception is pending.
 #[inline]
 pub fn pack(value: &Zval, classes: &Classes, largest: usize) -> Option<Outgoing> {
     let value = value.dereference();
@@ -145,7 +146,7 @@ fn pack_other(value: &Zval, kind: &Look<'_>, classes: &Classes, largest: usize) 
     }
     let size = usize::try_from(walk.sink.bytes).unwrap_or(usize::MAX);
     if walk.sink.is_over() {
-        error::throw(&too_large(&format!("more than {size}"), largest));
+        error::throw(&too_large(&format!("more than {}", size.saturating_sub(1)), largest));
         return None;
     }
     if walk.holds_objects {
@@ -206,8 +207,8 @@ fn too_deep(text: &[u8]) -> Option<Refusal> {
 
 fn too_large(size: &str, largest: usize) -> Refusal {
     Cause::InvalidArgument.because(format!(
-        "value: takes {size} bytes as a message, and this channel takes messages of up to {largest}: make it with more \
-         bytes, or send less at a time"
+        "value: takes {size} bytes as a message, and this channel takes up to {largest}: make it with more bytes, or send \
+         less at a time"
     ))
 }
 
@@ -323,12 +324,12 @@ fn refused(at: Option<&At<'_>>, what: &str) -> Refusal {
     Cause::InvalidArgument.because(format!("{path}: {what}"))
 }
 
-/// Calls PHP where the message holds objects: makes the value of a message in `result`, which is null. `body` is what
 /// What the value of a message takes beside its body, at least, in bytes. Each element of an array takes more than its bytes.
 pub fn least_memory(tag: u32, length: usize) -> usize {
     if [LIST, MAP].map(u32::from).contains(&tag) { length } else { 0 }
 }
 
+/// Calls PHP where the message holds objects: makes the value of a message in `result`, which is null. `body` is what
 /// follows the tag, copied out of shared memory. False: an exception is pending.
 ///
 /// The body of a [`TEXT`] is the value: who has it in a string of its own needs no call.
