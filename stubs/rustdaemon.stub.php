@@ -30,8 +30,8 @@ namespace RustDaemon
      * A process that is killed while it sends or receives, at whatever instruction, leaves the channel
      * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
      * One that needs more memory than memory_limit leaves is not taken: receiving throws MessageTooLarge, and it is the next one
-     * still. With a limit that has no room for what an array or an object becomes, the script may end by a fatal error
-     * nevertheless, and the message with it: give receivers three times what the longest message has.
+     * still. An array takes up to 16 times the bytes of its message: where the limit has room for those only, the script ends by
+     * a fatal error, and the message is gone with it.
      *
      * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
      * process that is told to stop waits no longer: see Signal::stopRequested().
