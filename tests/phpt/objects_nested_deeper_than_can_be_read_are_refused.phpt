@@ -45,11 +45,11 @@ foreach (['Node', 'Magic'] as $class) {
         echo "\n";
     }
 }
-echo thrown(fn () => $channel->send(['jobs' => $nested(5000, 'Node', 1)])), "\n";
-ini_set('unserialize_max_depth', '5001');
-var_dump($channel->send(['jobs' => $nested(5000, 'Node', 1)]), count($channel->receive()));
+echo thrown(fn () => $channel->send(['jobs' => $nested(4200, 'Node', 1)])), "\n";
+ini_set('unserialize_max_depth', '4201');
+var_dump($channel->send(['jobs' => $nested(4200, 'Node', 1)]), count($channel->receive()));
 ini_set('unserialize_max_depth', '0');
-var_dump($channel->send($nested(6000, 'Node', 1)), $channel->receive()::class);
+var_dump($channel->send($nested(4200, 'Node', 1)), $channel->receive()::class);
 ?>
 --EXPECT--
 Node with null: sent 'Node', sent 'Node', sent 'Node', refused refused,
@@ -60,7 +60,7 @@ Magic with null: sent 'Magic', sent 'Magic', sent 'Magic', refused refused,
 Magic with text: sent 'Magic', sent 'Magic', sent 'Magic', refused refused,
 Magic with an empty array: sent 'Magic', sent 'Magic', sent 'Magic', refused refused,
 Magic with an empty object: sent 'Magic', sent 'Magic', refused refused, refused refused,
-InvalidArgument: value: holds objects in objects in 5001 levels, and unserialize() reads 4096: send it in parts, or raise unserialize_max_depth here and where it is received
+InvalidArgument: value: holds objects in objects in 4201 levels, and unserialize() reads 4096: send it in parts, or raise unserialize_max_depth here and where it is received
 bool(true)
 int(1)
 bool(true)
