@@ -125,6 +125,13 @@ impl Callable {
         })
     }
 
+    /// Whether a call only makes a generator, and runs nothing of the function's.
+    pub fn is_generator(&self) -> bool {
+        // SAFETY: null, or the function of a live callable.
+        unsafe { self.cache.function_handler.as_ref() }
+            .is_some_and(|function| unsafe { function.common.fn_flags } & ffi::ZEND_ACC_GENERATOR != 0)
+    }
+
     /// Its bits.
     pub fn raw(&self) -> RawCallable {
         // SAFETY: same size; a zval is plain data.
