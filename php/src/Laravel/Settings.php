@@ -93,7 +93,7 @@ final class Settings
     }
 
     /**
-     * Where the client asks: an absolute path, or tcp://.
+     * Where the client asks: an absolute path, or tcp://. All releases that share their storage ask at the same.
      *
      * @throws InvalidConfiguration
      */
@@ -107,7 +107,7 @@ final class Settings
         if (preg_match('~^[A-Za-z][A-Za-z0-9+.-]*:~', $path)) {
             throw $this->wrong('socket', 'is no path of a Unix socket, and no tcp://address:port');
         }
-        return str_starts_with($path, '/') ? $path : "$this->base/$path"; // under php-fpm we are in public/
+        return $this->absolute($path);
     }
 
     /**
@@ -119,11 +119,7 @@ final class Settings
     public function control(): ?string
     {
         $path = $this->options()['control'] ?? null;
-        return match (true) {
-            !is_string($path) => null, // the sidecar says what is wrong with it
-            str_starts_with($path, '/') => $path,
-            default => "$this->base/$path",
-        };
+        return is_string($path) ? $this->absolute($path) : null; // the sidecar says what is wrong with it
     }
 
     /**
@@ -340,6 +336,12 @@ final class Settings
             $named = fn (): string => $this->source($key); // in the place of the argument's name
             throw new InvalidConfiguration(preg_replace_callback('/^\w+: /', $named, $why->getMessage()));
         }
+    }
+
+    private function absolute(string $path): string
+    {
+        $path = str_starts_with($path, '/') ? $path : "$this->base/$path"; // under php-fpm we are in public/
+        return (new Release($this->base))->lasting($path);
     }
 
     private function text(string $key): ?string

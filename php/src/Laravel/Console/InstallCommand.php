@@ -54,8 +54,8 @@ final class InstallCommand extends Command
     private function program(): Program
     {
         $settings = Settings::of($this->laravel);
-        $settings->socket();
         $origin = Origin::ofThisProcess($this->laravel->basePath());
+        $this->warnOf($origin->release, $settings->socket());
         $environment = $this->option('env');
         $document = new Document($origin, $this->getApplication(), $environment);
         $document->add($this->argument('words'), $settings->pools());

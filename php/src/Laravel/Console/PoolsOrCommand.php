@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Console;
 
+use RustDaemon\Laravel\Release;
 use Symfony\Component\Console\Input\ArgvInput;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
@@ -38,6 +39,15 @@ trait PoolsOrCommand
             $input = new ArgvInput([...$ours, ...($isCommand ? ['--'] : []), ...$theirs]);
         }
         return $this->runAsTyped($input, $output);
+    }
+
+    /**
+     * Says on standard error when the next release would not find the socket.
+     */
+    private function warnOf(Release $release, string $socket): void
+    {
+        $warning = $release->warning($socket);
+        $warning === null || $this->output->getErrorStyle()->writeln($warning, OutputInterface::OUTPUT_RAW);
     }
 
     private function wantsTheNextWord(string $option): bool

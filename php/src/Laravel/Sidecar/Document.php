@@ -128,6 +128,10 @@ final class Document
             $words = $this->words($pool['artisan'], "$at.artisan");
             $pool['command'] = $this->command($words, "$at.artisan", ($pool['link'] ?? true) !== false);
         }
+        if (!isset($pool['artisan']) && is_array($pool['command'])) {
+            $last = fn (mixed $word): mixed => is_string($word) ? $this->origin->release->lasting($word) : $word;
+            $pool['command'] = array_map($last, $pool['command']);
+        }
         unset($pool['artisan']);
         $this->pools[$name] = ['cwd' => $this->origin->path, ...$this->values($pool)];
     }
@@ -210,7 +214,9 @@ final class Document
                 $values[$key] = $value + 0;
             }
             if (in_array($key, self::PATHS, true) && is_string($value) && $value !== 'forward') {
-                $values[$key] = str_starts_with($value, '/') ? $value : "{$this->origin->path}/$value";
+                $values[$key] = str_starts_with($value, '/')
+                    ? $this->origin->release->lasting($value)
+                    : "{$this->origin->path}/$value";
             }
         }
         return $values;
