@@ -56,8 +56,7 @@ final class InstallCommand extends Command
         $settings = Settings::of($this->laravel);
         $origin = Origin::ofThisProcess($this->laravel->basePath());
         $this->warnOf($origin->release, $settings->socket());
-        $environment = $this->option('env');
-        $document = new Document($origin, $this->getApplication(), $environment);
+        $document = new Document($origin, $this->getApplication(), $this->option('env'));
         $document->add($this->argument('words'), $settings->pools());
         $base = $this->laravel->basePath();
         $storage = $this->laravel->storagePath();
@@ -68,9 +67,19 @@ final class InstallCommand extends Command
             $origin->path,
             "$lasting/logs/rustdaemon.log",
             [...$origin->php, "$origin->path/artisan"],
-            [...($environment === null ? [] : ["--env=$environment"]), ...$this->argument('words')],
+            $this->environment(),
+            $this->argument('words'),
             $document->stopSeconds(),
         );
+    }
+
+    /**
+     * @return list<string> the option that this was called with, and everything else is to be
+     */
+    private function environment(): array
+    {
+        $environment = $this->option('env');
+        return $environment === null ? [] : ["--env=$environment"];
     }
 
     private function name(): string
@@ -134,7 +143,7 @@ final class InstallCommand extends Command
             "    sudo cp $directory/$name.service /etc/systemd/system/ && sudo systemctl daemon-reload",
             "    sudo systemctl enable --now $name",
             'and at the end of a deploy:',
-            '    php artisan rustdaemon:reload',
+            implode(' ', ['    php artisan rustdaemon:reload', ...$this->environment()]),
         ], OutputInterface::OUTPUT_RAW);
     }
 }
