@@ -142,6 +142,45 @@ final class InstallTest extends TestCase
         self::assertSame([100, str_replace("\u{fffd}", '\ufffd', $said)], [$ended->code, $ended->error]);
     }
 
+    public function testACallOfOneTextIsReadAsACommandLineIs(): void
+    {
+        $this->app->write('app/Commands/TryCommand.php', '<?php namespace App\Commands;
+            final class TryCommand extends \Illuminate\Console\Command { protected $signature = "try";
+            public function handle() { return \Illuminate\Support\Facades\Artisan::call(
+                "rustdaemon:install --name=text list --raw --format=txt", [], $this->output); } }');
+        $ended = $this->app->artisan(['try']);
+        self::assertSame(0, $ended->code, $ended->output . $ended->error);
+        $command = self::line('command', $this->app->read('deploy/text.conf'));
+        self::assertStringEndsWith(' rustdaemon:run list --raw --format=txt', $command);
+    }
+
+    public function testWithoutADirectoryForTheLogNothingIsWritten(): void
+    {
+        exec("rm -r {$this->app->path}/storage");
+        $ended = $this->install(['--user=somebody']);
+        $said = "rustdaemon:install: {$this->app->path}/storage/logs is no directory: make it, for Supervisor's log is "
+            . "to lie there\n";
+        self::assertSame([100, '', $said], [$ended->code, $ended->output, $ended->error]);
+        self::assertDirectoryDoesNotExist("{$this->app->path}/deploy");
+    }
+
+    public function testAUserWhomNobodyKnowsIsSaid(): void
+    {
+        $ended = $this->install(['--user=no-such-user']);
+        $said = "there is no user \"no-such-user\" on this machine; give one with --user\n";
+        self::assertSame([0, $said], [$ended->code, $ended->error], 'they may be for another machine');
+        self::assertSame('', $this->install(['--user=4711', '--force'])->error, 'a number is one');
+    }
+
+    public function testWithoutTheExtensionItSaysWhatTheWorkersWillNeed(): void
+    {
+        $artisan = [PHP_BINARY, 'artisan', 'rustdaemon:install', '--user', self::user()];
+        self::assertSame('', $this->app->run($artisan)->error, 'the pool needs none');
+        $ended = $this->app->run([...$artisan, '--force', 'list']);
+        self::assertStringStartsWith('a worker needs the extension, which is not loaded: put ', $ended->error);
+        self::assertSame([0, 1], [$ended->code, substr_count($ended->error, "\n")]);
+    }
+
     public function testTheEnvironmentIsThatOfTheReloadToo(): void
     {
         $ended = $this->install(['--env=staging', 'sleep']);
@@ -217,7 +256,7 @@ final class InstallTest extends TestCase
     {
         yield [['--name=a b'], '--name=a b: a program is called by letters, digits and . _ -'];
         yield [["--user=root\nx"], "--user=root\nx: a user is called by letters, digits and . _ -"];
-        yield [['nope'], 'rustdaemon:run: artisan has no command "nope"'];
+        yield [['nope'], 'rustdaemon:install: artisan has no command "nope"'];
         yield [['--nope'], 'The "--nope" option does not exist.'];
     }
 

@@ -45,6 +45,8 @@ final class InstallCommand extends Command
         $files = ["{$this->name()}.conf" => $program->supervisor(), "{$this->name()}.service" => $program->systemd()];
         $this->write($files);
         $this->say();
+        $isKnown = !function_exists('posix_getpwnam') || ctype_digit($this->user()) || posix_getpwnam($this->user());
+        $this->hint($isKnown ? null : "there is no user \"{$this->user()}\" on this machine; give one with --user");
         return ExitCode::DONE;
     }
 
@@ -56,10 +58,13 @@ final class InstallCommand extends Command
         $settings = Settings::of($this->laravel);
         $origin = Origin::ofThisProcess($this->laravel->basePath());
         $this->warnOf($origin->release, $settings->socket());
-        $document = new Document($origin, $this->getApplication(), $this->option('env'));
+        $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
         $document->add($this->argument('words'), $settings->pools());
+        $this->hint(self::missing($document));
         $base = $this->laravel->basePath();
         $storage = $this->laravel->storagePath();
+        is_dir("$storage/logs") || throw Refusal::usage("rustdaemon:install: $storage/logs is no directory: make it, "
+            . 'for Supervisor\'s log is to lie there');
         $lasting = str_starts_with($storage, "$base/") ? $origin->path . substr($storage, strlen($base)) : $storage;
         return new Program(
             $this->name(),

@@ -33,12 +33,10 @@ final class RunCommand extends Command
         try {
             $settings = Settings::of($this->laravel);
             $origin = Origin::ofThisProcess($this->laravel->basePath());
-            $document = new Document($origin, $this->getApplication(), $this->option('env'));
+            $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
             $document->add($this->argument('words'), $settings->pools());
-            if ($document->isLinked() && !extension_loaded('rustdaemon')) {
-                throw Refusal::usage('a worker needs the extension, which is not loaded: put extension=rustdaemon.so '
-                    . 'into php.ini, or say php -d extension=rustdaemon.so artisan rustdaemon:run');
-            }
+            $missing = self::missing($document);
+            $missing === null || throw Refusal::usage($missing);
             $sidecar = $settings->sidecar();
             $binary = Binary::find($sidecar === null ? null : $origin->release->lasting($sidecar));
             $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);

@@ -47,10 +47,12 @@ final class Document
     private bool $isLinked = false;
 
     /**
+     * @param string $command the artisan command that asks, for what it is told
      * @param Artisan $artisan has the commands
      * @param string|null $environment that of --env, which workers are to have too
      */
     public function __construct(
+        private readonly string $command,
         private readonly Origin $origin,
         private readonly Artisan $artisan,
         private readonly ?string $environment,
@@ -72,7 +74,7 @@ final class Document
         }
         if ($pools === []) {
             throw new InvalidConfiguration('config/rustdaemon.php: pools: there is none; say which command is to run, '
-                . 'such as artisan rustdaemon:run opcua:session');
+                . "such as artisan $this->command opcua:session");
         }
         foreach ($words === [] ? array_keys($pools) : $words as $name) {
             if (!isset($pools[$name])) {
@@ -141,7 +143,7 @@ final class Document
      */
     private function addCommand(array $words): void
     {
-        $command = $this->command($words, 'rustdaemon:run', true);
+        $command = $this->command($words, $this->command, true);
         $this->pools['main'] = ['cwd' => $this->origin->path, 'command' => $command];
         $this->name = 'rustdaemon-' . preg_replace('/[^A-Za-z0-9._-]/', '_', $words[0]);
     }
