@@ -158,7 +158,7 @@ final class Settings
     }
 
     /**
-     * How long a call of the client may take, in seconds; null: as long as it takes.
+     * How long a call of the client may take, in seconds; null, or empty: as long as it takes.
      *
      * @throws InvalidConfiguration
      */
@@ -374,7 +374,7 @@ final class Settings
     private function wrong(string $key, string $why): InvalidConfiguration
     {
         $value = $this->values[$key] ?? null;
-        $isHidden = isset($this->typed[$key]) || $value === null || $key === 'token';
+        $isHidden = isset($this->typed[$key]) || in_array($value, [null, ''], true) || $key === 'token';
         $flags = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PARTIAL_OUTPUT_ON_ERROR;
         $shown = $isHidden ? '' : json_encode($value, $flags) . ' ';
         return new InvalidConfiguration($this->source($key) . $shown . $why);

@@ -291,6 +291,7 @@ final class RunTest extends TestCase
         yield [$pool($serve), ['a', 'b'], "{$file}pools: there is no \"b\"; there is a"];
         yield [$pool($serve), ['a', '--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), ['nope'], 'rustdaemon:run: artisan has no command "nope"'];
+        yield ["'socket' => ''", ['plant:serve'], "{$file}socket: is not set; give the path of a Unix socket"];
         yield [$pool($serve), ['--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), [], 'the sidecar was not found: sidecar of config/rustdaemon.php is "/no/such", which is '
             . 'not an executable file', ['RUSTDAEMON_SIDECAR' => '/no/such']];
