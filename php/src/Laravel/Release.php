@@ -28,25 +28,25 @@ final class Release
     }
 
     /**
-     * The same path, such that it holds when this release is gone, as far as that is possible: in what the releases
-     * share, else through the symlink to the current one.
+     * What this path is in each release, such as a program: through the symlink to the current one.
      *
-     * @param string $path absolute; one that does not lie in the application is not changed
+     * @param string $path absolute; one that does not lie in the application is not changed, nor where no way is known
      */
-    public function lasting(string $path): string
+    public function current(string $path): string
     {
-        if ($path === $this->base) {
-            return $this->way ?? $path;
-        }
-        if (!str_starts_with($path, "$this->base/")) {
-            return $path;
-        }
-        $directory = realpath(dirname($path));
-        return match (true) {
-            $directory !== false && !$this->has($directory) => "$directory/" . basename($path),
-            $this->way !== null => $this->way . substr($path, strlen($this->base)),
-            default => $path,
-        };
+        $isOurs = $this->way !== null && ($path === $this->base || str_starts_with($path, "$this->base/"));
+        return $isOurs ? $this->way . substr($path, strlen($this->base)) : $path;
+    }
+
+    /**
+     * What this path is whichever release is current, such as a socket: where the releases share its directory, there.
+     *
+     * @param string $path absolute; one that lies in the release alone is not changed
+     */
+    public function shared(string $path): string
+    {
+        $directory = str_starts_with($path, "$this->base/") ? realpath(dirname($path)) : false;
+        return $directory === false || $this->has($directory) ? $path : "$directory/" . basename($path);
     }
 
     /**

@@ -341,7 +341,7 @@ final class Settings
     private function absolute(string $path): string
     {
         $path = str_starts_with($path, '/') ? $path : "$this->base/$path"; // under php-fpm we are in public/
-        return (new Release($this->base))->lasting($path);
+        return (new Release($this->base))->shared($path);
     }
 
     private function text(string $key): ?string

@@ -120,7 +120,7 @@ final class ReleaseTest extends TestCase
                 'cwd' => $current,
                 'command' => ['/bin/sh', "$current/feeder.sh"],
                 'link' => false,
-                'log' => "{$this->home()}/shared/storage/logs/feeder.log",
+                'log' => "$current/storage/logs/feeder.log",
                 'env_file' => "$current/feeder.env",
             ]],
         ], $document);
@@ -182,26 +182,29 @@ final class ReleaseTest extends TestCase
         self::assertFalse($elsewhere->isAnothers($this->app->path));
     }
 
-    public function testOnlyWhatLiesInTheReleaseIsMoved(): void
+    public function testAPathHoldsWhicheverReleaseIsCurrent(): void
     {
         $this->deploy('1', isShared: true);
         [$base, $current] = ["{$this->home()}/releases/1", "{$this->home()}/current"];
+        mkdir("{$this->home()}/tools-of-1");
+        symlink('../../tools-of-1', "$base/tools");
         $release = new Release($base, $current);
+        $shared = "{$this->home()}/shared/storage";
         $paths = [
-            $base => $current,
-            "$base/artisan" => "$current/artisan",
-            "$base/not/there/yet" => "$current/not/there/yet",
-            "$base/storage" => "$current/storage",
-            "$base/storage/framework/x" => "{$this->home()}/shared/storage/framework/x",
-            "{$base}0/artisan" => "{$base}0/artisan",
-            "$current/storage/x" => "$current/storage/x",
-            '/run/x' => '/run/x',
-            'artisan' => 'artisan',
+            [$base, $current, $base],
+            ["$base/artisan", "$current/artisan", "$base/artisan"],
+            ["$base/not/there/yet", "$current/not/there/yet", "$base/not/there/yet"],
+            ["$base/storage/framework/x", "$current/storage/framework/x", "$shared/framework/x"],
+            ["$base/tools/bin", "$current/tools/bin", "{$this->home()}/tools-of-1/bin"],
+            ["{$base}0/artisan", "{$base}0/artisan", "{$base}0/artisan"],
+            ["$current/storage/x", "$current/storage/x", "$current/storage/x"],
+            ['/run/x', '/run/x', '/run/x'],
+            ['artisan', 'artisan', 'artisan'],
         ];
-        foreach ($paths as $path => $lasting) {
-            self::assertSame($lasting, $release->lasting($path));
+        foreach ($paths as $row) {
+            self::assertSame($row, [$row[0], $release->current($row[0]), $release->shared($row[0])]);
         }
-        self::assertSame("$base/artisan", (new Release($base))->lasting("$base/artisan"), 'no way is known');
+        self::assertSame("$base/artisan", (new Release($base))->current("$base/artisan"), 'no way is known');
     }
 
     private function home(): string

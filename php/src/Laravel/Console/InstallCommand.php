@@ -61,16 +61,14 @@ final class InstallCommand extends Command
         $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
         $document->add($this->argument('words'), $settings->pools());
         $this->hint(self::missing($document));
-        $base = $this->laravel->basePath();
         $storage = $this->laravel->storagePath();
         is_dir("$storage/logs") || throw Refusal::usage("rustdaemon:install: $storage/logs is no directory: make it, "
             . 'for Supervisor\'s log is to lie there');
-        $lasting = str_starts_with($storage, "$base/") ? $origin->path . substr($storage, strlen($base)) : $storage;
         return new Program(
             $this->name(),
             $this->user(),
             $origin->path,
-            "$lasting/logs/rustdaemon.log",
+            "{$origin->release->current($storage)}/logs/rustdaemon.log",
             [...$origin->php, "$origin->path/artisan"],
             $this->environment(),
             $this->argument('words'),

@@ -38,7 +38,7 @@ final class RunCommand extends Command
             $missing = self::missing($document);
             $missing === null || throw Refusal::usage($missing);
             $sidecar = $settings->sidecar();
-            $binary = Binary::find($sidecar === null ? null : $origin->release->lasting($sidecar));
+            $binary = Binary::find($sidecar === null ? null : $origin->release->current($sidecar));
             $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);
             $socket = $settings->socket();
             $this->warnOf($origin->release, $socket);
@@ -46,7 +46,8 @@ final class RunCommand extends Command
             $json = static fn (?int $token): string => $document->json($settings->options(), $top
                 + ($token === null ? [] : ['token_fd' => $token]));
             $file = $this->laravel->storagePath() . "/framework/{$document->name()}.json";
-            return $launch->with($origin->release->lasting($file), $json, $settings->token());
+            $file = $origin->release->current($origin->release->shared($file));
+            return $launch->with($file, $json, $settings->token());
         } catch (InvalidConfiguration $why) {
             throw Refusal::usage($why->getMessage());
         }

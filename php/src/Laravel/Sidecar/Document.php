@@ -131,7 +131,7 @@ final class Document
             $pool['command'] = $this->command($words, "$at.artisan", ($pool['link'] ?? true) !== false);
         }
         if (!isset($pool['artisan']) && is_array($pool['command'])) {
-            $last = fn (mixed $word): mixed => is_string($word) ? $this->origin->release->lasting($word) : $word;
+            $last = fn (mixed $word): mixed => is_string($word) ? $this->origin->release->current($word) : $word;
             $pool['command'] = array_map($last, $pool['command']);
         }
         unset($pool['artisan']);
@@ -216,9 +216,12 @@ final class Document
                 $values[$key] = $value + 0;
             }
             if (in_array($key, self::PATHS, true) && is_string($value) && $value !== 'forward') {
-                $values[$key] = str_starts_with($value, '/')
-                    ? $this->origin->release->lasting($value)
-                    : "{$this->origin->path}/$value";
+                $release = $this->origin->release;
+                $values[$key] = match (true) {
+                    !str_starts_with($value, '/') => "{$this->origin->path}/$value",
+                    $key === 'control' => $release->shared($value),
+                    default => $release->current($value),
+                };
             }
         }
         return $values;
