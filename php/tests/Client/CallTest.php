@@ -74,6 +74,31 @@ final class CallTest extends TestCase
         }
     }
 
+    /**
+     * "payload_too_large" may be a request that nobody has seen, or a result.
+     */
+    public function testAResultThatIsTooLargeWasSaidNotToHaveRun(): void
+    {
+        try {
+            self::client()->call('text', 16_777_216);
+            self::fail('no exception');
+        } catch (RemoteException $e) {
+            self::assertSame('payload_too_large', $e->class);
+            self::assertTrue($e->mayHaveRun());
+        }
+    }
+
+    public function testAMessageToNobodyWasSaidToHaveBeenTakenPerhaps(): void
+    {
+        try {
+            self::client()->send('nobody', 'tags.changed');
+            self::fail('no exception');
+        } catch (RemoteException $e) {
+            self::assertSame('unknown_worker', $e->class);
+            self::assertFalse($e->mayHaveRun());
+        }
+    }
+
     public function testTheBuiltInVerbs(): void
     {
         $client = self::client();
