@@ -134,6 +134,50 @@ final class WorkerTest extends TestCase
             PHP));
     }
 
+    public function testBusyInATaskKeptAllTasksAway(): void
+    {
+        self::assertSame('busy busy busy', Script::run(<<<'PHP'
+            $w = Worker::install();
+            $n = 0;
+            $w->every(0.01, function () use ($w, &$n): void {
+                $w->busy('a part of it');
+                echo $n++ ? ' busy' : 'busy';
+            });
+            while ($n < 3 && $w->sleep(0.01)) {
+            }
+            PHP));
+    }
+
+    public function testRunWaitedForNoTaskWhileAJobHadBeenNamed(): void
+    {
+        self::assertSame('task 0', Script::run(<<<'PHP'
+            $w = Worker::install();
+            $w->after(0.01, function (): void {
+                echo 'task ';
+                Signal::send(getmypid(), 'TERM');
+            });
+            $w->busy('job');
+            echo $w->run();
+            PHP));
+    }
+
+    public function testTickInACallbackIsAllowedAndInATaskItIsNot(): void
+    {
+        $said = 'RustDaemon\Worker::tick() cannot be called while a task of this worker runs: one task at a time';
+        self::assertSame("true\n$said", Script::run(<<<'PHP'
+            $w = Worker::install();
+            $w->onStart(fn () => print json_encode($w->tick(0.0)) . "\n");
+            $w->after(0.0, function () use ($w): void {
+                try {
+                    $w->tick(0.0);
+                } catch (RustDaemon\Exception\NotAllowedHere $e) {
+                    echo $e->getMessage();
+                }
+            });
+            $w->tick(0.0);
+            PHP));
+    }
+
     /**
      * @dataProvider bad
      */

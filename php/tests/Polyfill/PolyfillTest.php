@@ -84,6 +84,11 @@ final class PolyfillTest extends TestCase
             PHP));
     }
 
+    public function testTheLoaderLoadedItselfWithoutEnd(): void
+    {
+        self::assertSame('false', Script::run("echo json_encode(class_exists('RustDaemon\\autoload'));"));
+    }
+
     public function testTheExtensionsOwnClassesWinWhereItIsLoaded(): void
     {
         $extension = 'extension=' . getenv('RUSTDAEMON_SO');
