@@ -11,6 +11,7 @@ use RustDaemon\Internal\Numbers;
 use RustDaemon\Internal\Settings;
 use RustDaemon\Internal\Signals;
 use RustDaemon\Internal\Tasks;
+use RustDaemon\Internal\Unique;
 
 /**
  * The extension's Worker without a sidecar: signals end the loop, tasks are called, nobody calls the methods.
@@ -19,6 +20,8 @@ use RustDaemon\Internal\Tasks;
  */
 final class Worker
 {
+    use Unique;
+
     private static ?self $instance = null;
 
     public readonly string $name;
@@ -41,10 +44,6 @@ final class Worker
     {
         [$this->name, $this->slot, $this->generation, $this->predecessor] = [$name, 0, 1, null];
         $this->tasks = new Tasks();
-    }
-
-    private function __clone()
-    {
     }
 
     /**
@@ -97,6 +96,9 @@ final class Worker
     }
 
     /**
+     * Readable when a signal has arrived. Unlike the extension's it is not readable at a time, when a task of every()
+     * or after() is due: PHP has nothing that is. An event loop calls tick(0.0) by a timer of its own too.
+     *
      * @return resource
      */
     public function stream()

@@ -146,7 +146,7 @@ final class Settings
     private static function checkMode(int|string $mode): void
     {
         if (is_string($mode)) {
-            if (!preg_match('/^(0o?)?[0-7]{1,3}$/D', $mode)) {
+            if (!preg_match('/^(0[oO])?0*[0-7]{1,3}$/D', $mode)) {
                 throw new InvalidArgument("mode: \"$mode\" is not an octal number from 0 to 0777, such as \"0660\"");
             }
             return;

@@ -222,20 +222,36 @@ final class WorkerTest extends TestCase
      * @dataProvider attempts
      */
     #[DataProvider('attempts')]
-    public function testThereIsOneWorkerAndNobodyMakesOrChangesIt(string $attempt): void
+    public function testThereIsOneWorkerAndNobodyMakesOrChangesIt(string $attempt, string $class = 'Error'): void
     {
-        self::assertSame('Error', Script::run("try { $attempt; echo 'accepted'; } catch (Error \$e) {
+        self::assertSame($class, Script::run("try { $attempt; echo 'accepted'; } catch (Throwable \$e) {
             echo get_class(\$e); }"));
     }
 
     public static function attempts(): array
     {
+        $info = 'Signal::on("USR1", fn ($s) => $GLOBALS["i"] = $s); Signal::send(getmypid(), "USR1")';
         return [
             ['clone Worker::install()'],
             ['new Worker()'],
             ['new SignalInfo()'],
             ["Worker::install()->name = 'x'"],
+            ["Worker::install()->other = 'x'"],
+            ['serialize(Worker::install())', 'Exception'],
+            ["unserialize('O:17:\"RustDaemon\Worker\":0:{}')", 'Exception'],
+            ['clone Lock::open("x")'],
+            ['Lock::open("x")->other = 1'],
+            ['serialize(Lock::open("x"))', 'Exception'],
+            ["$info; clone \$i"],
+            ["$info; serialize(\$i)", 'Exception'],
         ];
+    }
+
+    public function testModesThatTheExtensionTakes(): void
+    {
+        $install = static fn (string $mode): string => "Worker::install(mode: '$mode'); ";
+        $script = implode(array_map($install, ['00660', '0O660', '0o0660', '0', '00777']));
+        self::assertSame('taken', Script::run("$script echo 'taken';"));
     }
 
     public function testRustdaemonOffAndOtherValues(): void
