@@ -22,12 +22,6 @@ final class FakeAnswers
     private const MAX_RESULT_BYTES = 16_777_216;
     /** Deeper than what json_encode() writes. */
     private const MAX_DEPTH = 1024;
-    /** Exceptions of ours that have a word of the daemon's for their class. */
-    private const WORDS = [
-        'RustDaemon\Exception\MaxSessionsReached' => 'max_sessions_reached',
-        'RustDaemon\Exception\SessionNotFound' => 'session_not_found',
-        'RustDaemon\Exception\SessionTaken' => 'session_taken',
-    ];
 
     /** @var array<string, mixed> the built-in methods' */
     private array $builtIn;
@@ -106,19 +100,9 @@ final class FakeAnswers
             $value = $serve === null ? self::value($answers[$name], $arguments) : $serve($arguments);
             $json = json_encode($value, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
         } catch (Throwable $why) {
-            throw $serve === null && $why instanceof ClientException ? $why : self::remote($method, $why);
+            throw $serve === null && $why instanceof ClientException ? $why : FakeFault::of($method, $why);
         }
         return self::travelled($method, $json);
-    }
-
-    /**
-     * What the client hears of an exception.
-     */
-    public static function remote(string $method, Throwable $why): RemoteException
-    {
-        $name = explode("\0", $why::class)[0]; // of an anonymous class: without its file
-        $parts = explode('\\', $name);
-        return new RemoteException($method, self::WORDS[$name] ?? end($parts), $why->getMessage());
     }
 
     /**

@@ -453,7 +453,7 @@ final class TestWorker
             try {
                 $this->serve(new Handler($callback), [$message, $payload]);
             } catch (Throwable $thrown) {
-                throw FakeAnswers::remote('worker.send', $thrown);
+                throw FakeFault::of('worker.send', $thrown);
             }
         }
         return ['acknowledged' => 1, 'workers' => [$one]];

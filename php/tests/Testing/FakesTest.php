@@ -122,6 +122,37 @@ final class FakesTest extends TestCase
     }
 
     /**
+     * Those of ext/core/src/fault.rs.
+     */
+    public function testPathsAndUrlsStayedInMessages(): void
+    {
+        $client = (new TestWorker())->expose('x', static fn (string $m) => throw new \DomainException($m))->client();
+        foreach (
+            [
+                'cannot open /var/www/app/.env: no' => 'cannot open [path]: no',
+                'opc.tcp://10.0.0.1:4840/x refused' => '[url] refused',
+                'see https://user:pw@example.org/a?b=c.' => 'see [url].',
+                'C:\\Users\\x\\y.php failed' => '[path] failed',
+                'in "/srv/a/b.php" on line 3' => 'in "[path]" on line 3',
+                '(/srv/a/b)' => '([path])',
+                '/srv/a/b.php:12' => '[path]:12',
+                '1/2 or a/b/c or /tmp or and/or' => '1/2 or a/b/c or /tmp or and/or',
+                'node ns=2;s=Counter' => 'node ns=2;s=Counter',
+                '// comment' => '// comment',
+                '' => '',
+                'a' . str_repeat("\u{e9}", 300) => 'a' . str_repeat("\u{e9}", 249) . '...',
+            ] as $thrown => $shown
+        ) {
+            try {
+                $client->call('x', $thrown);
+                self::fail('no exception');
+            } catch (RemoteException $e) {
+                self::assertSame($shown, $e->getMessage());
+            }
+        }
+    }
+
+    /**
      * @dataProvider coerced
      */
     #[DataProvider('coerced')]
