@@ -51,7 +51,8 @@ final class Lock
     {
         $until = Numbers::deadline($timeout);
         if ($this->isMine()) {
-            throw new NotAllowedHere("the lock \"$this->name\" is held by this process already");
+            throw new NotAllowedHere("this process holds the lock \"$this->name\" already: release() it before it is "
+                . 'acquired again');
         }
         $file = @fopen($this->path, 'c+e'); // no program that is started here holds the lock
         if ($file === false) {
@@ -73,7 +74,8 @@ final class Lock
     public function release(): void
     {
         if (!$this->isMine()) {
-            throw new NotAllowedHere("the lock \"$this->name\" is not held by this process");
+            throw new NotAllowedHere("this process does not hold the lock \"$this->name\": only who has acquired it "
+                . 'releases it');
         }
         [$file] = self::$held[$this->name];
         unset(self::$held[$this->name]);

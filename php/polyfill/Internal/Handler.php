@@ -26,9 +26,9 @@ final class Handler
     {
         $this->handler = $handler;
         $this->function = new ReflectionFunction($handler(...));
-        $name = $this->function->getName();
         $class = $this->function->getClosureScopeClass();
-        $this->isMagic = $class !== null && !str_contains($name, '{closure') && !$class->hasMethod($name);
+        $this->isMagic = $this->function->isInternal() && $class !== null
+            && !$class->hasMethod($this->function->getName());
     }
 
     /**
