@@ -38,6 +38,8 @@ final class TestWorker
 {
     /** A time that does not come. */
     private const NEVER = PHP_INT_MAX;
+    /** What a command leaves, and the next one shall not find. */
+    private const STATE = ['methods', 'callbacks', 'whileItRuns', 'ready', 'stopping', 'stopped', 'busy'];
 
     public readonly string $name;
     public readonly int $slot;
@@ -148,13 +150,14 @@ final class TestWorker
     }
 
     /**
-     * Tells it to stop, and calls what onStop() was given, once: in a task, when that has ended.
+     * Tells it to stop, and calls what onStop() was given, once: in a task, when that has ended. A worker without any
+     * callback sees it when it comes to its loop.
      */
     public function stop(): self
     {
         $this->stopping = true;
-        $this->inHand === null && $this->start();
-        $this->stops();
+        $this->callbacks === [] || $this->inHand !== null || $this->start();
+        $this->ready && $this->stops();
         return $this;
     }
 
@@ -323,9 +326,9 @@ final class TestWorker
             $this->$name = $value;
         }
         array_map($this->answers->withdraw(...), array_diff($this->answers->served(), array_keys($this->methods)));
-        $this->ready = $this->stopping = $this->stopped = $this->busy = $this->ended = false;
-        $this->tests = ['methods' => $this->methods, 'callbacks' => $this->callbacks, 'tasks' => clone $this->tasks,
-            'whileItRuns' => $this->whileItRuns];
+        $this->ended = false;
+        $this->tests = array_intersect_key(get_object_vars($this), array_flip(self::STATE));
+        $this->tests['tasks'] = clone $this->tasks;
         return $this;
     }
 

@@ -380,6 +380,19 @@ final class FakesTest extends TestCase
         self::assertSame(['start', [true, false, false]], $said);
     }
 
+    public function testAStopBeforeTheLoopIsSeenInIt(): void
+    {
+        $said = [];
+        $worker = (new TestWorker())->stop()->begin();
+        $worker->onStart(static function () use (&$said): void {
+            $said[] = 'start';
+        })->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        self::assertTrue($worker->shouldStop());
+        self::assertSame(['start', 'stop'], $said);
+    }
+
     public function testAStopInATaskIsSeenWhenTheTaskHasEnded(): void
     {
         $said = [];
