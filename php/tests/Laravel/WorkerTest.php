@@ -296,7 +296,8 @@ final class WorkerTest extends TestCase
             $worker = file_exists($this->app->socket()) ? $client->status()['workers'][0] : [];
             return ($worker['restarts'] ?? 0) >= 2 && $worker['state'] === 'backoff' ? $worker['last_exit'] : null;
         });
-        self::assertStringContainsString('a listener of mine', $last);
+        self::assertStringStartsWith('exit 1', $last);
+        self::assertStringContainsString('a listener of mine', $this->app->read('storage/logs/laravel.log'));
     }
 
     public function testATestRunsTheCommandInItsOwnProcess(): void
