@@ -51,7 +51,9 @@ final class Handler
      */
     public function call(array $arguments): mixed
     {
-        foreach ($arguments as &$argument) { // as references: a parameter by reference takes no other, and warns
+        // As references: given a value by its name, PHP 8.2 warns where a parameter is one, and writes where no memory
+        // is when an error handler turns the warning into an exception.
+        foreach ($arguments as &$argument) {
         }
         unset($argument);
         try {
