@@ -55,14 +55,15 @@ namespace RustDaemon
          * This user's channel of that name, made if there is none.
          *
          * It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
-         * nobody has it open. Only this user can open it.
+         * nobody has it open. Only this user can open it; a process that has it open keeps it when it changes its user or its
+         * root directory. Beside it lies a FIFO, by which stream() is woken.
          *
          * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
          * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
          * @param bool|array $allowedClasses what this process sends and receives, whatever others do
          * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
-         * @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
-         * another version
+         * @throws Exception\SegmentUnusable what is there under the name, or its FIFO, is of another size, not this user's, not a
+         * channel, or of another version
          * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
          */
         public static function open(string $name, ?int $bytes = null, array|bool $allowedClasses = false): Channel
@@ -141,8 +142,8 @@ namespace RustDaemon
          * A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
          * loops.
          *
-         * It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
-         * time.
+         * It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
+         * resource each time, and wakes nobody once the channel object is gone.
          *
          * ```php
          * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -151,7 +152,7 @@ namespace RustDaemon
          * ```
          *
          * @return resource
-         * @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+         * @throws Exception\SystemCallFailed no descriptor is left; the code is the errno
          * @throws Exception\SegmentUnusable the channel's memory was written over
          */
         public function stream()

@@ -19,7 +19,6 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -42,7 +41,8 @@ use crate::supervision;
 
 const CLASS: &str = "RustDaemon\\Channel";
 
-/// How often a supervised worker that waits for room looks whether the sidecar wants something.
+/// How often a supervised worker looks: one that waits for room, whether the sidecar wants something; one that waits for a
+/// message of a channel with a name, whether there is one whose sender could not ring.
 const LOOK: Duration = Duration::from_millis(250);
 
 static ENTRY: Registered = Registered::new();
@@ -178,14 +178,15 @@ extern "C" fn create(frame: &mut ExecuteData, result: &mut Zval) {
 /// This user's channel of that name, made if there is none.
 ///
 /// It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
-/// nobody has it open. Only this user can open it.
+/// nobody has it open. Only this user can open it; a process that has it open keeps it when it changes its user or its
+/// root directory. Beside it lies a FIFO, by which stream() is woken.
 ///
 /// @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
 /// @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
 /// @param bool|array $allowedClasses what this process sends and receives, whatever others do
 /// @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
-/// @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
-/// another version
+/// @throws Exception\SegmentUnusable what is there under the name, or its FIFO, is of another size, not this user's, not a
+/// channel, or of another version
 /// @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
 // stub: RustDaemon\Channel::open
 extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
@@ -307,8 +308,7 @@ fn sent_later(
             Err(trouble) => return Err(refused(channel, trouble)),
         }
         let sleep = |supervised: bool| {
-            let look = supervised.then(|| sys::monotonic() + LOOK);
-            let until = look.into_iter().chain(deadline).min();
+            let until = if supervised { next_look(deadline) } else { deadline };
             slept(channel.ring.wait_for_room(length, Some(interrupt::word()), until))
         };
         match pause::pause(deadline, Call::Send, sleep) {
@@ -491,12 +491,19 @@ fn sleep_for_message(
     supervised: bool,
     deadline: Option<Duration>,
 ) -> std::result::Result<(), Trouble> {
-    if supervised && let Ok(bell) = channel.ring.bell() {
-        slept(channel.ring.poll())?;
-        supervision::with(|state| state.wait_for(Some(bell.as_fd()), deadline, Call::Receive));
+    let ring = &channel.ring;
+    if supervised {
+        slept(ring.poll())?;
+        let until = if ring.segment().listed().is_some() { next_look(deadline) } else { deadline };
+        supervision::with(|state| state.wait_for(Some(ring.bell()), until, Call::Receive));
         return Ok(());
     }
-    slept(channel.ring.wait_for_message(Some(interrupt::word()), deadline))
+    slept(ring.wait_for_message(Some(interrupt::word()), deadline))
+}
+
+fn next_look(deadline: Option<Duration>) -> Option<Duration> {
+    let look = sys::monotonic() + LOOK;
+    Some(deadline.map_or(look, |deadline| deadline.min(look)))
 }
 
 /// A lock that somebody else has is no trouble to who tries again.
@@ -646,8 +653,8 @@ extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
 /// A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
 /// loops.
 ///
-/// It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
-/// time.
+/// It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
+/// resource each time, and wakes nobody once the channel object is gone.
 ///
 /// ```php
 /// $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -656,7 +663,7 @@ extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
 /// ```
 ///
 /// @return resource
-/// @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+/// @throws Exception\SystemCallFailed no descriptor is left; the code is the errno
 /// @throws Exception\SegmentUnusable the channel's memory was written over
 // stub: RustDaemon\Channel::stream
 extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
@@ -670,8 +677,7 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
             *result = known;
             return;
         }
-        let bell = channel.ring.bell().and_then(|bell| sys::duplicate(bell.as_fd()));
-        let stream = match bell.map(engine::stream::new) {
+        let stream = match channel.ring.watch().map(engine::stream::new) {
             Ok(stream) => stream,
             Err(error) => return error::throw(&system_call(&error)),
         };

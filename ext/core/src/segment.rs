@@ -18,11 +18,14 @@
 //!     40      8  ring bytes        file = front + ring
 //!     48      8  PID namespace     its own: locks know their owner by its thread number
 //!     56     16  C library         its own: "glibc", "musl"; they lay a mutex out differently
-//!     72      8  checksum          FNV-1a over the bytes before it
-//!     80      -  later versions
+//!     72      8  FIFO              any: the number in the name of the FIFO beside it; 0 where it needs none
+//!     80      8  checksum          FNV-1a over the bytes before it
+//!     88      -  later versions
 //!    128      -  content           words and locks, filled with zeros, then by who makes it
 //!  front      -  ring              `front` is the first page border after the content
 //! ```
+//!
+//! Version 2 has brought the FIFO's number.
 //!
 //! The ring is mapped twice, one directly after the other, so that whatever begins in it is contiguous.
 //!
@@ -58,7 +61,7 @@ pub const DIRECTORY: &str = "/dev/shm";
 /// First bytes of a segment.
 pub const MAGIC: [u8; 8] = *b"RDSEGMNT";
 /// The layout in the table above, and of what lies in the content of each kind.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Where the content begins.
 pub const CONTENT_AT: usize = 128;
 /// How long a name may be, in bytes.
@@ -66,6 +69,8 @@ pub const LONGEST_NAME: usize = 100;
 
 /// Of every file name of ours in [`DIRECTORY`]; the owner's uid, the kind and the name follow.
 const PREFIX: &str = "rustdaemon";
+/// What follows in the name of a FIFO, before its number. No segment has such a name: they have no `:` in them.
+const FIFO: &str = ":fifo";
 
 #[cfg(target_env = "gnu")]
 const C_LIBRARY: &[u8] = b"glibc";
@@ -157,12 +162,17 @@ impl Listed {
         Path::new(DIRECTORY).join(format!("{PREFIX}-{uid}-{}-{}", kind.word(), name.0))
     }
 
-    /// Where the FIFO of its `stream()` lies, if there is one. No segment has such a name: they have no `:` in them.
-    #[must_use]
-    pub fn fifo(&self) -> PathBuf {
+    /// Where the FIFO of this number lies, of a segment with this name.
+    fn numbered_fifo(&self, number: u64) -> PathBuf {
         let mut path = self.path().into_os_string();
-        path.push(":fifo");
+        path.push(format!("{FIFO}-{number:016x}"));
         path.into()
+    }
+
+    /// Of which segment's name this is a FIFO's: the one that is there now, or one that was there before.
+    #[must_use]
+    pub fn parse_fifo(file: &str) -> Option<Self> {
+        file.split_once(FIFO).and_then(|(segment, _)| Self::parse(segment))
     }
 
     /// Reads the name of a file in [`DIRECTORY`]. `None`: not one of ours.
@@ -185,6 +195,18 @@ pub struct Glance<const BYTES: usize> {
 }
 
 impl Listed {
+    /// [`Segment::fifo`] of the segment that has the name now, which need not be open. `None` also where that cannot be read.
+    #[must_use]
+    pub fn fifo(&self) -> Option<PathBuf> {
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(self.path()).ok()?;
+        let mut bytes = [0; size_of::<Header>()];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        let header = Header::from_bytes(&bytes);
+        let is_whole = header.magic == MAGIC && header.version == VERSION && header.checksum == header.sum();
+        (is_whole && header.fifo != 0).then(|| self.numbered_fifo(header.fifo))
+    }
+
     /// Looks at the content without mapping it: for people, and for whoever owns it. `None`: it cannot be read, or is not
     /// what its name says, or was made where this process could not use it.
     #[must_use]
@@ -196,7 +218,7 @@ impl Listed {
         file.read_exact_at(&mut bytes, 0).ok()?;
         file.read_exact_at(&mut content, CONTENT_AT as u64).ok()?;
         let header = Header::from_bytes(&bytes);
-        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }).ok()?;
+        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }, 0).ok()?;
         let is_whole = status.is_file() && status.uid() == self.uid && header.objection(&wanted).is_none();
         is_whole.then_some(Glance { content, ring_bytes: header.ring_bytes })
     }
@@ -268,15 +290,16 @@ struct Header {
     ring_bytes: u64,
     pid_namespace: u64,
     c_library: [u8; 16],
+    fifo: u64,
     checksum: u64,
 }
 
-const _: () = assert!(size_of::<Header>() == 80 && size_of::<Header>() <= CONTENT_AT);
-const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 72);
-const HEADER_BYTES: u32 = 80;
+const _: () = assert!(size_of::<Header>() == 88 && size_of::<Header>() <= CONTENT_AT);
+const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 80);
+const HEADER_BYTES: u32 = 88;
 
 impl Header {
-    fn of(shape: &Shape) -> io::Result<Self> {
+    fn of(shape: &Shape, fifo: u64) -> io::Result<Self> {
         let mut c_library = [0; 16];
         c_library.iter_mut().zip(C_LIBRARY).for_each(|(place, byte)| *place = *byte);
         let header = Self {
@@ -291,6 +314,7 @@ impl Header {
             ring_bytes: shape.ring_bytes as u64,
             pid_namespace: std::fs::metadata("/proc/self/ns/pid")?.ino(),
             c_library,
+            fifo,
             checksum: 0,
         };
         Ok(Self { checksum: header.sum(), ..header })
@@ -370,6 +394,8 @@ pub struct Segment {
     listed: Option<Listed>,
     /// Device and number of the file.
     file: (u64, u64),
+    /// As its header has it.
+    fifo: u64,
     made: bool,
 }
 
@@ -488,7 +514,8 @@ impl Segment {
             return Err(foreign("is no segment of rustdaemon's"));
         }
         let header = Header::from_bytes(&bytes);
-        let wanted = Header::of(shape).map_err(|error| system("cannot look at /proc/self/ns/pid", error))?;
+        let wanted =
+            Header::of(shape, 0).map_err(|error| system("cannot look at /proc/self/ns/pid", error))?;
         if let Some(objection) = header.objection(&wanted) {
             return Err(foreign(&objection));
         }
@@ -508,7 +535,7 @@ impl Segment {
                 "has room for {found} bytes and {asked} are asked for: open it with the same size, or without one"
             )));
         }
-        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()));
+        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()), header.fifo);
         segment.map(Some).map_err(|error| system(format!("cannot map {path}"), error))
     }
 
@@ -518,8 +545,12 @@ impl Segment {
         listed: Option<Listed>,
         fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
     ) -> io::Result<Self> {
-        let header = Header::of(&shape)?;
-        let mut segment = Self::map(fd.as_fd(), shape, listed)?;
+        // A number that no other has had: who holds the FIFO of an earlier segment with this name has none of ours.
+        let has_fifo = listed.is_some() && shape.kind == Kind::Channel;
+        let [low, high] = if has_fifo { sys::random() } else { [0, 0] };
+        let fifo = u64::from(high) << 32 | u64::from(low);
+        let header = Header::of(&shape, fifo)?;
+        let mut segment = Self::map(fd.as_fd(), shape, listed, fifo)?;
         segment.made = true;
         fill(segment.content())?;
         // SAFETY: the mapping begins with at least CONTENT_AT bytes, which nobody else uses yet.
@@ -528,7 +559,7 @@ impl Segment {
     }
 
     /// The file, and behind it its ring once more.
-    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>) -> io::Result<Self> {
+    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>, fifo: u64) -> io::Result<Self> {
         let front = shape.front();
         let status = nix::sys::stat::fstat(fd)?;
         let (file, all) = (shape.file_bytes(), shape.file_bytes() + shape.ring_bytes);
@@ -549,7 +580,7 @@ impl Segment {
         let address = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // From here on dropping it unmaps all.
         let segment =
-            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), made: false };
+            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), fifo, made: false };
         let put = |at: usize, bytes: usize, from: usize| {
             let from = libc::off_t::try_from(from).map_err(|_| io::ErrorKind::InvalidInput)?;
             let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
@@ -590,6 +621,13 @@ impl Segment {
     #[must_use]
     pub fn listed(&self) -> Option<&Listed> {
         self.listed.as_ref()
+    }
+
+    /// Where the FIFO that belongs to it lies, and to no other that ever had its name. `None`: none does, it is anonymous or
+    /// no channel. Who needs the FIFO makes it.
+    #[must_use]
+    pub fn fifo(&self) -> Option<PathBuf> {
+        self.listed.as_ref().filter(|_| self.fifo != 0).map(|listed| listed.numbered_fifo(self.fifo))
     }
 
     /// Whether it is the same memory as another, mapped once more.
