@@ -111,21 +111,37 @@ const _: () = assert!(offset_of!(Face, places) == 16);
 impl Content {
     fn stats(&self, ring_bytes: usize) -> Stats {
         let capacity = ring_bytes.saturating_sub(HEADER_BYTES);
-        let (Some((_, head, received)), Some((published, tail, sent))) =
-            (self.consumed.look(), self.published.look())
+        let Some(((_, head, received), (published, tail, sent))) =
+            at_once(|| self.consumed.look(), || self.published.look())
         else {
             return Stats { capacity, ..Stats::default() };
         };
-        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX);
+        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX).min(ring_bytes);
+        let messages = usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX);
         Stats {
             capacity,
-            used: used.min(ring_bytes),
-            messages: usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX),
+            used,
+            // What is not of one moment is at least possible.
+            messages: messages.min(used / HEADER_BYTES),
             sent,
             received,
             closed: published & CLOSED != 0,
         }
     }
+}
+
+/// Two looks that belong together: the first still held when the second was made. When it changes all the time, the last
+/// two. `None`: one of them failed.
+fn at_once<A: PartialEq, B>(first: impl Fn() -> Option<A>, second: impl Fn() -> Option<B>) -> Option<(A, B)> {
+    let mut before = first()?;
+    for _ in 1..LOOKS {
+        let (between, after) = (second()?, first()?);
+        if before == after {
+            return Some((before, between));
+        }
+        before = after;
+    }
+    Some((before, second()?))
 }
 
 impl Face {

@@ -371,6 +371,33 @@ fn a_ring_that_is_removed_while_it_is_opened_leaves_no_fifo() {
 }
 
 #[test]
+fn looks_at_both_sides_are_of_one_moment() {
+    // 1000 messages go through between each two looks, until it is quiet.
+    let (consumed, busy) = (std::cell::Cell::new(0_u64), std::cell::Cell::new(10));
+    let look = |ahead: u64| {
+        if busy.get() > 0 {
+            busy.set(busy.get() - 1);
+            consumed.set(consumed.get() + 1000);
+        }
+        Some(consumed.get() + ahead)
+    };
+    assert_eq!(at_once(|| look(0), || look(3)), Some((10_000, 10_003)));
+    assert_eq!(at_once(|| None::<u64>, || look(3)), None);
+}
+
+#[test]
+fn stats_of_a_ring_that_never_stands_still_are_possible_ones() {
+    let ring = Ring::anonymous(4000).unwrap();
+    let content = ring.content();
+    let place = content.published.place(0);
+    place.position.store(1_000_000, Ordering::SeqCst);
+    place.messages.store(23_761, Ordering::SeqCst);
+    let stats = ring.stats();
+    let most = ring.segment.ring_bytes();
+    assert!(stats.used <= most && stats.messages <= most / HEADER_BYTES, "{stats:?}");
+}
+
+#[test]
 fn a_lock_whose_owner_does_not_run_is_not_waited_for() {
     let ring = Ring::anonymous(100).unwrap();
     let content = ring.content();
