@@ -130,8 +130,12 @@ namespace RustDaemon
         /**
          * Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
          *
-         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one. Where another process was stopped
+         * (SIGSTOP, a frozen container) while it sent or received, this waits for it, and signal handlers run meanwhile: what they
+         * throw leaves it.
          *
+         * @throws Exception\Timeout it is not closed: the process was told to stop, and a second later still another one that does
+         * not run held the channel up
          * @throws Exception\SegmentUnusable the channel's memory was written over
          */
         public function close(): void

@@ -45,6 +45,9 @@ const CLASS: &str = "RustDaemon\\Channel";
 /// message of a channel with a name, whether there is one whose sender could not ring.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// For how long a process that is told to stop tries to close a channel that another one holds up: more than a copy takes.
+const LAST_TRY: Duration = Duration::from_secs(1);
+
 static ENTRY: Registered = Registered::new();
 
 /// Messages between processes, through shared memory: any number of senders and receivers, each message received once,
@@ -630,8 +633,12 @@ unsafe extern "C" fn iterate(
 
 /// Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
 ///
-/// A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+/// A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one. Where another process was stopped
+/// (SIGSTOP, a frozen container) while it sent or received, this waits for it, and signal handlers run meanwhile: what they
+/// throw leaves it.
 ///
+/// @throws Exception\Timeout it is not closed: the process was told to stop, and a second later still another one that does
+/// not run held the channel up
 /// @throws Exception\SegmentUnusable the channel's memory was written over
 // stub: RustDaemon\Channel::close
 extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
@@ -640,14 +647,40 @@ extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
             return;
         }
         let Some(channel) = channel(frame) else { return };
-        loop {
-            match channel.ring.close() {
-                Ok(()) => return,
-                Err(Trouble::Busy) => {}
-                Err(trouble) => return error::throw(&refused(channel, trouble)),
-            }
+        if let Err(refusal) = closed_for_all(channel) {
+            error::throw(&refusal);
         }
     });
+}
+
+/// Calls PHP while it waits: handlers of signals.
+fn closed_for_all(channel: &Channel) -> std::result::Result<(), Refusal> {
+    let mut now = channel.ring.close();
+    let mut last_try = None;
+    loop {
+        match now {
+            Ok(()) => return Ok(()),
+            Err(Trouble::Busy) => {}
+            Err(trouble) => return Err(refused(channel, trouble)),
+        }
+        // Sleeps for the lock itself.
+        let pause = pause::pause(None, Call::Close, |_| {
+            now = channel.ring.close();
+            slept(now)
+        });
+        match pause {
+            Ok(Pause::Look) => {}
+            Ok(Pause::Leave) => return Ok(()),
+            Ok(Pause::Stop | Pause::TimeUp) => {
+                let time = sys::monotonic();
+                if *last_try.get_or_insert(time + LAST_TRY) <= time {
+                    return Err(Cause::Timeout.because("the channel is not closed, and this process was told to stop: another one, which does not run, holds the channel up"));
+                }
+                now = channel.ring.close();
+            }
+            Err(trouble) => return Err(refused(channel, trouble)),
+        }
+    }
 }
 
 /// A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
