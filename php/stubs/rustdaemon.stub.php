@@ -73,6 +73,9 @@ namespace RustDaemon
         /**
          * Sends a value, waiting for room if need be.
          *
+         * Who waits for room has no place in a queue: beside senders of small messages that keep the channel full, a large one may
+         * wait for as long as they do. Give large messages a channel of their own, or take more bytes.
+         *
          * @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool true: it is in the channel; false: time is up, or the process was told to stop
