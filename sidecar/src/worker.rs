@@ -177,7 +177,7 @@ impl Worker {
         proc::own_memory(self.process.pid)
     }
 
-    /// The fatal error and the last exception on its page.
+    /// The fatal error and the last exception on its page. An exception from before its job is none of that one's end.
     #[must_use]
     pub fn remains(&self) -> [Option<Remains>; 2] {
         let page = self.link.as_ref().map(|link| &link.page);
@@ -191,8 +191,10 @@ impl Worker {
             line: failure.line,
             age: failure.at.map(|at| now.saturating_sub(at)),
         };
-        [page.and_then(SlotPage::fatal_error), page.and_then(SlotPage::last_exception)]
-            .map(|failure| failure.map(remains))
+        let job = page.filter(|page| page.job().is_some()).and_then(|page| page.observe().busy_since);
+        let is_its_own = |thrown: &Failure| job.is_none_or(|job| thrown.at.is_none_or(|at| at >= job));
+        let thrown = page.and_then(SlotPage::last_exception).filter(is_its_own);
+        [page.and_then(SlotPage::fatal_error), thrown].map(|failure| failure.map(remains))
     }
 
     /// What it has in hand in a loop of its own, as `busy()` and `progress()` said. A fact only once it has ended.

@@ -232,3 +232,19 @@ fn a_deploy_behind_a_symlink_serves_the_new_release_and_refuses_a_broken_one() {
     assert_eq!(sidecar.cli(&["reload"]).code(), 0);
     assert_eq!((answers("version"), answers("generation")), (json!(3), json!(3)));
 }
+
+#[test]
+fn an_exception_that_was_caught_before_a_job_is_not_taken_for_why_the_job_ended() {
+    let last_exit = |at: &str| {
+        let command = script("import", &json!({"at": at})).words();
+        let sidecar = Sidecar::builder().flags("--short-run 0s").command(command).start();
+        eventually("it has ended", || match sidecar.worker(0)["last_exit"].as_str() {
+            Some(exit) => Ok(exit.to_owned()),
+            None => Err("not yet".to_owned()),
+        })
+    };
+    assert_eq!(last_exit("before"), "exit 12; it was busy with import");
+    let caught = last_exit("in");
+    let expected = "exit 12; it was busy with import; last exception DomainException: not in the cache";
+    assert!(caught.starts_with(expected), "{caught}");
+}
