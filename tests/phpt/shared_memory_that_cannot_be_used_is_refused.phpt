@@ -31,7 +31,7 @@ $put('');
 $say('empty', $open);
 $put(str_repeat('x', 4096));
 $say('foreign', $open);
-$put(substr_replace($good, pack('V', 2), 8, 4));
+$put(substr_replace($good, pack('V', 1), 8, 4));
 $say('version', $open);
 Counter::open($name);
 $put(file_get_contents(segment('counter', $name)));
@@ -78,7 +78,7 @@ longest: returned true
 type: TypeError: RustDaemon\Counter::open(): Argument #1 ($name) must be of type string, array given
 empty: SegmentUnusable: PATH is no segment of rustdaemon's
 foreign: SegmentUnusable: PATH is no segment of rustdaemon's
-version: SegmentUnusable: PATH was made by another version of rustdaemon (format 2, this one knows 1): end the processes that use it, then remove it with rustdaemon shm rm
+version: SegmentUnusable: PATH was made by another version of rustdaemon (format 1, this one knows 2): end the processes that use it, then remove it with rustdaemon shm rm
 kind: SegmentUnusable: PATH is a counter and no lock: remove it with rustdaemon shm rm
 short: SegmentUnusable: PATH has 4095 bytes, which its header does not say: end the processes that use it, then remove it with rustdaemon shm rm
 640 of 640 flipped bits of the header are refused
