@@ -39,11 +39,11 @@ $say('kind', $open);
 $put(substr($good, 0, -1));
 $say('short', $open);
 $refused = 0;
-for ($bit = 0; $bit < 80 * 8; $bit++) {
+for ($bit = 0; $bit < 88 * 8; $bit++) {
     $put(substr_replace($good, chr(ord($good[$bit >> 3]) ^ (1 << ($bit & 7))), $bit >> 3, 1));
     $refused += (int) str_starts_with(thrown($open), 'SegmentUnusable: ');
 }
-echo "$refused of 640 flipped bits of the header are refused\n";
+echo "$refused of 704 flipped bits of the header are refused\n";
 for ($byte = 128; $byte < 168; $byte++) {
     $put(substr_replace($good, "\xff", $byte, 1));
     $said = thrown(fn () => Lock::open($name)->acquire(0.0));
@@ -81,7 +81,7 @@ foreign: SegmentUnusable: PATH is no segment of rustdaemon's
 version: SegmentUnusable: PATH was made by another version of rustdaemon (format 1, this one knows 2): end the processes that use it, then remove it with rustdaemon shm rm
 kind: SegmentUnusable: PATH is a counter and no lock: remove it with rustdaemon shm rm
 short: SegmentUnusable: PATH has 4095 bytes, which its header does not say: end the processes that use it, then remove it with rustdaemon shm rm
-640 of 640 flipped bits of the header are refused
+704 of 704 flipped bits of the header are refused
 content: LogicException: SegmentUnusable: the lock "NAME" was written over by some other program: end the processes that use it, then rustdaemon shm rm NAME
 mode: SegmentUnusable: PATH is not a file of mode 0600: remove it
 link: SegmentUnusable: PATH is a symbolic link: remove it
