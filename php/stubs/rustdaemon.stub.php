@@ -446,6 +446,11 @@ namespace RustDaemon
      * The lock is the process's, not a handle's: two objects of one name are the same lock. It lies in /dev/shm, for this user
      * only: see rustdaemon shm list. Use another name for something else: the names of locks, counters and channels do not
      * meet.
+     *
+     * Where its file is removed while it is held (by rustdaemon shm rm --force, by rm, or by systemd when a login user's last
+     * session ends: RemoveIPC=), a process that opens the name afterwards gets another lock, and can hold it at the same
+     * time. The first holder is told by holder(), which is never its own pid then; its next acquire() takes the new one. Who
+     * was waiting for the old one waits for its holder all the same, and has the new one when acquire() returns true.
      */
     final class Lock
     {
@@ -458,6 +463,8 @@ namespace RustDaemon
 
         /**
          * This user's lock of that name, made if there is none. It is not taken yet.
+         *
+         * Other users cannot open it, whatever the umask is.
          *
          * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
          * @throws Exception\InvalidArgument the name is not possible
@@ -480,7 +487,9 @@ namespace RustDaemon
          * Signal::stopRequested()
          * @throws Exception\InvalidArgument the timeout is negative or not a number
          * @throws Exception\NotAllowedHere this process holds it already
-         * @throws Exception\SegmentUnusable the lock's memory was written over
+         * @throws Exception\SegmentUnusable the lock's memory was written over; or its file was removed, and what is there now
+         * cannot be used
+         * @throws Exception\SystemCallFailed its file was removed, and it cannot be made again; the code is the errno
          */
         public function acquire(?float $timeout = null): bool
         {
@@ -496,7 +505,8 @@ namespace RustDaemon
         }
 
         /**
-         * Whether the one who held it before ended without release(), when this process acquired it last.
+         * Whether the one who held it before ended without release(), when this process acquired it last. A child by fork has not
+         * acquired what its parent has.
          *
          * What the lock protects may then be half done.
          */
@@ -506,6 +516,9 @@ namespace RustDaemon
 
         /**
          * The pid of the process that holds it. It may have ended or released it by the time you read this.
+         *
+         * Who holds it and reads another pid than its own, or null, has lost it: its file was removed. In another PID namespace
+         * than the lock's it is the number that the holder has there.
          *
          * @return int|null null: nobody holds it
          */

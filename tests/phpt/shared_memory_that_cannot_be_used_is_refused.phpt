@@ -83,7 +83,7 @@ kind: SegmentUnusable: PATH is a counter and no lock: remove it with rustdaemon 
 short: SegmentUnusable: PATH has 4095 bytes, which its header does not say: end the processes that use it, then remove it with rustdaemon shm rm
 704 of 704 flipped bits of the header are refused
 content: LogicException: SegmentUnusable: the lock "NAME" was written over by some other program: end the processes that use it, then rustdaemon shm rm NAME
-mode: SegmentUnusable: PATH is not a file of mode 0600: remove it
-link: SegmentUnusable: PATH is a symbolic link: remove it
-directory: SystemCallFailed: cannot open PATH: Is a directory (os error 21) (21)
+mode: SegmentUnusable: PATH is not a file of mode 0600 but of 0640: remove it
+link: SegmentUnusable: PATH is a symbolic link and no segment of rustdaemon's: remove it
+directory: SegmentUnusable: PATH is a directory and no segment of rustdaemon's: remove it
 nothing: returned true

@@ -169,16 +169,62 @@ fn what_is_used_is_removed_by_force_only() {
     let lock = named.lock();
     let used = format!("is used by {} ", std::process::id());
     assert_refused(&["rm", named.text()], 1, &used);
+    lock.try_acquire(false).unwrap();
+    assert_refused(&["rm", named.text()], 1, &format!("is held by {} ", std::process::id()));
+    assert!(lock.release());
     assert!(named.is_there(Kind::Lock));
     assert_eq!(shm(&["rm", "--force", named.text()]).code(), 0);
     assert!(!named.is_there(Kind::Lock));
-    assert!(lock.try_acquire(false).is_ok() && lock.release(), "who has it goes on with it");
-    let other = named.lock();
-    assert!(
-        lock.try_acquire(false).is_ok() && other.try_acquire(false).is_ok(),
-        "the name is another lock now"
-    );
-    assert!(lock.release() && other.release());
+    lock.try_acquire(false).unwrap();
+    assert!(named.is_there(Kind::Lock), "who acquires it from then on has the one that has the name");
+    assert!(lock.release());
+    drop(lock);
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    let counter = Counter::open(&named.0).unwrap();
+    assert_eq!(shm(&["rm", "--force", named.text()]).code(), 0);
+    assert_eq!((counter.add(1), counter.value()), (Some(1), 1), "who has it goes on with it");
+    assert_eq!(Counter::open(&named.0).unwrap().value(), 0, "the name is another counter now");
+}
+
+/// `rustdaemon shm` as the first process of a PID namespace of its own.
+#[track_caller]
+fn shm_in_another_namespace(words: &[&str]) -> Ended {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]);
+    if !nix::unistd::geteuid().is_root() {
+        command.args(["--user", "--map-current-user"]);
+    }
+    command.arg(sidecar_binary()).arg("shm").args(words);
+    Process::start(command).wait()
+}
+
+#[test]
+fn what_is_used_in_another_pid_namespace_is_not_removed() {
+    let named = Named::new();
+    if shm_in_another_namespace(&["list"]).code() != 0 {
+        eprintln!("not run: this user cannot make a PID namespace");
+        return;
+    }
+    let lock = named.lock();
+    lock.try_acquire(false).unwrap();
+    let ended = shm_in_another_namespace(&["rm", named.text()]);
+    assert_eq!(ended.code(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot be seen from this PID namespace"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("or give --force"), "{}", ended.stderr);
+    assert!(named.is_there(Kind::Lock));
+    assert!(lock.release());
+    drop(lock);
+    assert_eq!(shm_in_another_namespace(&["rm", named.text()]).code(), 0, "nobody uses it any more");
+}
+
+#[test]
+fn a_name_that_begins_with_a_dash_is_a_name() {
+    let name = Name::parse(format!("-test-shm-{}", std::process::id()).as_bytes()).unwrap();
+    let named = Named(name);
+    drop(named.lock());
+    assert_eq!(shm(&["rm", named.text(), "--kind", "lock"]).code(), 0);
+    assert!(!named.is_there(Kind::Lock));
+    assert_refused(&["rm", named.text()], 1, "has no channel, lock or counter of the name");
 }
 
 #[test]

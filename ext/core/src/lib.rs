@@ -3,9 +3,9 @@
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
 //! F4 `child`   a child that was forked: its end, and what it has used
+//! F4 `lock`    a lock with a name, for whole processes
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
-//! F3 `lock`    a lock with a name, for whole processes
 //! F3 `ring`    a bounded ring of messages in a segment
 //! F2 `counter` a number that processes share
 //! F2 `rung`    what install() was given, and where the script stands
@@ -28,6 +28,7 @@
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
+//! F0 `namespace` PID namespaces, and whom a thread's number means
 //! F0 `sys`     every other unsafe system call
 pub mod audit;
 pub mod child;
@@ -39,6 +40,7 @@ pub mod futex;
 pub mod link;
 pub mod lock;
 pub mod message;
+pub mod namespace;
 pub mod open;
 pub mod pulse;
 pub mod readiness;

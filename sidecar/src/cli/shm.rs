@@ -1,13 +1,18 @@
 //! `rustdaemon shm list` and `rm`: what PHP processes share by name, and what is left of it.
 //!
 //! # How it works
-//! The files of `core::segment` in /dev/shm, and who has them mapped, by /proc/PID/maps. No sidecar is asked, and nothing is
-//! mapped: what is in a segment is read from its file, and what is damaged can be seen and removed all the same. So can a
-//! FIFO whose channel was removed by hand.
+//! The files of `core::segment` in /dev/shm. No sidecar is asked, and nothing is mapped: what is in a segment is read from
+//! its file, and what is damaged can be seen and removed all the same. So can a FIFO whose channel was
+//! removed by hand.
+//!
+//! That a segment is used says the lock on its file, also where nobody may look at who does; who holds a lock says the
+//! lock; who else uses it says /proc/PID/maps.
 //!
 //! # What cannot be seen
-//! Processes of other users, unless root asks. A file that was removed while processes used it.
-//! Sources: DESIGN 6; `core::segment`; proc_pid_maps(5).
+//! Who the users are where they belong to another user and root does not ask, have made themselves unreadable (a change of
+//! user, `PR_SET_DUMPABLE`), or are in another PID namespace: shown as `?`. Whether another user's segment is used at all,
+//! unless root asks: `?` as well. A file that was removed while processes used it.
+//! Sources: DESIGN 6; `core::segment`; proc_pid_maps(5), ptrace(2) "Ptrace access mode checking".
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -50,8 +55,8 @@ impl Shm {
     }
 }
 
-/// List them, with owner, size, what is in them and the processes that use them; other users' processes are seen by root
-/// only.
+/// List them, with owner, size, what is in them and the processes that use them; ?: there are some, or may be some, that
+/// this user cannot see.
 #[derive(Args)]
 struct List {
     /// For scripts.
@@ -68,6 +73,8 @@ struct Row {
     size_bytes: u64,
     #[serde(flatten)]
     state: State,
+    /// `null`: it cannot be seen.
+    used: Option<bool>,
     users: Vec<UserOf>,
     path: String,
 }
@@ -134,15 +141,21 @@ impl List {
     fn run(self) -> Outcome {
         let found = found()?;
         let mut users = users_of(&found);
-        let mut row = |listed: &Listed, path: &Path, file: &Metadata| Row {
-            name: listed.name.as_str().to_owned(),
-            kind: listed.kind.word(),
-            owner: user_name(file.uid()),
-            uid: file.uid(),
-            size_bytes: file.len(),
-            state: State::of(listed, file),
-            users: users.remove(&place(file)).unwrap_or_default(),
-            path: path.display().to_string(),
+        let mut row = |listed: &Listed, path: &Path, file: &Metadata| {
+            let state = State::of(listed, file);
+            let users = users.remove(&place(file)).unwrap_or_default();
+            let is_seen = !users.is_empty() || matches!(state, State::Lock { holder: Some(_) });
+            Row {
+                name: listed.name.as_str().to_owned(),
+                kind: listed.kind.word(),
+                owner: user_name(file.uid()),
+                uid: file.uid(),
+                size_bytes: file.len(),
+                state,
+                used: if is_seen { Some(true) } else { is_used(listed, file) },
+                users,
+                path: path.display().to_string(),
+            }
         };
         let mut rows = Vec::new();
         for Found { listed, path, file, fifo, left_over } in &found {
@@ -162,7 +175,11 @@ impl List {
         }
         let mut lines = table(&["NAME", "KIND", "OWNER", "SIZE", "STATE", "USERS"]);
         for row in rows {
-            let users = if row.users.is_empty() { "-".to_owned() } else { in_words(&row.users) };
+            let users = match row.used {
+                _ if !row.users.is_empty() => in_words(&row.users),
+                Some(false) => "-".to_owned(),
+                _ => "?".to_owned(),
+            };
             let state = row.state.in_words();
             lines.add_row([row.name, row.kind.to_owned(), row.owner, size(row.size_bytes), state, users]);
         }
@@ -170,11 +187,11 @@ impl List {
     }
 }
 
-/// Remove some. Exit code 1: there is none of that name, or processes use it.
+/// Remove some. Exit code 1: there is none of that name, or it is held or used.
 #[derive(Args)]
 struct Remove {
     /// As `shm list` shows them.
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", allow_hyphen_values = true)]
     names: Vec<String>,
     /// Which, where several have the name.
     #[arg(long)]
@@ -182,8 +199,9 @@ struct Remove {
     /// Whose, a user's name or number [default: your own].
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// Also while processes use it: they go on with the memory that they have; whoever opens the name from then on gets
-    /// another.
+    /// Also while it is held or used, or where that cannot be seen: processes go on with the memory that they have; whoever
+    /// opens the name from then on gets another. A lock that is held then can be held a second time, by a process that opens
+    /// the name afterwards.
     #[arg(long)]
     force: bool,
 }
@@ -223,14 +241,13 @@ impl Remove {
         if !self.force {
             let mut users = users_of(&there);
             for Found { listed, file, .. } in &chosen {
-                if let Some(users) = users.remove(&place(file)) {
-                    let sentence = format!(
-                        "the {} \"{}\" is used by {}: end them first, or give --force",
-                        listed.kind.word(),
-                        listed.name.as_str(),
-                        in_words(&users)
-                    );
-                    return Err(Failure::new(BAD_NEWS, sentence));
+                let users = users.remove(&place(file)).unwrap_or_default();
+                if let Some(why) = why_not(listed, file, &users) {
+                    let (kind, name) = (listed.kind.word(), listed.name.as_str());
+                    return Err(Failure::new(
+                        BAD_NEWS,
+                        format!("the {kind} \"{name}\" {why}, or give --force"),
+                    ));
                 }
             }
         }
@@ -267,6 +284,33 @@ impl Remove {
             }
         }
     }
+}
+
+/// Why a segment is not removed, and what to do.
+fn why_not(listed: &Listed, file: &Metadata, users: &[UserOf]) -> Option<String> {
+    if let State::Lock { holder: Some(pid) } = State::of(listed, file) {
+        let command = sys::command_name(pid).unwrap_or_default();
+        let holder = format!("{pid} {command}");
+        return Some(format!("is held by {}: end it first", holder.trim_end()));
+    }
+    if !users.is_empty() {
+        return Some(format!("is used by {}: end them first", in_words(users)));
+    }
+    let root = if geteuid().is_root() { "" } else { ", ask as root" };
+    match is_used(listed, file) {
+        Some(false) => None,
+        Some(true) if listed.is_of_another_namespace() => Some(
+            "is used by a process that cannot be seen from this PID namespace: ask in its own (its container), end it first"
+                .to_owned(),
+        ),
+        Some(true) => Some(format!("is used by a process that cannot be seen from here: end it first{root}")),
+        None => Some(format!("may be used, which user {} cannot see{root}", user_name(geteuid().as_raw()))),
+    }
+}
+
+/// `None`: this user may not open it.
+fn is_used(listed: &Listed, file: &Metadata) -> Option<bool> {
+    if file.is_file() { listed.is_used() } else { Some(false) }
 }
 
 struct Found {
