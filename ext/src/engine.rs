@@ -9,7 +9,7 @@
 //! Its parts name their own sources; here: php-src Zend/zend_globals.h, Zend/zend_compile.h, main/php_output.h.
 
 use std::any::Any;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ext_php_rs::ffi;
@@ -59,6 +59,10 @@ unsafe extern "C" {
     fn zend_unregister_ini_entries(module_number: c_int);
     fn display_ini_entries(module: *mut ffi::zend_module_entry);
     fn zend_get_constant_str(name: *const c_char, name_length: usize) -> *mut Zval;
+    fn is_zend_mm() -> bool;
+    fn zend_memory_usage(real_usage: bool) -> usize;
+    fn zend_mm_get_heap() -> *mut c_void;
+    fn zend_mm_gc(heap: *mut c_void) -> usize;
     fn php_output_get_status() -> c_int;
     fn php_output_flush_all();
 }
@@ -168,6 +172,38 @@ unsafe fn remove_key(array: *mut Zval, name: &str) {
     let array = unsafe { array.as_mut() }.and_then(Zval::array_mut);
     if let Some(array) = array {
         drop(array.remove(name));
+    }
+}
+
+/// What PHP's memory limit leaves, in bytes, where that is too little for a block of `bytes`, and for `beside` more in
+/// whatever blocks. `None`: it can do; small blocks are not looked at.
+#[inline]
+pub fn lacks_memory(bytes: usize, beside: usize) -> Option<usize> {
+    /// From here on the Zend allocator gives a block pages of its own (`ZEND_MM_MAX_LARGE_SIZE`).
+    const HUGE: usize = (2 << 20) - 4096;
+    if bytes < HUGE { None } else { lacks_huge_memory(bytes, beside) }
+}
+
+#[cold]
+fn lacks_huge_memory(bytes: usize, beside: usize) -> Option<usize> {
+    /// A string's header and end, and the rest of its last page.
+    const AROUND: usize = 8192;
+    // SAFETY: plain fields and numbers; the collector gives back pages that nobody uses.
+    unsafe {
+        if !is_zend_mm() {
+            return None; // USE_ZEND_ALLOC=0: there is no limit
+        }
+        let limit = usize::try_from((*ffi::ext_php_rs_process_globals()).memory_limit).ok()?; // -1: none
+        let whole = bytes.saturating_add(AROUND);
+        let left = || limit.saturating_sub(zend_memory_usage(true));
+        if whole > left() {
+            zend_mm_gc(zend_mm_get_heap());
+        }
+        if whole > left() {
+            return Some(left());
+        }
+        let unused = limit.saturating_sub(zend_memory_usage(false));
+        (whole.saturating_add(beside) > unused).then_some(unused)
     }
 }
 

@@ -68,11 +68,15 @@ pub enum Cause {
     /// It is gone; the next one can be received.
     // stub: RustDaemon\Exception\MessageUnreadable
     MessageUnreadable,
+    /// The next message takes more memory than memory_limit leaves. It stays in the channel, as the next one: raise
+    /// memory_limit and receive it, or receive it in another process.
+    // stub: RustDaemon\Exception\MessageTooLarge
+    MessageTooLarge,
 }
 
 type Parent = fn() -> &'static ClassEntry;
 
-const CLASSES: [(Cause, &str, Parent, &str); 15] = [
+const CLASSES: [(Cause, &str, Parent, &str); 16] = [
     (
         Cause::InvalidArgument,
         "InvalidArgument",
@@ -93,6 +97,7 @@ const CLASSES: [(Cause, &str, Parent, &str); 15] = [
     (Cause::Closed, "Closed", engine::runtime_exception, "\\RuntimeException"),
     (Cause::SegmentUnusable, "SegmentUnusable", engine::runtime_exception, "\\RuntimeException"),
     (Cause::MessageUnreadable, "MessageUnreadable", engine::runtime_exception, "\\RuntimeException"),
+    (Cause::MessageTooLarge, "MessageTooLarge", engine::runtime_exception, "\\RuntimeException"),
 ];
 
 static DAEMON_EXCEPTION: AtomicPtr<ClassEntry> = AtomicPtr::new(std::ptr::null_mut());
@@ -166,7 +171,19 @@ impl From<segment::Refusal> for Refusal {
         match refusal {
             segment::Refusal::System(sentence, error) => Cause::SystemCallFailed.with_errno(sentence, &error),
             segment::Refusal::Foreign(sentence) => Cause::SegmentUnusable.because(sentence),
+            segment::Refusal::OtherSize(..) => Cause::SegmentUnusable.because(refusal.to_string()),
         }
+    }
+}
+
+/// A number of seconds as a person would write it.
+pub fn seconds(seconds: f64) -> String {
+    if seconds == 0.0 {
+        "0".into() // also what PHP has as -0.0
+    } else if (1e-6..1e15).contains(&seconds) {
+        format!("{seconds}")
+    } else {
+        format!("{seconds:e}")
     }
 }
 

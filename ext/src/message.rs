@@ -8,9 +8,10 @@
 //!
 //! # What is refused
 //! At send, with a sentence that names the place (`value['jobs'][2]`): resources, objects that cannot be serialized,
-//! objects at all where the channel allows no class, arrays that contain themselves or are nested too deep, and more bytes
-//! than the channel takes. References in arrays become plain values. Inside an object its class decides, as for
-//! serialize().
+//! objects at all where the channel allows no class, arrays that contain themselves or are nested too deep, objects nested
+//! deeper than unserialize() reads, and more bytes than the channel takes. References in arrays become plain values. Inside
+//! an object its class decides, as for serialize(), which also takes the whole value where it holds an object: references are
+//! kept then, and floats follow serialize_precision.
 //!
 //! # Rules
 //! [`pack`] and [`unpack`] call PHP. What they return and take is bits or a [`Slot`], so that a caller can hold it while PHP
@@ -51,16 +52,24 @@ impl Classes {
     /// # Errors
     /// Anything else.
     pub fn of(allowed: &Zval, of_one_process: bool) -> Result<Self, Refusal> {
-        let allowed = allowed.dereference();
+        let mut filter = Zval::new();
         let kind = match look(allowed) {
-            Look::Bool(false) => Allowed::None,
-            Look::Bool(true) => Allowed::All,
+            Look::Bool(all) => {
+                filter.set_bool(all);
+                if all { Allowed::All } else { Allowed::None }
+            }
             Look::Array(names) => {
-                if names.elements().any(|(_, name)| !matches!(look(name), Look::String([_, ..]))) {
-                    return Err(Cause::InvalidArgument.because(
-                        "allowedClasses: must hold names of classes only, [App\\Job::class] for instance",
-                    ));
+                // A list of its own: in the caller's, references could still change.
+                let mut own = ZendHashTable::new();
+                for (_, name) in names.elements() {
+                    if !matches!(look(name), Look::String([_, ..])) {
+                        return Err(Cause::InvalidArgument.because(
+                            "allowedClasses: must hold names of classes only, [App\\Job::class] for instance",
+                        ));
+                    }
+                    let _ = own.push(name.dereference().shallow_clone()); // fails only when there is no next index
                 }
+                filter.set_hashtable(own);
                 Allowed::Some
             }
             _ => {
@@ -69,7 +78,7 @@ impl Classes {
             }
         };
         let mut table = ZendHashTable::new();
-        let _ = table.insert("allowed_classes", allowed.shallow_clone()); // fails for no key of this kind
+        let _ = table.insert("allowed_classes", filter); // fails for no key of this kind
         let mut options = Zval::new();
         options.set_hashtable(table);
         Ok(Self { allowed: kind, options, of_one_process })
@@ -98,9 +107,9 @@ impl Outgoing {
         [self.head.get(..self.heads).unwrap_or_default(), self.body.text()]
     }
 
-    /// The number of its bytes.
-    pub fn len(&self) -> usize {
-        self.heads + self.body.text().len()
+    /// The number of its bytes, as a channel counts them: without the tag.
+    fn len(&self) -> usize {
+        (self.heads + self.body.text().len()).saturating_sub(1)
     }
 
     /// Frees it.
@@ -109,7 +118,8 @@ impl Outgoing {
     }
 }
 
-/// Calls PHP where the value holds an object: makes a message of at most `largest` bytes. `None`: an exception is pending.
+/// Calls PHP where the value holds an object: makes a message of at most `largest` bytes, its tag not counted. `None`: an
+/// exception is pending.
 #[inline]
 pub fn pack(value: &Zval, classes: &Classes, largest: usize) -> Option<Outgoing> {
     let value = value.dereference();
@@ -136,7 +146,7 @@ fn pack_other(value: &Zval, kind: &Look<'_>, classes: &Classes, largest: usize) 
     }
     let size = usize::try_from(walk.sink.bytes).unwrap_or(usize::MAX);
     if walk.sink.is_over() {
-        error::throw(&too_large(&format!("more than {size}"), largest));
+        error::throw(&too_large(&format!("more than {}", size.saturating_sub(1)), largest));
         return None;
     }
     if walk.holds_objects {
@@ -172,13 +182,33 @@ fn pack_objects(value: &Zval, classes: &Classes) -> Option<Outgoing> {
             return None;
         }
     }
-    serial::serialize(value).map(|text| Outgoing::of(&[SERIALIZED], text))
+    let text = serial::serialize(value)?;
+    if let Some(refusal) = too_deep(text.text()) {
+        text.free();
+        error::throw(&refusal);
+        return None;
+    }
+    Some(Outgoing::of(&[SERIALIZED], text))
+}
+
+/// What no receiver could make again: unserialize() reads so deep only, serialize() writes on.
+fn too_deep(text: &[u8]) -> Option<Refusal> {
+    /// The least that a level takes: `a:1:{i:0;` and `}`.
+    const LEVEL: usize = 10;
+    let most = serial::deepest().filter(|most| text.len() / LEVEL > *most)?;
+    let depth = message::nesting(text);
+    (depth > most).then(|| {
+        Cause::InvalidArgument.because(format!(
+            "value: holds objects in objects in {depth} levels, and unserialize() reads {most}: send it in parts, or raise \
+             unserialize_max_depth here and where it is received"
+        ))
+    })
 }
 
 fn too_large(size: &str, largest: usize) -> Refusal {
     Cause::InvalidArgument.because(format!(
-        "value: takes {size} bytes as a message, and this channel takes messages of up to {largest}: make it with more \
-         bytes, or send less at a time"
+        "value: takes {size} bytes as a message, and this channel takes up to {largest}: make it with more bytes, or send \
+         less at a time"
     ))
 }
 
@@ -292,6 +322,11 @@ fn refused(at: Option<&At<'_>>, what: &str) -> Refusal {
         at.write(&mut path);
     }
     Cause::InvalidArgument.because(format!("{path}: {what}"))
+}
+
+/// What the value of a message takes beside its body, at least, in bytes. Each element of an array takes more than its bytes.
+pub fn least_memory(tag: u32, length: usize) -> usize {
+    if [LIST, MAP].map(u32::from).contains(&tag) { length } else { 0 }
 }
 
 /// Calls PHP where the message holds objects: makes the value of a message in `result`, which is null. `body` is what

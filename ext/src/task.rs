@@ -25,7 +25,7 @@ use rustdaemon_core::{fork, pulse, sys};
 
 use crate::dispatch;
 use crate::engine::{self, Callable, Pending, RawCallable, Slot, TaskCall};
-use crate::error::{Cause, Refusal};
+use crate::error::{self, Cause, Refusal};
 use crate::supervision;
 
 struct Task {
@@ -117,7 +117,7 @@ pub fn add(call: TaskCall, often: Often) -> Result<(), Refusal> {
     let time = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     let what = String::from_utf8_lossy(&call.task.describe()).into_owned();
     let word = if often == Often::Again { "every" } else { "after" };
-    let task = Task { name: format!("{word} {} s, {what}", number(seconds)), task: call.task };
+    let task = Task { name: format!("{word} {} s, {what}", error::seconds(seconds)), task: call.task };
     let _ = fork::watch(); // out of memory: then a child cannot be told from its parent
     let now = sys::monotonic();
     with(|tasks| match often {
@@ -134,15 +134,6 @@ pub fn show_due() {
     if supervision::with(|state| state.is_shown()) {
         let due = next_due(Place::Tick);
         supervision::with(|state| state.show_due(due));
-    }
-}
-
-/// A number of seconds as a person would write it.
-fn number(seconds: f64) -> String {
-    if (1e-6..1e15).contains(&seconds) || seconds == 0.0 {
-        format!("{seconds}")
-    } else {
-        format!("{seconds:e}")
     }
 }
 

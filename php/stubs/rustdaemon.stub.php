@@ -20,11 +20,18 @@ namespace RustDaemon
      *
      * Values are null, bool, int, float, string and arrays of them; objects where allowedClasses lets them in. null is a
      * message like any other, references in arrays arrive as plain values, and what cannot be sent is named by its place in the
-     * value. Objects go by serialize(): of classes that the receiver does not allow they arrive as __PHP_Incomplete_Class. A
-     * channel by create() with allowedClasses: true takes igbinary instead, where it is loaded.
+     * value.
+     *
+     * An object goes by serialize(), and so does the whole array that holds one: references in it stay references, floats are as
+     * exact as serialize_precision, and a resource in an object arrives as 0. Objects of classes that the receiver does not
+     * allow arrive as __PHP_Incomplete_Class; enums need not be allowed. A channel by create() with allowedClasses: true takes
+     * igbinary instead, where it is loaded.
      *
      * A process that is killed while it sends or receives, at whatever instruction, leaves the channel
      * whole: nobody waits for it, and no message is received in part. A message that its receiver has taken is gone with it.
+     * One that needs more memory than memory_limit leaves is not taken: receiving throws MessageTooLarge, and it is the next one
+     * still. An array takes up to 16 times the bytes of its message: where the limit has room for those only, the script ends by
+     * a fatal error, and the message is gone with it.
      *
      * While a call waits, signal handlers run, and what they throw leaves it; the whole process waits, all of its fibers. A
      * process that is told to stop waits no longer: see Signal::stopRequested().
@@ -42,8 +49,8 @@ namespace RustDaemon
          * A new channel without a name, for this process and those that it forks from now on. It leaves nothing behind.
          *
          * @param int $bytes the longest message, and how much fits at a time: 1 to 1073741824, rounded up to whole pages
-         * @param bool|array $allowedClasses false: no objects; a list of classes, or true for any: objects are sent, and received as
-         * what they were if they are of these, as unserialize() has it
+         * @param bool|array $allowedClasses false: no objects; a list of classes, or true for any: objects of whatever class are
+         * sent, and received as what they were if they are of these, as unserialize() has it. The list is copied
          * @throws Exception\InvalidArgument a size that is not possible, or not a list of names of classes
          * @throws Exception\SystemCallFailed no descriptor or no memory is left; the code is the errno
          */
@@ -60,7 +67,7 @@ namespace RustDaemon
          *
          * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
          * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
-         * @param bool|array $allowedClasses what this process sends and receives, whatever others do
+         * @param bool|array $allowedClasses as for create(); what this process sends and receives, whatever others do
          * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
          * @throws Exception\SegmentUnusable what is there under the name, or its FIFO, is of another size, not this user's, not a
          * channel, or of another version
@@ -80,9 +87,11 @@ namespace RustDaemon
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
          * @return bool true: it is in the channel; false: time is up, or the process was told to stop
          * @throws Exception\Closed the channel is closed
-         * @throws Exception\InvalidArgument the value cannot be sent, or is longer than the channel; or the timeout is negative or
-         * not a number
+         * @throws Exception\InvalidArgument the value cannot be sent, is longer than the channel, or has objects in objects in more
+         * levels than unserialize_max_depth; or the timeout is negative or not a number
          * @throws Exception\SegmentUnusable the channel's memory was written over
+         * @throws \Throwable what serialize() throws: for a closure in an object, "Serialization of 'Closure' is not allowed", or
+         * whatever __serialize() and __sleep() throw
          */
         public function send(mixed $value, ?float $timeout = null): bool
         {
@@ -103,8 +112,10 @@ namespace RustDaemon
          * @throws Exception\Timeout there was none in time, or none before the process was told to stop
          * @throws Exception\Closed the channel is closed, and all that was sent has been received
          * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\MessageTooLarge it takes more memory than memory_limit leaves; it stays
          * @throws Exception\InvalidArgument the timeout is negative or not a number
          * @throws Exception\SegmentUnusable the channel's memory was written over
+         * @throws \Throwable what __unserialize() and __wakeup() of its objects throw; it is gone
          */
         public function receive(?float $timeout = null): mixed
         {
@@ -123,8 +134,10 @@ namespace RustDaemon
          * @return bool whether there was one; false also when the process was told to stop
          * @throws Exception\Closed the channel is closed, and all that was sent has been received
          * @throws Exception\MessageUnreadable its value cannot be made here; it is gone
+         * @throws Exception\MessageTooLarge it takes more memory than memory_limit leaves; it stays
          * @throws Exception\InvalidArgument the timeout is negative or not a number
          * @throws Exception\SegmentUnusable the channel's memory was written over
+         * @throws \Throwable what __unserialize() and __wakeup() of its objects throw; it is gone
          */
         public function tryReceive(mixed &$value, ?float $timeout = 0.0): bool
         {
@@ -185,7 +198,7 @@ namespace RustDaemon
 
         /**
          * The messages, one after the other: waits for each, ends when the channel is closed and empty, or when the process is
-         * told to stop.
+         * told to stop. What receive() throws about a message leaves the loop.
          */
         public function getIterator(): \Iterator
         {
@@ -1573,6 +1586,14 @@ namespace RustDaemon\Exception
      * The pool's workers have as many sessions as they may. A client reads max_sessions_reached.
      */
     class MaxSessionsReached extends \RuntimeException implements DaemonException
+    {
+    }
+
+    /**
+     * The next message takes more memory than memory_limit leaves. It stays in the channel, as the next one: raise
+     * memory_limit and receive it, or receive it in another process.
+     */
+    class MessageTooLarge extends \RuntimeException implements DaemonException
     {
     }
 

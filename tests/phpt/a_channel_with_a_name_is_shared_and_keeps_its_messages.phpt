@@ -50,7 +50,7 @@ Array
     [from] => another program
 )
 bool(true)
-SegmentUnusable: /dev/shm/rustdaemon-UID-channel-NAME has room for N bytes and N are asked for: open it with the same size, or without one
+SegmentUnusable: /dev/shm/rustdaemon-UID-channel-NAME takes messages of up to N bytes, and was to be one for N: open it with the size that it was made with, or without one
 InvalidArgument: name: "no/name" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 SegmentUnusable: the channel "NAME" was written over by some other program: end the processes that use it, and make it anew
 SegmentUnusable: /dev/shm/rustdaemon-UID-channel-NAME is no segment of rustdaemon's

@@ -55,8 +55,8 @@ InvalidArgument: timeout: must be a number of seconds from 0.0, or null to wait 
 InvalidArgument: timeout: must be a number of seconds from 0.0, or null to wait as long as it takes
 nothing was taken or put
 at least as much as was asked for
-InvalidArgument: value: takes N bytes as a message, and this channel takes messages of up to N: make it with more bytes, or send less at a time
-InvalidArgument: value: takes N bytes as a message, and this channel takes messages of up to N: make it with more bytes, or send less at a time
+InvalidArgument: value: takes N bytes as a message, and this channel takes up to N: make it with more bytes, or send less at a time
+InvalidArgument: value: takes N bytes as a message, and this channel takes up to N: make it with more bytes, or send less at a time
 bool(true)
 bool(true)
 InvalidArgument: bytes: must be from 1 to 1073741824, not 0

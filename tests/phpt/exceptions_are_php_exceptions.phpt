@@ -51,6 +51,7 @@ RustDaemon\Exception\Timeout extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\Closed extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\SegmentUnusable extends RuntimeException ok text 7 ok ok
 RustDaemon\Exception\MessageUnreadable extends RuntimeException ok text 7 ok ok
+RustDaemon\Exception\MessageTooLarge extends RuntimeException ok text 7 ok ok
 Mine mine
 ok 24
 #0 FILE(24): RustDaemon\Worker::install('')

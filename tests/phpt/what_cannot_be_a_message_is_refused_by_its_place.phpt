@@ -67,7 +67,7 @@ InvalidArgument: value['it's']: is a resource (closed), which no other process c
 InvalidArgument: value['self']: is an array that contains itself
 InvalidArgument: value[1]['self']: is an array that contains itself
 InvalidArgument: value: holds arrays in arrays in more than 512 levels
-InvalidArgument: value: takes more than 1114006 bytes as a message, and this channel takes messages of up to 69625: make it with more bytes, or send less at a time
+InvalidArgument: value: takes more than 1113986 bytes as a message, and this channel takes up to 69624: make it with more bytes, or send less at a time
 returned true
 InvalidArgument: allowedClasses: must be true, false or a list of names of classes
 InvalidArgument: allowedClasses: must hold names of classes only, [App\Job::class] for instance

@@ -302,6 +302,53 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How deep arrays and objects are nested in serialize()'s text, as unserialize() counts them: an empty array is none. What a
+/// Serializable has packed itself is not looked into.
+#[must_use]
+pub fn nesting(text: &[u8]) -> usize {
+    let (mut rest, mut depth, mut deepest) = (text, 0_usize, 0);
+    while let Some((kind, after)) = rest.split_first() {
+        let next = match kind {
+            b'}' => {
+                depth = depth.saturating_sub(1);
+                Some(after)
+            }
+            b's' | b'E' => quoted(after),
+            b'C' => {
+                quoted(after).and_then(number).and_then(|(length, after)| after.get(length.checked_add(2)?..))
+            }
+            b'a' | b'O' => {
+                let counted = if *kind == b'O' { quoted(after).and_then(number) } else { number(after) };
+                counted.and_then(|(count, after)| {
+                    depth += 1;
+                    if *kind == b'O' || count > 0 {
+                        deepest = deepest.max(depth);
+                    }
+                    after.get(1..)
+                })
+            }
+            _ => after.iter().position(|byte| *byte == b';').and_then(|end| after.get(end..)),
+        };
+        // A semicolon of its own ends what stands before it.
+        rest = next.map_or(&[][..], |next| next.strip_prefix(b";").unwrap_or(next));
+    }
+    deepest
+}
+
+/// What follows `:NUMBER:`.
+fn number(text: &[u8]) -> Option<(usize, &[u8])> {
+    let text = text.strip_prefix(b":")?;
+    let digits = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let (digits, rest) = text.split_at_checked(digits)?;
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest.strip_prefix(b":")?))
+}
+
+/// What follows `:LENGTH:"BYTES"`.
+fn quoted(text: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = number(text)?;
+    rest.get(length.checked_add(2)?..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -593,6 +640,30 @@ mod tests {
             assert!(refusal(&[tag, 0, 0, 0, 0]).starts_with("a value stands where"), "{tag} as a message");
         }
         assert!(refusal(b"\x07\x01\0\0\0\x05").starts_with("a value stands where"), "text in an array");
+    }
+
+    #[test]
+    fn nesting_is_counted_as_unserialize_does() {
+        for (text, depth) in [
+            ("N;", 0),
+            ("s:3:\"a:1\";", 0),
+            ("a:0:{}", 0),
+            ("a:1:{i:0;a:0:{}}", 1),
+            ("a:2:{i:0;a:1:{i:0;d:0.5;}i:1;b:1;}", 2),
+            ("O:8:\"stdClass\":0:{}", 1),
+            ("O:1:\"N\":1:{s:1:\"n\";O:1:\"N\":1:{s:1:\"n\";r:1;}}", 2),
+            ("a:2:{s:9:\"a:1:{i:0;\";a:1:{i:0;N;}s:1:\"}\";a:1:{i:0;a:1:{i:0;N;}}}", 3),
+            ("a:2:{i:0;C:3:\"Old\":16:{a:1:{i:0;a:0:{}}}i:1;a:1:{i:0;E:8:\"Suit:One\";}}", 2),
+            ("a:1:{i:0;O:1:\"N\":0:{}}", 2),
+        ] {
+            assert_eq!(nesting(text.as_bytes()), depth, "{text}");
+        }
+        let deep = "a:1:{i:0;".repeat(5000) + "N;" + &"}".repeat(5000);
+        assert_eq!(nesting(deep.as_bytes()), 5000);
+        let short = "O:1:\"N\":1:{s:1:\"n\";".repeat(4097);
+        for end in 0..short.len().min(60) {
+            assert!(nesting(&short.as_bytes()[..end]) <= 4, "what is cut off is read to its end");
+        }
     }
 
     #[test]

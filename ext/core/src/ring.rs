@@ -282,8 +282,18 @@ impl Ring {
     /// The system's, or that what is there is something else.
     pub fn open(name: &Name, bytes: Option<usize>, default: usize) -> Result<Self, Refusal> {
         let content_bytes = size_of::<Content>();
-        let (bytes, default) = (bytes.map(ring_bytes), ring_bytes(default));
-        Self::over(Segment::open(name, Kind::Channel, content_bytes, bytes, default, fill)?)
+        let (size, default) = (bytes.map(ring_bytes), ring_bytes(default));
+        let segment = Segment::open(name, Kind::Channel, content_bytes, size, default, fill);
+        let segment = segment.map_err(|refusal| match refusal {
+            Refusal::OtherSize(path, found) => Refusal::Foreign(format!(
+                "{path} takes messages of up to {} bytes, and was to be one for {}: open it with the size that it was made \
+                 with, or without one",
+                found.saturating_sub(HEADER_BYTES),
+                bytes.unwrap_or_default(),
+            )),
+            other => other,
+        })?;
+        Self::over(segment)
     }
 
     fn over(segment: Segment) -> Result<Self, Refusal> {

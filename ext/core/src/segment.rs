@@ -123,9 +123,14 @@ impl Name {
             return Ok(Self(name.to_owned()));
         }
         let shown = String::from_utf8_lossy(text);
-        let shown: String = shown.chars().take(LONGEST_NAME).collect();
+        let (most, rest) = if text.len() <= LONGEST_NAME {
+            (LONGEST_NAME, String::new())
+        } else {
+            (20, format!(" and so on, {} bytes,", text.len()))
+        };
+        let shown: String = shown.chars().take(most).collect();
         Err(format!(
-            "\"{}\" cannot be a name in shared memory: 1 to {LONGEST_NAME} of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot",
+            "\"{}\"{rest} cannot be a name in shared memory: 1 to {LONGEST_NAME} of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot",
             shown.escape_debug()
         ))
     }
@@ -231,12 +236,15 @@ pub enum Refusal {
     System(String, io::Error),
     /// What is there under the name is not what was asked for; one sentence.
     Foreign(String),
+    /// What is there under the name has a ring of another size than was asked for: its path, and the ring's size in bytes.
+    OtherSize(String, usize),
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::System(sentence, _) | Self::Foreign(sentence) => f.write_str(sentence),
+            Self::OtherSize(path, found) => write!(f, "{path} has a ring of {found} bytes"),
         }
     }
 }
@@ -530,10 +538,8 @@ impl Segment {
                 status.len()
             )));
         }
-        if let Some(asked) = ring_bytes.filter(|asked| *asked != found) {
-            return Err(foreign(&format!(
-                "has room for {found} bytes and {asked} are asked for: open it with the same size, or without one"
-            )));
+        if ring_bytes.is_some_and(|asked| asked != found) {
+            return Err(Refusal::OtherSize(path.to_string(), found));
         }
         let segment = Self::map(file.as_fd(), whole, Some(listed.clone()), header.fifo);
         segment.map(Some).map_err(|error| system(format!("cannot map {path}"), error))

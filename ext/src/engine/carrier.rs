@@ -19,7 +19,7 @@ use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
 
-use super::class::{Registered, keep_parameters};
+use super::class::{Registered, compare_identity, keep_parameters};
 
 #[repr(C)]
 struct Carrier {
@@ -41,6 +41,7 @@ fn handlers() -> *const ZendObjectHandlers {
         handlers.offset = i32::try_from(offset_of!(Carrier, object)).unwrap_or_default();
         handlers.free_obj = Some(free);
         handlers.clone_obj = None;
+        handlers.compare = Some(compare_identity);
         HandlerTable(handlers)
     });
     &raw const handlers.0
@@ -76,7 +77,8 @@ unsafe fn carrier(object: *mut ZendObject) -> *mut Carrier {
     unsafe { object.byte_sub(offset_of!(Carrier, object)).cast() }
 }
 
-/// Declares a final class whose objects carry a value, and which only this extension makes; `entry` is it from now on.
+/// Declares a final class whose objects carry a value, which only this extension makes, and which are equal to themselves
+/// only; `entry` is it from now on.
 /// MINIT only.
 pub fn declare_carrier(class: &mut ClassEntry, arguments: ArgInfoTables, entry: &Registered) {
     keep_parameters(arguments);

@@ -218,12 +218,44 @@ unsafe impl Send for HandleTable {}
 // SAFETY: as above.
 unsafe impl Sync for HandleTable {}
 
-pub(super) fn handle_handlers() -> *const ZendObjectHandlers {
+/// `ZEND_UNCOMPARABLE`: neither equal, nor less, nor more.
+const UNCOMPARABLE: c_int = 1;
+
+/// `==` for objects that stand for something outside of PHP: each equals itself only, as closures and sockets do. Compared by
+/// their properties, of which most have none, all would be equal. With what is no object it is PHP's own.
+pub(super) unsafe extern "C" fn compare_identity(left: *mut Zval, right: *mut Zval) -> c_int {
+    // SAFETY: the engine's own arguments: two live values.
+    unsafe {
+        match ((*left).object(), (*right).object()) {
+            (Some(left), Some(right)) => {
+                if std::ptr::eq(left, right) {
+                    0
+                } else {
+                    UNCOMPARABLE
+                }
+            }
+            _ => ffi::std_object_handlers.compare.map_or(UNCOMPARABLE, |compare| compare(left, right)),
+        }
+    }
+}
+
+fn value_handlers() -> *const ZendObjectHandlers {
     static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
     let handlers = HANDLERS.get_or_init(|| {
         // SAFETY: plain data of function pointers, copied.
         let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
         handlers.clone_obj = None;
+        HandleTable(handlers)
+    });
+    &raw const handlers.0
+}
+
+fn handle_handlers() -> *const ZendObjectHandlers {
+    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
+    let handlers = HANDLERS.get_or_init(|| {
+        // SAFETY: plain data of function pointers, copied.
+        let mut handlers = unsafe { std::ptr::read(value_handlers()) };
+        handlers.compare = Some(compare_identity);
         HandleTable(handlers)
     });
     &raw const handlers.0
@@ -256,16 +288,25 @@ fn watched_handlers() -> *const ZendObjectHandlers {
 }
 
 extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
+    create(class, handle_handlers())
+}
+
+extern "C" fn create_value(class: *mut ClassEntry) -> *mut ZendObject {
+    create(class, value_handlers())
+}
+
+fn create(class: *mut ClassEntry, handlers: *const ZendObjectHandlers) -> *mut ZendObject {
     // SAFETY: what the engine does for a class without a `create_object` of its own, then other handlers.
     unsafe {
         let object = ffi::zend_objects_new(class);
         ffi::object_properties_init(object, class);
-        (*object).handlers = handle_handlers();
+        (*object).handlers = handlers;
         object
     }
 }
 
-/// Makes a final class one whose objects only this extension makes: `new`, `clone` and reflection are refused.
+/// Makes a final class one whose objects only this extension makes, and are equal to themselves only: `new`, `clone` and
+/// reflection are refused.
 pub fn make_handle_class(class: &mut ClassEntry) {
     class.__bindgen_anon_2.create_object = Some(create_handle);
 }
@@ -320,16 +361,16 @@ pub fn declare_value(class: &mut ClassEntry, arguments: ArgInfoTables, propertie
     for &(name, of_type) in properties {
         declare_readonly(class, name, of_type);
     }
-    make_handle_class(class);
+    class.__bindgen_anon_2.create_object = Some(create_value);
 }
 
 /// A new object of a class declared by [`declare_value`] whose properties, scalars or lists of them, are still to be
 /// written. It cannot be part of a cycle, and the cycle collector passes it over.
 pub fn new_value(class: &'static ClassEntry) -> Properties {
-    // SAFETY: an object whose table has a place for each declared property; see `create_handle`.
+    // SAFETY: an object whose table has a place for each declared property; see `create`.
     unsafe {
         let object = ffi::zend_objects_new(std::ptr::from_ref(class).cast_mut());
-        (*object).handlers = handle_handlers();
+        (*object).handlers = value_handlers();
         (*object).gc.u.type_info |= GC_NOT_COLLECTABLE;
         let mut value = Zval::new();
         value.value.obj = object;
@@ -338,7 +379,7 @@ pub fn new_value(class: &'static ClassEntry) -> Properties {
     }
 }
 
-/// As [`new_value`]; `watcher`, the same one for all, is told when it is freed.
+/// As [`new_value`], but equal to itself only; `watcher`, the same one for all, is told when it is freed.
 pub fn new_watched(class: &'static ClassEntry, watcher: fn(u32)) -> Properties {
     WATCHER.get_or_init(|| watcher);
     let properties = new_value(class);

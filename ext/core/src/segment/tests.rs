@@ -141,15 +141,12 @@ fn a_maker_whose_content_fails_leaves_no_name() {
 }
 
 #[test]
-fn another_size_is_refused_with_both_numbers() {
+fn another_size_is_refused_with_the_one_that_is_there() {
     let named = Named::new();
     let _segment = named.open(Some(page_bytes())).unwrap();
     named.open(Some(page_bytes())).unwrap();
-    let sentence = named.refusal(Some(3 * page_bytes()));
-    assert!(
-        sentence.contains(&format!("room for {} bytes and {}", page_bytes(), 3 * page_bytes())),
-        "{sentence}"
-    );
+    let refusal = named.open(Some(3 * page_bytes())).unwrap_err();
+    assert!(matches!(refusal, Refusal::OtherSize(_, found) if found == page_bytes()), "{refusal}");
 }
 
 #[test]
@@ -254,6 +251,8 @@ fn names_are_checked_and_read_back_from_file_names() {
     for foreign in ["rustdaemon-7-channel-a", "rustdaemon-7-channel-:fifo-1", "a:fifo", ":fifo"] {
         assert_eq!(fifo(foreign), None, "{foreign}");
     }
+    let long = Name::parse("x".repeat(LONGEST_NAME + 1).as_bytes()).unwrap_err();
+    assert!(long.contains("101 bytes") && !long.contains(&"x".repeat(LONGEST_NAME)), "{long}");
     for foreign in [
         "sem.x",
         "rustdaemon-0-channel",
