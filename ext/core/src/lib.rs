@@ -28,7 +28,6 @@
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
 //! F0 `timers`  when which task is due
 //! F0 `fault`   what a client may read about an exception
-//! F0 `namespace` PID namespaces, and whom a thread's number means
 //! F0 `sys`     every other unsafe system call
 pub mod audit;
 pub mod child;
@@ -40,7 +39,6 @@ pub mod futex;
 pub mod link;
 pub mod lock;
 pub mod message;
-pub mod namespace;
 pub mod open;
 pub mod pulse;
 pub mod readiness;

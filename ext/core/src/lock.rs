@@ -31,10 +31,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::fork;
 use crate::futex::Woken;
 use crate::robust::{Robust, Trouble};
 use crate::segment::{Kind, Listed, Name, Refusal, Segment};
-use crate::{fork, namespace, sys};
+use crate::sys::{self, namespace};
 
 /// For how long one sleep lasts at most.
 pub const LOOK: Duration = Duration::from_secs(1);

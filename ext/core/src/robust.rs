@@ -29,7 +29,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::{futex, namespace, sys};
+use crate::futex;
+use crate::sys::{self, namespace};
 
 /// How often a taken lock is looked at before the thread sleeps: longer than copying a small message takes.
 const SPINS: u32 = 60;

@@ -63,7 +63,7 @@ use std::ptr::NonNull;
 
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::{namespace, sys};
+use crate::sys::{self, namespace};
 
 /// Where named segments lie.
 pub const DIRECTORY: &str = "/dev/shm";

@@ -18,6 +18,8 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
+pub mod namespace;
+
 /// The two ends of a pipe: what is written to `write` is read from `read`.
 #[derive(Debug)]
 pub struct Pipe {

@@ -190,8 +190,8 @@ impl List {
 /// Remove some. Exit code 1: there is none of that name, or it is held or used.
 #[derive(Args)]
 struct Remove {
-    /// As `shm list` shows them.
-    #[arg(required = true, value_name = "NAME", allow_hyphen_values = true)]
+    /// As `shm list` shows them; one that begins with a dash stands after `--`.
+    #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     /// Which, where several have the name.
     #[arg(long)]

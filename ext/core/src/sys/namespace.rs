@@ -17,7 +17,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sys;
+use super::{is_thread, process_ids};
 
 /// Where this program asked first; 0: not yet. A forked child has its parent's.
 static FIRST: AtomicU64 = AtomicU64::new(0);
@@ -44,12 +44,12 @@ pub fn is_first() -> bool {
 /// A few system calls; where such a thread is not found at once, some for each process of the machine.
 #[must_use]
 pub fn is_nobody(thread: i32) -> bool {
-    !sys::is_thread(thread) && is_first() && !is_inside(thread)
+    !is_thread(thread) && is_first() && !is_inside(thread)
 }
 
 /// Whether a thread in a namespace inside this one has the number there.
 fn is_inside(thread: i32) -> bool {
-    sys::process_ids().into_iter().any(|process| {
+    process_ids().into_iter().any(|process| {
         let is_deeper =
             numbers(&format!("/proc/{process}/status")).is_some_and(|(outer, inner)| outer != inner);
         is_deeper
