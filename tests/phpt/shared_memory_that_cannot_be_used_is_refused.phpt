@@ -73,7 +73,7 @@ name: InvalidArgument: name: "a/b" cannot be a name in shared memory: 1 to 100 o
 name: InvalidArgument: name: "../x" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 name: InvalidArgument: name: "a\0b" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 name: InvalidArgument: name: "ä" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
-name: InvalidArgument: name: "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
+name: InvalidArgument: name: "nnnnnnnnnnnnnnnnnnnn" and so on, 101 bytes, cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 longest: returned true
 type: TypeError: RustDaemon\Counter::open(): Argument #1 ($name) must be of type string, array given
 empty: SegmentUnusable: PATH is no segment of rustdaemon's
