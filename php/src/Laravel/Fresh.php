@@ -7,6 +7,7 @@ namespace RustDaemon\Laravel;
 use Closure;
 use Illuminate\Container\Container;
 use ReflectionFunction;
+use ReflectionParameter;
 use RustDaemon\Exception\InvalidArgument;
 use TypeError;
 
@@ -34,12 +35,24 @@ final class Fresh
     {
         $sandbox = Sandbox::of(Container::getInstance());
         $function = new ReflectionFunction($handler(...));
-        return static function (mixed ...$arguments) use ($function, $sandbox): mixed {
-            $refusal = self::check($function, $arguments);
+        $isMagic = self::isMagic($function);
+        $hasReferences = array_filter($function->getParameters(), static fn (ReflectionParameter $parameter): bool
+            => $parameter->isPassedByReference()) !== [];
+        return static function (mixed ...$arguments) use (
+            $function,
+            $handler,
+            $hasReferences,
+            $isMagic,
+            $sandbox,
+        ): mixed {
+            $refusal = $isMagic ? null : self::check($function, $arguments);
             $refusal === null || throw new InvalidArgument($refusal);
+            $arguments = $hasReferences ? self::references($arguments) : $arguments;
             $sandbox->restore();
             try {
-                return $function->invokeArgs($arguments); // "12" may become an int: as the extension calls it
+                return $isMagic
+                    ? $handler(...$arguments)
+                    : $function->invokeArgs($arguments); // "12" may become an int: as the extension calls it
             } catch (TypeError $why) {
                 $refusal = self::refusal($function, $why);
                 throw $refusal === null ? $why : new InvalidArgument($refusal);
@@ -47,6 +60,31 @@ final class Fresh
                 $sandbox->release();
             }
         };
+    }
+
+    /**
+     * Whether it is a name that __call() serves, which takes whatever it is given.
+     */
+    private static function isMagic(ReflectionFunction $function): bool
+    {
+        $class = $function->getClosureScopeClass();
+        return $function->isInternal() && $class !== null && !$class->hasMethod($function->getName());
+    }
+
+    /**
+     * For a parameter that is a reference: given a value by its name, PHP 8.2 warns, and writes where no memory is when
+     * an error handler turns the warning into an exception.
+     *
+     * @param array<mixed> $arguments
+     * @return array<mixed>
+     */
+    private static function references(array $arguments): array
+    {
+        $references = [];
+        foreach (array_keys($arguments) as $name) {
+            $references[$name] = &$arguments[$name];
+        }
+        return $references;
     }
 
     /**
