@@ -56,7 +56,7 @@ final class Gate
             throw Refusal::usage($why->getMessage());
         }
         $isFake = $this->app->bound(TestWorker::class);
-        $worker = $isFake ? $this->app->make(TestWorker::class) : $this->install($arguments);
+        $worker = $isFake ? $this->app->make(TestWorker::class)->begin() : $this->install($arguments);
         foreach ($defaults as $manager => $name) {
             $this->app->make($manager)->setDefaultDriver($name);
         }
@@ -111,6 +111,10 @@ final class Gate
     public function leave(Worker|TestWorker $worker, ?Throwable $why = null): void
     {
         $this->events->dispatch(new WorkerStopped($worker, $why));
+        if ($worker instanceof TestWorker) {
+            $worker->end();
+            self::$told = null; // the next command is another process, as it were
+        }
     }
 
     private function tell(Worker|TestWorker $worker): void
