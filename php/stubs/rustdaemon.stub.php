@@ -62,14 +62,15 @@ namespace RustDaemon
          * This user's channel of that name, made if there is none.
          *
          * It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
-         * nobody has it open. Only this user can open it.
+         * nobody has it open. Only this user can open it; a process that has it open keeps it when it changes its user or its
+         * root directory. Beside it lies a FIFO, by which stream() is woken.
          *
          * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
          * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
          * @param bool|array $allowedClasses as for create(); what this process sends and receives, whatever others do
          * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
-         * @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
-         * another version
+         * @throws Exception\SegmentUnusable what is there under the name, or its FIFO, is of another size, not this user's, not a
+         * channel, or of another version
          * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
          */
         public static function open(string $name, ?int $bytes = null, array|bool $allowedClasses = false): Channel
@@ -78,6 +79,9 @@ namespace RustDaemon
 
         /**
          * Sends a value, waiting for room if need be.
+         *
+         * Who waits for room has no place in a queue: beside senders of small messages that keep the channel full, a large one may
+         * wait for as long as they do. Give large messages a channel of their own, or take more bytes.
          *
          * @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
@@ -142,8 +146,12 @@ namespace RustDaemon
         /**
          * Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
          *
-         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one. Where another process was stopped
+         * (SIGSTOP, a frozen container) while it sent or received, this waits for it, and signal handlers run meanwhile: what they
+         * throw leaves it.
          *
+         * @throws Exception\Timeout it is not closed: the process was told to stop, and a second later still another one that does
+         * not run held the channel up
          * @throws Exception\SegmentUnusable the channel's memory was written over
          */
         public function close(): void
@@ -154,8 +162,8 @@ namespace RustDaemon
          * A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
          * loops.
          *
-         * It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
-         * time.
+         * It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
+         * resource each time, and wakes nobody once the channel object is gone.
          *
          * ```php
          * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -164,7 +172,7 @@ namespace RustDaemon
          * ```
          *
          * @return resource
-         * @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+         * @throws Exception\SystemCallFailed no descriptor is left; the code is the errno
          * @throws Exception\SegmentUnusable the channel's memory was written over
          */
         public function stream()

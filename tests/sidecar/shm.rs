@@ -1,5 +1,7 @@
 //! `rustdaemon shm`: what is listed, what is removed, and what is not.
 
+use std::fs::DirEntry;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustdaemon_core::counter::Counter;
 use rustdaemon_core::lock::Lock;
 use rustdaemon_core::ring::{Ring, Sent};
-use rustdaemon_core::segment::{Kind, Listed, Name};
+use rustdaemon_core::segment::{DIRECTORY, Kind, Listed, Name};
 use rustdaemon_tests::{Ended, Process, eventually, sidecar_binary};
 use serde_json::Value;
 
@@ -37,6 +39,15 @@ impl Named {
         self.listed(kind).path().exists()
     }
 
+    /// The FIFOs of its name, whichever it belongs to.
+    fn fifos(&self, kind: Kind) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(DIRECTORY).unwrap().flatten();
+        let is_one = |file: &DirEntry| {
+            file.file_name().to_str().and_then(Listed::parse_fifo) == Some(self.listed(kind))
+        };
+        files.filter(is_one).map(|file| file.path()).collect()
+    }
+
     /// Waits until nobody uses it: a child that another test has forked does until its exec.
     #[track_caller]
     fn unused(&self, kind: Kind) {
@@ -60,7 +71,9 @@ impl Drop for Named {
     fn drop(&mut self) {
         for kind in Kind::ALL {
             let _ = std::fs::remove_file(self.listed(kind).path());
-            let _ = std::fs::remove_file(self.listed(kind).fifo());
+            for fifo in self.fifos(kind) {
+                let _ = std::fs::remove_file(fifo);
+            }
         }
     }
 }
@@ -128,13 +141,39 @@ fn a_channel_is_listed_with_what_waits_in_it() {
 #[test]
 fn what_nobody_uses_is_removed() {
     let named = Named::new();
-    drop(named.lock());
-    named.unused(Kind::Lock);
-    std::fs::write(named.listed(Kind::Lock).fifo(), "").unwrap();
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    named.unused(Kind::Channel);
+    assert_eq!(named.fifos(Kind::Channel).len(), 1);
     let ended = shm(&["rm", named.text()]);
     assert_eq!((ended.code(), ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
-    assert!(!named.is_there(Kind::Lock) && !named.listed(Kind::Lock).fifo().exists());
+    assert!(!named.is_there(Kind::Channel) && named.fifos(Kind::Channel).is_empty());
     assert_refused(&["rm", named.text()], 1, "has no channel, lock or counter of the name");
+}
+
+#[test]
+fn a_fifo_whose_channel_was_removed_by_hand_is_listed_and_removed() {
+    let named = Named::new();
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    std::fs::remove_file(named.listed(Kind::Channel).path()).unwrap();
+    let left = named.fifos(Kind::Channel);
+    let rows = named.rows();
+    assert_eq!((rows.len(), left.len()), (1, 1), "{rows:?}");
+    assert_eq!((&rows[0]["kind"], &rows[0]["left_over"]), (&"channel".into(), &true.into()));
+    assert_eq!(rows[0]["path"], left[0].to_str().unwrap());
+    assert!(shm(&["list"]).stdout.contains("  FIFO left over  "));
+    // Beside a channel of the name that is there: both are shown, and go together.
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    named.unused(Kind::Channel);
+    let rows = named.rows();
+    assert_eq!((rows.len(), &rows[0]["messages"], &rows[1]["left_over"]), (2, &0.into(), &true.into()));
+    assert_eq!(rows[1]["path"], left[0].to_str().unwrap());
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    assert!(named.rows().is_empty() && named.fifos(Kind::Channel).is_empty());
+    // And one by itself.
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    std::fs::remove_file(named.listed(Kind::Channel).path()).unwrap();
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    assert!(named.rows().is_empty());
 }
 
 #[test]

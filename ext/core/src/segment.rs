@@ -18,11 +18,14 @@
 //!     40      8  ring bytes        file = front + ring
 //!     48      8  PID namespace     its own: locks know their owner by its thread number
 //!     56     16  C library         its own: "glibc", "musl"; they lay a mutex out differently
-//!     72      8  checksum          FNV-1a over the bytes before it
-//!     80      -  later versions
+//!     72      8  FIFO              any: the number in the name of the FIFO beside it; 0 where it needs none
+//!     80      8  checksum          FNV-1a over the bytes before it
+//!     88      -  later versions
 //!    128      -  content           words and locks, filled with zeros, then by who makes it
 //!  front      -  ring              `front` is the first page border after the content
 //! ```
+//!
+//! Version 2 has brought the FIFO's number.
 //!
 //! The ring is mapped twice, one directly after the other, so that whatever begins in it is contiguous.
 //!
@@ -67,7 +70,7 @@ pub const DIRECTORY: &str = "/dev/shm";
 /// First bytes of a segment.
 pub const MAGIC: [u8; 8] = *b"RDSEGMNT";
 /// The layout in the table above, and of what lies in the content of each kind.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Where the content begins.
 pub const CONTENT_AT: usize = 128;
 /// How long a name may be, in bytes.
@@ -75,6 +78,8 @@ pub const LONGEST_NAME: usize = 100;
 
 /// Of every file name of ours in [`DIRECTORY`]; the owner's uid, the kind and the name follow.
 const PREFIX: &str = "rustdaemon";
+/// What follows in the name of a FIFO, before its number. No segment has such a name: they have no `:` in them.
+const FIFO: &str = ":fifo";
 
 #[cfg(target_env = "gnu")]
 const C_LIBRARY: &[u8] = b"glibc";
@@ -171,12 +176,17 @@ impl Listed {
         Path::new(DIRECTORY).join(format!("{PREFIX}-{uid}-{}-{}", kind.word(), name.0))
     }
 
-    /// Where the FIFO of its `stream()` lies, if there is one. No segment has such a name: they have no `:` in them.
-    #[must_use]
-    pub fn fifo(&self) -> PathBuf {
+    /// Where the FIFO of this number lies, of a segment with this name.
+    fn numbered_fifo(&self, number: u64) -> PathBuf {
         let mut path = self.path().into_os_string();
-        path.push(":fifo");
+        path.push(format!("{FIFO}-{number:016x}"));
         path.into()
+    }
+
+    /// Of which segment's name this is a FIFO's: the one that is there now, or one that was there before.
+    #[must_use]
+    pub fn parse_fifo(file: &str) -> Option<Self> {
+        file.split_once(FIFO).and_then(|(segment, _)| Self::parse(segment))
     }
 
     /// Reads the name of a file in [`DIRECTORY`]. `None`: not one of ours.
@@ -199,6 +209,14 @@ pub struct Glance<const BYTES: usize> {
 }
 
 impl Listed {
+    /// [`Segment::fifo`] of the segment that has the name now, which need not be open. `None` also where that cannot be read.
+    #[must_use]
+    pub fn fifo(&self) -> Option<PathBuf> {
+        let header = self.open_to_read().and_then(|file| Header::read(&file)).ok()?;
+        let is_whole = header.magic == MAGIC && header.version == VERSION && header.checksum == header.sum();
+        (is_whole && header.fifo != 0).then(|| self.numbered_fifo(header.fifo))
+    }
+
     /// Whether a process has it mapped, this one included. `None`: it may not be opened, or is not there.
     ///
     /// A process that has mapped it with a lock of its own on the file, or under a kernel that drops the lock with the
@@ -235,7 +253,7 @@ impl Listed {
         let mut content = [0; BYTES];
         let header = Header::read(&file).ok()?;
         file.read_exact_at(&mut content, CONTENT_AT as u64).ok()?;
-        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }).ok()?;
+        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }, 0).ok()?;
         let is_whole = status.is_file() && status.uid() == self.uid && header.objection(&wanted).is_none();
         is_whole.then_some(Glance { content, ring_bytes: header.ring_bytes })
     }
@@ -354,15 +372,16 @@ struct Header {
     ring_bytes: u64,
     pid_namespace: u64,
     c_library: [u8; 16],
+    fifo: u64,
     checksum: u64,
 }
 
-const _: () = assert!(size_of::<Header>() == 80 && size_of::<Header>() <= CONTENT_AT);
-const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 72);
-const HEADER_BYTES: u32 = 80;
+const _: () = assert!(size_of::<Header>() == 88 && size_of::<Header>() <= CONTENT_AT);
+const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 80);
+const HEADER_BYTES: u32 = 88;
 
 impl Header {
-    fn of(shape: &Shape) -> Result<Self, Refusal> {
+    fn of(shape: &Shape, fifo: u64) -> Result<Self, Refusal> {
         let pid_namespace = namespace::current().map_err(|error| {
             let missing = "a lock in it is its owner's by a number of its PID namespace, which /proc/self/ns/pid tells: \
                            mount a proc file system at /proc (in a chroot, bind the machine's)";
@@ -382,6 +401,7 @@ impl Header {
             ring_bytes: shape.ring_bytes as u64,
             pid_namespace,
             c_library,
+            fifo,
             checksum: 0,
         };
         Ok(Self { checksum: header.sum(), ..header })
@@ -467,6 +487,8 @@ pub struct Segment {
     listed: Option<Listed>,
     /// Device and number of the file.
     file: (u64, u64),
+    /// As its header has it.
+    fifo: u64,
     made: bool,
 }
 
@@ -586,7 +608,7 @@ impl Segment {
         let Ok(header) = Header::read(&file) else {
             return Err(foreign("is no segment of rustdaemon's"));
         };
-        let wanted = Header::of(shape)?;
+        let wanted = Header::of(shape, 0)?;
         if let Some(objection) = header.objection(&wanted) {
             return Err(foreign(&objection));
         }
@@ -605,7 +627,7 @@ impl Segment {
             return Err(Refusal::OtherSize(path.to_string(), found));
         }
         mark_as_used(&file);
-        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()));
+        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()), header.fifo);
         segment.map(Some).map_err(|error| system(format!("cannot map {path}"), error))
     }
 
@@ -616,9 +638,13 @@ impl Segment {
         what: impl Fn() -> String,
         fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
     ) -> Result<Self, Refusal> {
-        let header = Header::of(&shape)?;
+        // A number that no other has had: who holds the FIFO of an earlier segment with this name has none of ours.
+        let has_fifo = listed.is_some() && shape.kind == Kind::Channel;
+        let [low, high] = if has_fifo { sys::random() } else { [0, 0] };
+        let fifo = u64::from(high) << 32 | u64::from(low);
+        let header = Header::of(&shape, fifo)?;
         let failed = |error| system(what(), error);
-        let mut segment = Self::map(fd.as_fd(), shape, listed).map_err(failed)?;
+        let mut segment = Self::map(fd.as_fd(), shape, listed, fifo).map_err(failed)?;
         segment.made = true;
         fill(segment.content()).map_err(failed)?;
         // SAFETY: the mapping begins with at least CONTENT_AT bytes, which nobody else uses yet.
@@ -627,7 +653,7 @@ impl Segment {
     }
 
     /// The file, and behind it its ring once more.
-    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>) -> io::Result<Self> {
+    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>, fifo: u64) -> io::Result<Self> {
         let front = shape.front();
         let status = nix::sys::stat::fstat(fd)?;
         let (file, all) = (shape.file_bytes(), shape.file_bytes() + shape.ring_bytes);
@@ -648,7 +674,7 @@ impl Segment {
         let address = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // From here on dropping it unmaps all.
         let segment =
-            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), made: false };
+            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), fifo, made: false };
         let put = |at: usize, bytes: usize, from: usize| {
             let from = libc::off_t::try_from(from).map_err(|_| io::ErrorKind::InvalidInput)?;
             let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
@@ -689,6 +715,13 @@ impl Segment {
     #[must_use]
     pub fn listed(&self) -> Option<&Listed> {
         self.listed.as_ref()
+    }
+
+    /// Where the FIFO that belongs to it lies, and to no other that ever had its name. `None`: none does, it is anonymous or
+    /// no channel. Who needs the FIFO makes it.
+    #[must_use]
+    pub fn fifo(&self) -> Option<PathBuf> {
+        self.listed.as_ref().filter(|_| self.fifo != 0).map(|listed| listed.numbered_fifo(self.fifo))
     }
 
     /// Whether it is the same memory as another, mapped once more.

@@ -2,7 +2,8 @@
 //!
 //! # How it works
 //! The files of `core::segment` in /dev/shm. No sidecar is asked, and nothing is mapped: what is in a segment is read from
-//! its file, and what is damaged can be seen and removed all the same.
+//! its file, and what is damaged can be seen and removed all the same. So can a FIFO whose channel was
+//! removed by hand.
 //!
 //! That a segment is used says the lock on its file, also where nobody may look at who does; who holds a lock says the
 //! lock; who else uses it says /proc/PID/maps.
@@ -16,8 +17,8 @@
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use nix::unistd::{Uid, User, geteuid};
@@ -92,12 +93,19 @@ enum State {
     Counter {
         value: i64,
     },
+    /// A FIFO whose channel has gone.
+    LeftOver {
+        left_over: bool,
+    },
     /// It is damaged, or another container's, or another user's.
     Unknown {},
 }
 
 impl State {
-    fn of(listed: &Listed) -> Self {
+    fn of(listed: &Listed, file: &Metadata) -> Self {
+        if file.file_type().is_fifo() {
+            return Self::LeftOver { left_over: true };
+        }
         let state = match listed.kind {
             Kind::Channel => Ring::glance(listed)
                 .map(|stats| Self::Channel { messages: stats.messages, closed: stats.closed }),
@@ -117,6 +125,7 @@ impl State {
             Self::Lock { holder: Some(pid) } => format!("held by {pid}"),
             Self::Lock { holder: None } => "free".to_owned(),
             Self::Counter { value } => value.to_string(),
+            Self::LeftOver { .. } => "FIFO left over".to_owned(),
             Self::Unknown {} => "-".to_owned(),
         }
     }
@@ -132,9 +141,9 @@ impl List {
     fn run(self) -> Outcome {
         let found = found()?;
         let mut users = users_of(&found);
-        let rows = found.into_iter().map(|Found { listed, file }| {
-            let state = State::of(&listed);
-            let users = users.remove(&place(&file)).unwrap_or_default();
+        let mut row = |listed: &Listed, path: &Path, file: &Metadata| {
+            let state = State::of(listed, file);
+            let users = users.remove(&place(file)).unwrap_or_default();
             let is_seen = !users.is_empty() || matches!(state, State::Lock { holder: Some(_) });
             Row {
                 name: listed.name.as_str().to_owned(),
@@ -143,12 +152,21 @@ impl List {
                 uid: file.uid(),
                 size_bytes: file.len(),
                 state,
-                used: if is_seen { Some(true) } else { is_used(&listed, &file) },
+                used: if is_seen { Some(true) } else { is_used(listed, file) },
                 users,
-                path: listed.path().display().to_string(),
+                path: path.display().to_string(),
             }
-        });
-        let rows: Vec<Row> = rows.collect();
+        };
+        let mut rows = Vec::new();
+        for Found { listed, path, file, fifo, left_over } in &found {
+            rows.push(row(listed, path, file));
+            if fifo.is_none() && !file.file_type().is_fifo() {
+                continue; // which belongs to it cannot be read
+            }
+            // One that has gone meanwhile is not there.
+            let left_over = left_over.iter().filter_map(|path| Some((path, path.symlink_metadata().ok()?)));
+            rows.extend(left_over.map(|(path, file)| row(listed, path, &file)));
+        }
         if self.json {
             return print(&serde_json::to_string(&rows).unwrap_or_default());
         }
@@ -181,9 +199,9 @@ struct Remove {
     /// Whose, a user's name or number [default: your own].
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// Also while it is held or used, or where that cannot be seen: processes go on with the memory that they have, but for
-    /// stream() of a channel, which is refused; whoever opens the name from then on gets another. A lock that is held then
-    /// can be held a second time, by a process that opens the name afterwards.
+    /// Also while it is held or used, or where that cannot be seen: processes go on with the memory that they have; whoever
+    /// opens the name from then on gets another. A lock that is held then can be held a second time, by a process that opens
+    /// the name afterwards.
     #[arg(long)]
     force: bool,
 }
@@ -222,7 +240,7 @@ impl Remove {
         let chosen = named.collect::<Result<Vec<&Found>, Failure>>()?;
         if !self.force {
             let mut users = users_of(&there);
-            for Found { listed, file } in &chosen {
+            for Found { listed, file, .. } in &chosen {
                 let users = users.remove(&place(file)).unwrap_or_default();
                 if let Some(why) = why_not(listed, file, &users) {
                     let (kind, name) = (listed.kind.word(), listed.name.as_str());
@@ -233,9 +251,9 @@ impl Remove {
                 }
             }
         }
-        for Found { listed, .. } in chosen {
-            remove(&listed.path())?;
-            remove(&listed.fifo())?;
+        // What was there when this looked, and nothing that was made since: another channel of the name has another FIFO.
+        for Found { path, fifo, left_over, .. } in chosen {
+            [path].into_iter().chain(fifo).chain(left_over).try_for_each(|path| remove(path))?;
         }
         Ok(DONE)
     }
@@ -270,7 +288,7 @@ impl Remove {
 
 /// Why a segment is not removed, and what to do.
 fn why_not(listed: &Listed, file: &Metadata, users: &[UserOf]) -> Option<String> {
-    if let State::Lock { holder: Some(pid) } = State::of(listed) {
+    if let State::Lock { holder: Some(pid) } = State::of(listed, file) {
         let command = sys::command_name(pid).unwrap_or_default();
         let holder = format!("{pid} {command}");
         return Some(format!("is held by {}: end it first", holder.trim_end()));
@@ -297,20 +315,39 @@ fn is_used(listed: &Listed, file: &Metadata) -> Option<bool> {
 
 struct Found {
     listed: Listed,
+    path: PathBuf,
     file: Metadata,
+    /// The FIFO that belongs to it.
+    fifo: Option<PathBuf>,
+    /// Others of its name: they belong to none that is there, if `fifo` is known.
+    left_over: Vec<PathBuf>,
 }
 
-/// The files with names of ours, by name.
+/// The files with names of ours, by name; a FIFO for itself where there is nothing else of its name.
 fn found() -> Result<Vec<Found>, Failure> {
     let unreadable = |failed| Failure::new(SYSTEM, format!("cannot look into {DIRECTORY}: {failed}"));
-    let mut all = Vec::new();
+    let (mut all, mut fifos) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(DIRECTORY).map_err(unreadable)? {
-        let listed = entry.map_err(unreadable)?.file_name().to_str().and_then(Listed::parse);
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let (listed, of_fifo) =
+            name.to_str().map_or((None, None), |name| (Listed::parse(name), Listed::parse_fifo(name)));
+        fifos.extend(of_fifo.map(|listed| (listed, entry.path())));
         // One that has gone meanwhile is not there.
         if let Some(listed) = listed
-            && let Ok(file) = listed.path().symlink_metadata()
+            && let Ok(file) = entry.path().symlink_metadata()
         {
-            all.push(Found { listed, file });
+            let fifo = listed.fifo();
+            all.push(Found { listed, path: entry.path(), file, fifo, left_over: Vec::new() });
+        }
+    }
+    fifos.sort_by(|(_, one), (_, other)| one.cmp(other));
+    for (listed, path) in fifos {
+        match (all.iter_mut().find(|found| found.listed == listed), path.symlink_metadata()) {
+            (Some(found), _) if found.fifo.as_ref() == Some(&path) => {}
+            (Some(found), _) => found.left_over.push(path),
+            (None, Ok(file)) => all.push(Found { listed, path, file, fifo: None, left_over: Vec::new() }),
+            (None, Err(_)) => {}
         }
     }
     all.sort_by_key(|found: &Found| found.listed.path());

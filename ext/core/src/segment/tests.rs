@@ -85,6 +85,20 @@ fn what_is_written_behind_the_ring_is_at_its_beginning() {
     assert_eq!(at(bytes), b"cxyz");
     assert_eq!(segment.content().as_ptr() as usize % CONTENT_AT, 0);
     assert_eq!((segment.ring_bytes(), segment.listed(), segment.was_made()), (bytes, None, true));
+    assert_eq!(segment.fifo(), None);
+}
+
+#[test]
+fn each_segment_of_a_name_has_a_fifo_of_another() {
+    let named = Named::new();
+    let (first, same) = (named.open(None).unwrap(), named.open(None).unwrap());
+    assert!(first.fifo().is_some() && first.fifo() == same.fifo());
+    assert_eq!(named.listed(Kind::Channel).fifo(), first.fifo());
+    std::fs::remove_file(named.listed(Kind::Channel).path()).unwrap();
+    assert_eq!(named.listed(Kind::Channel).fifo(), None);
+    assert_ne!(named.open(None).unwrap().fifo(), first.fifo());
+    named.write(0, b"r");
+    assert_eq!(named.listed(Kind::Channel).fifo(), None, "damaged");
 }
 
 #[test]
@@ -158,7 +172,7 @@ fn a_foreign_segment_is_refused_with_its_reason() {
     type Case = (fn(&mut Header), &'static str);
     let cases: [Case; 8] = [
         (|header| header.magic = *b"ELF_____", "no segment of rustdaemon's"),
-        (|header| header.version = 0, "another version of rustdaemon (format 0, this one knows 1)"),
+        (|header| header.version = 0, "another version of rustdaemon (format 0, this one knows 2)"),
         (|header| header.c_library[..5].copy_from_slice(b"musl\0"), "another C library (musl and a mutex of"),
         (|header| header.mutex_bytes += 8, "another C library"),
         (|header| header.pid_namespace += 1, "another PID namespace"),
@@ -343,6 +357,13 @@ fn names_are_checked_and_read_back_from_file_names() {
     for bad in ["", ".", "..", ".x", "a/b", "a b", "ä", "a\0", "a:fifo", &"x".repeat(LONGEST_NAME + 1)] {
         let sentence = Name::parse(bad.as_bytes()).unwrap_err();
         assert!(sentence.contains("the first no dot"), "{sentence}");
+    }
+    let fifo = |file: &str| Listed::parse_fifo(file).map(|listed| (listed.uid, listed.kind, listed.name.0));
+    for file in ["rustdaemon-7-channel-a.b-c:fifo-00000000000000ff", "rustdaemon-7-channel-a.b-c:fifo"] {
+        assert_eq!(fifo(file), Some((7, Kind::Channel, "a.b-c".to_owned())), "{file}");
+    }
+    for foreign in ["rustdaemon-7-channel-a", "rustdaemon-7-channel-:fifo-1", "a:fifo", ":fifo"] {
+        assert_eq!(fifo(foreign), None, "{foreign}");
     }
     let long = Name::parse("x".repeat(LONGEST_NAME + 1).as_bytes()).unwrap_err();
     assert!(long.contains("101 bytes") && !long.contains(&"x".repeat(LONGEST_NAME)), "{long}");
