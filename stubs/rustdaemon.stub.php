@@ -62,14 +62,15 @@ namespace RustDaemon
          * This user's channel of that name, made if there is none.
          *
          * It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
-         * nobody has it open. Only this user can open it.
+         * nobody has it open. Only this user can open it; a process that has it open keeps it when it changes its user or its
+         * root directory. Beside it lies a FIFO, by which stream() is woken.
          *
          * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
          * @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
          * @param bool|array $allowedClasses as for create(); what this process sends and receives, whatever others do
          * @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
-         * @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
-         * another version
+         * @throws Exception\SegmentUnusable what is there under the name, or its FIFO, is of another size, not this user's, not a
+         * channel, or of another version
          * @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
          */
         public static function open(string $name, ?int $bytes = null, array|bool $allowedClasses = false): Channel
@@ -78,6 +79,9 @@ namespace RustDaemon
 
         /**
          * Sends a value, waiting for room if need be.
+         *
+         * Who waits for room has no place in a queue: beside senders of small messages that keep the channel full, a large one may
+         * wait for as long as they do. Give large messages a channel of their own, or take more bytes.
          *
          * @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
          * @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
@@ -142,8 +146,12 @@ namespace RustDaemon
         /**
          * Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
          *
-         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+         * A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one. Where another process was stopped
+         * (SIGSTOP, a frozen container) while it sent or received, this waits for it, and signal handlers run meanwhile: what they
+         * throw leaves it.
          *
+         * @throws Exception\Timeout it is not closed: the process was told to stop, and a second later still another one that does
+         * not run held the channel up
          * @throws Exception\SegmentUnusable the channel's memory was written over
          */
         public function close(): void
@@ -154,8 +162,8 @@ namespace RustDaemon
          * A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
          * loops.
          *
-         * It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
-         * time.
+         * It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
+         * resource each time, and wakes nobody once the channel object is gone.
          *
          * ```php
          * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -164,7 +172,7 @@ namespace RustDaemon
          * ```
          *
          * @return resource
-         * @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+         * @throws Exception\SystemCallFailed no descriptor is left; the code is the errno
          * @throws Exception\SegmentUnusable the channel's memory was written over
          */
         public function stream()
@@ -451,6 +459,11 @@ namespace RustDaemon
      * The lock is the process's, not a handle's: two objects of one name are the same lock. It lies in /dev/shm, for this user
      * only: see rustdaemon shm list. Use another name for something else: the names of locks, counters and channels do not
      * meet.
+     *
+     * Where its file is removed while it is held (by rustdaemon shm rm --force, by rm, or by systemd when a login user's last
+     * session ends: RemoveIPC=), a process that opens the name afterwards gets another lock, and can hold it at the same
+     * time. The first holder is told by holder(), which is never its own pid then; its next acquire() takes the new one. Who
+     * was waiting for the old one waits for its holder all the same, and has the new one when acquire() returns true.
      */
     final class Lock
     {
@@ -463,6 +476,8 @@ namespace RustDaemon
 
         /**
          * This user's lock of that name, made if there is none. It is not taken yet.
+         *
+         * Other users cannot open it, whatever the umask is.
          *
          * @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
          * @throws Exception\InvalidArgument the name is not possible
@@ -485,7 +500,9 @@ namespace RustDaemon
          * Signal::stopRequested()
          * @throws Exception\InvalidArgument the timeout is negative or not a number
          * @throws Exception\NotAllowedHere this process holds it already
-         * @throws Exception\SegmentUnusable the lock's memory was written over
+         * @throws Exception\SegmentUnusable the lock's memory was written over; or its file was removed, and what is there now
+         * cannot be used
+         * @throws Exception\SystemCallFailed its file was removed, and it cannot be made again; the code is the errno
          */
         public function acquire(?float $timeout = null): bool
         {
@@ -501,7 +518,8 @@ namespace RustDaemon
         }
 
         /**
-         * Whether the one who held it before ended without release(), when this process acquired it last.
+         * Whether the one who held it before ended without release(), when this process acquired it last. A child by fork has not
+         * acquired what its parent has.
          *
          * What the lock protects may then be half done.
          */
@@ -511,6 +529,9 @@ namespace RustDaemon
 
         /**
          * The pid of the process that holds it. It may have ended or released it by the time you read this.
+         *
+         * Who holds it and reads another pid than its own, or null, has lost it: its file was removed. In another PID namespace
+         * than the lock's it is the number that the holder has there.
          *
          * @return int|null null: nobody holds it
          */

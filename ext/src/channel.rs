@@ -19,7 +19,6 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use ext_php_rs::args::Arg;
@@ -42,8 +41,12 @@ use crate::supervision;
 
 const CLASS: &str = "RustDaemon\\Channel";
 
-/// How often a supervised worker that waits for room looks whether the sidecar wants something.
+/// How often a supervised worker looks: one that waits for room, whether the sidecar wants something; one that waits for a
+/// message of a channel with a name, whether there is one whose sender could not ring.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// For how long a process that is told to stop tries to close a channel that another one holds up: more than a copy takes.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 static ENTRY: Registered = Registered::new();
 
@@ -185,14 +188,15 @@ extern "C" fn create(frame: &mut ExecuteData, result: &mut Zval) {
 /// This user's channel of that name, made if there is none.
 ///
 /// It lies in /dev/shm until rustdaemon shm rm, or until the machine is started again, and keeps its messages: also when
-/// nobody has it open. Only this user can open it.
+/// nobody has it open. Only this user can open it; a process that has it open keeps it when it changes its user or its
+/// root directory. Beside it lies a FIFO, by which stream() is woken.
 ///
 /// @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
 /// @param int|null $bytes as for create(); null: whatever it has, 1 MiB when it is made
 /// @param bool|array $allowedClasses as for create(); what this process sends and receives, whatever others do
 /// @throws Exception\InvalidArgument a name or a size that is not possible, or not a list of names of classes
-/// @throws Exception\SegmentUnusable what is there under the name is of another size, not this user's, not a channel, or of
-/// another version
+/// @throws Exception\SegmentUnusable what is there under the name, or its FIFO, is of another size, not this user's, not a
+/// channel, or of another version
 /// @throws Exception\SystemCallFailed /dev/shm is full or missing, or no descriptor is left; the code is the errno
 // stub: RustDaemon\Channel::open
 extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
@@ -238,6 +242,9 @@ fn channel(frame: &ExecuteData) -> Option<&Channel> {
 // ---- sending ----------------------------------------------------------------------------------------------------
 
 /// Sends a value, waiting for room if need be.
+///
+/// Who waits for room has no place in a queue: beside senders of small messages that keep the channel full, a large one may
+/// wait for as long as they do. Give large messages a channel of their own, or take more bytes.
 ///
 /// @param mixed $value null, bool, int, float, string, an array of them; objects as allowedClasses says
 /// @param float|null $timeout how long to wait, in seconds; null: as long as it takes, 0.0: do not wait
@@ -315,8 +322,7 @@ fn sent_later(
             Err(trouble) => return Err(refused(channel, trouble)),
         }
         let sleep = |supervised: bool| {
-            let look = supervised.then(|| sys::monotonic() + LOOK);
-            let until = look.into_iter().chain(deadline).min();
+            let until = if supervised { next_look(deadline) } else { deadline };
             slept(channel.ring.wait_for_room(length, Some(interrupt::word()), until))
         };
         match pause::pause(deadline, Call::Send, sleep) {
@@ -503,12 +509,19 @@ fn sleep_for_message(
     supervised: bool,
     deadline: Option<Duration>,
 ) -> std::result::Result<(), Trouble> {
-    if supervised && let Ok(bell) = channel.ring.bell() {
-        slept(channel.ring.poll())?;
-        supervision::with(|state| state.wait_for(Some(bell.as_fd()), deadline, Call::Receive));
+    let ring = &channel.ring;
+    if supervised {
+        slept(ring.poll())?;
+        let until = if ring.segment().listed().is_some() { next_look(deadline) } else { deadline };
+        supervision::with(|state| state.wait_for(Some(ring.bell()), until, Call::Receive));
         return Ok(());
     }
-    slept(channel.ring.wait_for_message(Some(interrupt::word()), deadline))
+    slept(ring.wait_for_message(Some(interrupt::word()), deadline))
+}
+
+fn next_look(deadline: Option<Duration>) -> Option<Duration> {
+    let look = sys::monotonic() + LOOK;
+    Some(deadline.map_or(look, |deadline| deadline.min(look)))
 }
 
 /// A lock that somebody else has is no trouble to who tries again.
@@ -646,8 +659,12 @@ unsafe extern "C" fn iterate(
 
 /// Closes the channel for everybody: nothing can be sent any more, what is in it can still be received. All who wait go on.
 ///
-/// A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one.
+/// A channel of a name stays closed: rustdaemon shm rm, then open() makes a new one. Where another process was stopped
+/// (SIGSTOP, a frozen container) while it sent or received, this waits for it, and signal handlers run meanwhile: what they
+/// throw leaves it.
 ///
+/// @throws Exception\Timeout it is not closed: the process was told to stop, and a second later still another one that does
+/// not run held the channel up
 /// @throws Exception\SegmentUnusable the channel's memory was written over
 // stub: RustDaemon\Channel::close
 extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
@@ -656,21 +673,47 @@ extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
             return;
         }
         let Some(channel) = channel(frame) else { return };
-        loop {
-            match channel.ring.close() {
-                Ok(()) => return,
-                Err(Trouble::Busy) => {}
-                Err(trouble) => return error::throw(&refused(channel, trouble)),
-            }
+        if let Err(refusal) = closed_for_all(channel) {
+            error::throw(&refusal);
         }
     });
+}
+
+/// Calls PHP while it waits: handlers of signals.
+fn closed_for_all(channel: &Channel) -> std::result::Result<(), Refusal> {
+    let mut now = channel.ring.close();
+    let mut last_try = None;
+    loop {
+        match now {
+            Ok(()) => return Ok(()),
+            Err(Trouble::Busy) => {}
+            Err(trouble) => return Err(refused(channel, trouble)),
+        }
+        // Sleeps for the lock itself.
+        let pause = pause::pause(None, Call::Close, |_| {
+            now = channel.ring.close();
+            slept(now)
+        });
+        match pause {
+            Ok(Pause::Look) => {}
+            Ok(Pause::Leave) => return Ok(()),
+            Ok(Pause::Stop | Pause::TimeUp) => {
+                let time = sys::monotonic();
+                if *last_try.get_or_insert(time + LAST_TRY) <= time {
+                    return Err(Cause::Timeout.because("the channel is not closed, and this process was told to stop: another one, which does not run, holds the channel up"));
+                }
+                now = channel.ring.close();
+            }
+            Err(trouble) => return Err(refused(channel, trouble)),
+        }
+    }
 }
 
 /// A stream that is readable when there is something to receive, or the channel is closed: for stream_select() and event
 /// loops.
 ///
-/// It stays readable until tryReceive() or receive() has found nothing. Never read from it. It is the same resource each
-/// time.
+/// It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
+/// resource each time, and wakes nobody once the channel object is gone.
 ///
 /// ```php
 /// $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -679,7 +722,7 @@ extern "C" fn close(frame: &mut ExecuteData, _result: &mut Zval) {
 /// ```
 ///
 /// @return resource
-/// @throws Exception\SystemCallFailed no descriptor is left, or beside a channel with a name its FIFO could not be made
+/// @throws Exception\SystemCallFailed no descriptor is left; the code is the errno
 /// @throws Exception\SegmentUnusable the channel's memory was written over
 // stub: RustDaemon\Channel::stream
 extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
@@ -693,8 +736,7 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
             *result = known;
             return;
         }
-        let bell = channel.ring.bell().and_then(|bell| sys::duplicate(bell.as_fd()));
-        let stream = match bell.map(engine::stream::new) {
+        let stream = match channel.ring.watch().map(engine::stream::new) {
             Ok(stream) => stream,
             Err(error) => return error::throw(&system_call(&error)),
         };

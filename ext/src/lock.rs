@@ -18,7 +18,7 @@ use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
-use rustdaemon_core::lock::Lock;
+use rustdaemon_core::lock::{Lock, Refused};
 use rustdaemon_core::robust::Trouble;
 use rustdaemon_core::segment::Name;
 use rustdaemon_core::slot::Call;
@@ -48,6 +48,11 @@ static ENTRY: Registered = Registered::new();
 /// The lock is the process's, not a handle's: two objects of one name are the same lock. It lies in /dev/shm, for this user
 /// only: see rustdaemon shm list. Use another name for something else: the names of locks, counters and channels do not
 /// meet.
+///
+/// Where its file is removed while it is held (by rustdaemon shm rm --force, by rm, or by systemd when a login user's last
+/// session ends: RemoveIPC=), a process that opens the name afterwards gets another lock, and can hold it at the same
+/// time. The first holder is told by holder(), which is never its own pid then; its next acquire() takes the new one. Who
+/// was waiting for the old one waits for its holder all the same, and has the new one when acquire() returns true.
 // stub: RustDaemon\Lock
 #[allow(dead_code, reason = "carries the class's documentation")]
 struct LockClass;
@@ -94,6 +99,8 @@ extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
 
 /// This user's lock of that name, made if there is none. It is not taken yet.
 ///
+/// Other users cannot open it, whatever the umask is.
+///
 /// @param string $name 1 to 100 of the characters a-z A-Z 0-9 . _ - and no dot at the beginning
 /// @throws Exception\InvalidArgument the name is not possible
 /// @throws Exception\SegmentUnusable what is there under the name is not this user's, not a lock, or of another version
@@ -129,7 +136,9 @@ fn carried(frame: &ExecuteData) -> Option<&Open> {
 /// Signal::stopRequested()
 /// @throws Exception\InvalidArgument the timeout is negative or not a number
 /// @throws Exception\NotAllowedHere this process holds it already
-/// @throws Exception\SegmentUnusable the lock's memory was written over
+/// @throws Exception\SegmentUnusable the lock's memory was written over; or its file was removed, and what is there now
+/// cannot be used
+/// @throws Exception\SystemCallFailed its file was removed, and it cannot be made again; the code is the errno
 // stub: RustDaemon\Lock::acquire
 extern "C" fn acquire(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
@@ -148,8 +157,9 @@ fn wait((lock, name): &Open, deadline: Option<Duration>) -> std::result::Result<
     loop {
         match lock.try_acquire(slept) {
             Ok(()) => return Ok(true),
-            Err(Trouble::Taken) => {}
-            Err(trouble) => return Err(refused(name, trouble)),
+            Err(Refused::Trouble(Trouble::Taken)) => {}
+            Err(Refused::Trouble(trouble)) => return Err(refused(name, trouble)),
+            Err(Refused::Gone(refusal)) => return Err(refusal.into()),
         }
         let sleep = |_| {
             slept = true;
@@ -202,7 +212,8 @@ extern "C" fn release(frame: &mut ExecuteData, _result: &mut Zval) {
     });
 }
 
-/// Whether the one who held it before ended without release(), when this process acquired it last.
+/// Whether the one who held it before ended without release(), when this process acquired it last. A child by fork has not
+/// acquired what its parent has.
 ///
 /// What the lock protects may then be half done.
 // stub: RustDaemon\Lock::recovered
@@ -215,6 +226,9 @@ extern "C" fn recovered(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 /// The pid of the process that holds it. It may have ended or released it by the time you read this.
+///
+/// Who holds it and reads another pid than its own, or null, has lost it: its file was removed. In another PID namespace
+/// than the lock's it is the number that the holder has there.
 ///
 /// @return int|null null: nobody holds it
 // stub: RustDaemon\Lock::holder

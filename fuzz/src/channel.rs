@@ -24,10 +24,10 @@ use std::time::Duration;
 
 use rustdaemon_core::message::{self, Build, LIST, MAP, NULL, Sink, TEXT};
 use rustdaemon_core::ring::{Received, Ring, Sent};
-use rustdaemon_core::segment::{CONTENT_AT, Kind, Listed, Name};
+use rustdaemon_core::segment::{CONTENT_AT, DIRECTORY, Kind, Listed, Name};
 
 /// Where the header has its checksum: see the table in `core::segment`.
-const CHECKSUM_AT: usize = 72;
+const CHECKSUM_AT: usize = 80;
 
 /// A case. Panics where something does not hold.
 pub fn check_channel(case: &[u8]) {
@@ -164,7 +164,12 @@ struct Removed(PathBuf);
 impl Drop for Removed {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
-        let _ = std::fs::remove_file(listed().fifo());
+        for entry in std::fs::read_dir(DIRECTORY).unwrap().flatten() {
+            let fifo = entry.file_name().to_str().and_then(Listed::parse_fifo);
+            if fifo.as_ref() == Some(listed()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
@@ -249,6 +254,6 @@ fn read_all(ring: &Ring) {
         let _ = ring.try_send(TEXT.into(), &[&vec![0; length]]);
     }
     let _ = ring.wait_for_room(4000, None, Some(Duration::ZERO));
-    let _ = ring.bell().map(|_| ring.poll());
+    let _ = ring.poll();
     let _ = ring.close();
 }

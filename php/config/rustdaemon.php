@@ -49,8 +49,9 @@ return [
     | Client Timeout
     |--------------------------------------------------------------------------
     |
-    | How many seconds a call of the client may take, connecting included. Null:
-    | as long as it takes. For one call there is RustDaemon::withTimeout(60.0).
+    | How many seconds a call of the client may take, connecting included. Null,
+    | or RUSTDAEMON_TIMEOUT= with nothing after it: as long as it takes. For one
+    | call there is RustDaemon::withTimeout(60.0).
     |
     */
 

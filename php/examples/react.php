@@ -36,6 +36,6 @@ $worker->expose('device.ask', static function (string $uri, string $question) us
 });
 
 $loop->addReadStream($worker->stream(), static function () use ($worker, $loop): void {
-    $worker->tick(0.0) || $loop->stop();
+    $worker->tick(0.0) || $loop->stop();        // without the extension tasks of every() want a timer that does so too
 });
 $loop->run();

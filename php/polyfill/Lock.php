@@ -9,6 +9,7 @@ use RustDaemon\Exception\NotAllowedHere;
 use RustDaemon\Exception\SystemCallFailed;
 use RustDaemon\Internal\Numbers;
 use RustDaemon\Internal\Signals;
+use RustDaemon\Internal\Unique;
 
 /**
  * The extension's Lock on flock(2): a lock with a name, one process of this user has it at a time.
@@ -18,6 +19,8 @@ use RustDaemon\Internal\Signals;
  */
 final class Lock
 {
+    use Unique;
+
     private const PAUSE_SECONDS = 0.01;
 
     /** @var array<string, array{resource, int}> the open file of what this process holds, and its pid */
@@ -37,7 +40,7 @@ final class Lock
         }
         $user = function_exists('posix_geteuid') ? posix_geteuid() : getmyuid();
         $directory = sys_get_temp_dir() . "/rustdaemon-$user";
-        @mkdir($directory, 0700);
+        is_dir($directory) || @mkdir($directory, 0700); // another process may make it at the same time
         if (!is_dir($directory) || is_link($directory) || fileowner($directory) !== $user) {
             throw new SystemCallFailed("$directory is not a directory of uid $user, so no lock can lie in it");
         }
@@ -48,9 +51,10 @@ final class Lock
     {
         $until = Numbers::deadline($timeout);
         if ($this->isMine()) {
-            throw new NotAllowedHere("the lock \"$this->name\" is held by this process already");
+            throw new NotAllowedHere("this process holds the lock \"$this->name\" already: release() it before it is "
+                . 'acquired again');
         }
-        $file = @fopen($this->path, 'c+');
+        $file = @fopen($this->path, 'c+e'); // no program that is started here holds the lock
         if ($file === false) {
             throw new SystemCallFailed("$this->path cannot be opened: " . (error_get_last()['message'] ?? ''));
         }
@@ -70,7 +74,8 @@ final class Lock
     public function release(): void
     {
         if (!$this->isMine()) {
-            throw new NotAllowedHere("the lock \"$this->name\" is not held by this process");
+            throw new NotAllowedHere("this process does not hold the lock \"$this->name\": only who has acquired it "
+                . 'releases it');
         }
         [$file] = self::$held[$this->name];
         unset(self::$held[$this->name]);
@@ -85,7 +90,7 @@ final class Lock
 
     public function holder(): ?int
     {
-        $pid = (int) @file_get_contents($this->path);
+        $pid = is_file($this->path) ? (int) @file_get_contents($this->path) : 0;
         $lives = $pid > 0 && (!function_exists('posix_kill') || posix_kill($pid, 0) || posix_get_last_error() === 1);
         return $lives ? $pid : null;
     }

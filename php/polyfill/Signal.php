@@ -110,16 +110,15 @@ final class Signal
                 'signals: no signal has a handler, so this would wait for ever: name the signals to wait for'
             );
         }
-        array_map($all->keep(...), $wanted);
-        return $all->delayed(static function () use ($all, $wanted, $until): ?SignalInfo {
+        return $all->awaiting($wanted, static function () use ($all, $wanted, $until): ?SignalInfo {
             while (($info = $all->take($wanted)) === null && !$all->stopRequested()) {
                 if ($until !== null && hrtime(true) >= $until) {
-                    return null;
+                    break;
                 }
                 $all->sleep($until);
             }
-            return $info;
-        }, $wanted);
+            return $info ?? $all->take($wanted);
+        });
     }
 
     public static function dispatch(): int

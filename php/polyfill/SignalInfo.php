@@ -10,6 +10,8 @@ namespace RustDaemon;
  */
 final class SignalInfo
 {
+    use Internal\Unique;
+
     /**
      * @internal
      */

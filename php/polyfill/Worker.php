@@ -11,6 +11,7 @@ use RustDaemon\Internal\Numbers;
 use RustDaemon\Internal\Settings;
 use RustDaemon\Internal\Signals;
 use RustDaemon\Internal\Tasks;
+use RustDaemon\Internal\Unique;
 
 /**
  * The extension's Worker without a sidecar: signals end the loop, tasks are called, nobody calls the methods.
@@ -19,6 +20,8 @@ use RustDaemon\Internal\Tasks;
  */
 final class Worker
 {
+    use Unique;
+
     private static ?self $instance = null;
 
     public readonly string $name;
@@ -41,10 +44,6 @@ final class Worker
     {
         [$this->name, $this->slot, $this->generation, $this->predecessor] = [$name, 0, 1, null];
         $this->tasks = new Tasks();
-    }
-
-    private function __clone()
-    {
     }
 
     /**
@@ -97,6 +96,9 @@ final class Worker
     }
 
     /**
+     * Readable when a signal has arrived. Unlike the extension's it is not readable at a time, when a task of every()
+     * or after() is due: PHP has nothing that is. An event loop calls tick(0.0) by a timer of its own too.
+     *
      * @return resource
      */
     public function stream()
@@ -106,21 +108,22 @@ final class Worker
 
     public function every(float $seconds, callable $task): Worker
     {
-        $this->tasks->add($seconds, true, $task);
+        $this->tasks->add($seconds, true, $task, hrtime(true));
         return $this;
     }
 
     public function after(float $seconds, callable $task): Worker
     {
-        $this->tasks->add($seconds, false, $task);
+        $this->tasks->add($seconds, false, $task, hrtime(true));
         return $this;
     }
 
     public function run(): int
     {
         $this->enter('run');
+        $this->busy = false;
         while (!$this->stops()) {
-            $this->work() || $this->wait(null);
+            $this->work() || $this->wait(null, true);
         }
         return 0;
     }
@@ -133,7 +136,7 @@ final class Worker
             return false;
         }
         if (!$this->work()) {
-            $this->wait($until);
+            $this->wait($until, true);
             $this->work();
         }
         return !$this->stops();
@@ -149,7 +152,7 @@ final class Worker
                 return false;
             }
             $slept = hrtime(true) >= $until;
-            $slept || $this->wait($until);
+            $slept || $this->wait($until, !$this->inTask && !$this->busy);
         } while (!$slept);
         return true;
     }
@@ -169,15 +172,13 @@ final class Worker
 
     public function busy(string $what, ?float $deadline = null): void
     {
-        if ($deadline !== null && !($deadline >= 0.0)) {
-            throw new InvalidArgument('deadline: must be a number of seconds from 0.0, or null for hang_timeout');
-        }
-        $this->busy = true;
+        Settings::checkDeadline($deadline);
+        $this->busy = $this->busy || !$this->inTask; // a task's own ends with it
     }
 
     public function idle(): void
     {
-        $this->busy = false;
+        $this->busy = $this->busy && $this->inTask;
     }
 
     public function progress(?string $status = null): void
@@ -238,8 +239,9 @@ final class Worker
 
     private function enter(string $verb): void
     {
-        if ($this->inTask || $this->starting) {
-            throw new NotAllowedHere("RustDaemon\\Worker::$verb() cannot be called from a task or a callback of it");
+        if ($this->inTask) {
+            throw new NotAllowedHere("RustDaemon\\Worker::$verb() cannot be called while a task of this worker runs: "
+                . 'one task at a time');
         }
         $this->start();
     }
@@ -258,7 +260,7 @@ final class Worker
         } finally {
             $this->starting = false;
         }
-        $this->tasks->begin();
+        $this->tasks->begin(hrtime(true));
     }
 
     /**
@@ -284,9 +286,10 @@ final class Worker
      */
     private function work(): bool
     {
-        $now = hrtime(true);
+        $begun = hrtime(true);
         $worked = false;
-        while ($this->ready && !Signals::get()->stopRequested() && ($task = $this->tasks->take($now)) !== null) {
+        $next = fn (): ?callable => $this->tasks->take($begun, hrtime(true));
+        while ($this->ready && !Signals::get()->stopRequested() && ($task = $next()) !== null) {
             $worked = $this->inTask = true;
             try {
                 $task();
@@ -298,13 +301,13 @@ final class Worker
     }
 
     /**
-     * Waits until this moment, a task's, a stop, or until a signal handler has run.
+     * Waits until this moment, a stop, until a signal handler has run, or, if it is for those too, a task is due.
      */
-    private function wait(?int $until): void
+    private function wait(?int $until, bool $forTasks): void
     {
         $signals = Signals::get();
         $called = $signals->called();
-        $next = $this->inTask || $this->busy ? null : $this->tasks->next();
+        $next = $forTasks ? $this->tasks->next() : null;
         $until = min($until ?? PHP_INT_MAX, $next ?? PHP_INT_MAX);
         while (hrtime(true) < $until && !$signals->stopRequested() && $signals->called() === $called) {
             $signals->sleep($until);

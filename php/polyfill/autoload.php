@@ -12,7 +12,8 @@ declare(strict_types=1);
     $beside = [
         'Channel', 'Counter', 'Process',
         'Exception\ExtensionMissing', 'Exception\ExtensionTooNew',
-        'Internal\ExitCode', 'Internal\Extension', 'Internal\Missing', 'Internal\Settings',
+        'Internal\ExitCode', 'Internal\Extension', 'Internal\Handler', 'Internal\Missing', 'Internal\Numbers',
+        'Internal\Settings', 'Internal\Tasks',
     ];
     spl_autoload_register(static function (string $class) use ($loaded, $beside): void {
         if (!str_starts_with($class, 'RustDaemon\\')) {
@@ -21,7 +22,7 @@ declare(strict_types=1);
         $name = substr($class, strlen('RustDaemon\\'));
         $file = __DIR__ . '/' . strtr($name, '\\', '/') . '.php';
         if ((!$loaded || in_array($name, $beside, true)) && is_file($file)) {
-            require $file;
+            require_once $file; // this file is none of them, though a class may be called so
         }
     });
 })();

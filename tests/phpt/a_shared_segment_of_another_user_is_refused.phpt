@@ -16,4 +16,4 @@ chown(segment('lock', $name), 65534);
 echo str_replace($name, 'NAME', thrown(fn () => Lock::open($name))), "\n";
 ?>
 --EXPECT--
-SegmentUnusable: /dev/shm/rustdaemon-0-lock-NAME belongs to uid 65534, and this process runs as 0: a segment is its owner's alone
+SegmentUnusable: /dev/shm/rustdaemon-0-lock-NAME belongs to uid 65534, and this process runs as 0: a segment is its owner's alone; take another name, or let uid 65534 or root remove it

@@ -31,7 +31,7 @@ $put('');
 $say('empty', $open);
 $put(str_repeat('x', 4096));
 $say('foreign', $open);
-$put(substr_replace($good, pack('V', 2), 8, 4));
+$put(substr_replace($good, pack('V', 1), 8, 4));
 $say('version', $open);
 Counter::open($name);
 $put(file_get_contents(segment('counter', $name)));
@@ -39,11 +39,11 @@ $say('kind', $open);
 $put(substr($good, 0, -1));
 $say('short', $open);
 $refused = 0;
-for ($bit = 0; $bit < 80 * 8; $bit++) {
+for ($bit = 0; $bit < 88 * 8; $bit++) {
     $put(substr_replace($good, chr(ord($good[$bit >> 3]) ^ (1 << ($bit & 7))), $bit >> 3, 1));
     $refused += (int) str_starts_with(thrown($open), 'SegmentUnusable: ');
 }
-echo "$refused of 640 flipped bits of the header are refused\n";
+echo "$refused of 704 flipped bits of the header are refused\n";
 for ($byte = 128; $byte < 168; $byte++) {
     $put(substr_replace($good, "\xff", $byte, 1));
     $said = thrown(fn () => Lock::open($name)->acquire(0.0));
@@ -73,17 +73,17 @@ name: InvalidArgument: name: "a/b" cannot be a name in shared memory: 1 to 100 o
 name: InvalidArgument: name: "../x" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 name: InvalidArgument: name: "a\0b" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 name: InvalidArgument: name: "ä" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
-name: InvalidArgument: name: "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn" cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
+name: InvalidArgument: name: "nnnnnnnnnnnnnnnnnnnn" and so on, 101 bytes, cannot be a name in shared memory: 1 to 100 of the characters a-z A-Z 0-9 . _ - are allowed, the first no dot
 longest: returned true
 type: TypeError: RustDaemon\Counter::open(): Argument #1 ($name) must be of type string, array given
 empty: SegmentUnusable: PATH is no segment of rustdaemon's
 foreign: SegmentUnusable: PATH is no segment of rustdaemon's
-version: SegmentUnusable: PATH was made by another version of rustdaemon (format 2, this one knows 1): end the processes that use it, then remove it with rustdaemon shm rm
+version: SegmentUnusable: PATH was made by another version of rustdaemon (format 1, this one knows 2): end the processes that use it, then remove it with rustdaemon shm rm
 kind: SegmentUnusable: PATH is a counter and no lock: remove it with rustdaemon shm rm
 short: SegmentUnusable: PATH has 4095 bytes, which its header does not say: end the processes that use it, then remove it with rustdaemon shm rm
-640 of 640 flipped bits of the header are refused
+704 of 704 flipped bits of the header are refused
 content: LogicException: SegmentUnusable: the lock "NAME" was written over by some other program: end the processes that use it, then rustdaemon shm rm NAME
-mode: SegmentUnusable: PATH is not a file of mode 0600: remove it
-link: SegmentUnusable: PATH is a symbolic link: remove it
-directory: SystemCallFailed: cannot open PATH: Is a directory (os error 21) (21)
+mode: SegmentUnusable: PATH is not a file of mode 0600 but of 0640: remove it
+link: SegmentUnusable: PATH is a symbolic link and no segment of rustdaemon's: remove it
+directory: SegmentUnusable: PATH is a directory and no segment of rustdaemon's: remove it
 nothing: returned true

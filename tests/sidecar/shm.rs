@@ -1,5 +1,7 @@
 //! `rustdaemon shm`: what is listed, what is removed, and what is not.
 
+use std::fs::DirEntry;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustdaemon_core::counter::Counter;
 use rustdaemon_core::lock::Lock;
 use rustdaemon_core::ring::{Ring, Sent};
-use rustdaemon_core::segment::{Kind, Listed, Name};
-use rustdaemon_tests::{Ended, Process, sidecar_binary};
+use rustdaemon_core::segment::{DIRECTORY, Kind, Listed, Name};
+use rustdaemon_tests::{Ended, Process, eventually, sidecar_binary};
 use serde_json::Value;
 
 /// A name that no other test has; what lies under it is removed in the end.
@@ -37,6 +39,24 @@ impl Named {
         self.listed(kind).path().exists()
     }
 
+    /// The FIFOs of its name, whichever it belongs to.
+    fn fifos(&self, kind: Kind) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(DIRECTORY).unwrap().flatten();
+        let is_one = |file: &DirEntry| {
+            file.file_name().to_str().and_then(Listed::parse_fifo) == Some(self.listed(kind))
+        };
+        files.filter(is_one).map(|file| file.path()).collect()
+    }
+
+    /// Waits until nobody uses it: a child that another test has forked does until its exec.
+    #[track_caller]
+    fn unused(&self, kind: Kind) {
+        eventually("nobody uses it any more", || match self.listed(kind).is_used() {
+            Some(true) => Err("it is used".to_owned()),
+            _ => Ok(()),
+        });
+    }
+
     /// What `shm list --json` says of it.
     #[track_caller]
     fn rows(&self) -> Vec<Value> {
@@ -51,7 +71,9 @@ impl Drop for Named {
     fn drop(&mut self) {
         for kind in Kind::ALL {
             let _ = std::fs::remove_file(self.listed(kind).path());
-            let _ = std::fs::remove_file(self.listed(kind).fifo());
+            for fifo in self.fifos(kind) {
+                let _ = std::fs::remove_file(fifo);
+            }
         }
     }
 }
@@ -74,6 +96,7 @@ fn assert_refused(words: &[&str], code: i32, says: &str) {
 fn what_has_a_name_is_listed_with_who_uses_it() {
     let named = Named::new();
     let _ = Counter::open(&named.0).unwrap().add(-7);
+    named.unused(Kind::Counter);
     let lock = named.lock();
     let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
     let rows = named.rows();
@@ -100,6 +123,7 @@ fn what_has_a_name_is_listed_with_who_uses_it() {
     assert!(shm(&["list"]).stdout.contains(&format!("  held by {} ", std::process::id())));
     assert!(lock.release());
     drop(lock);
+    named.unused(Kind::Lock);
     assert_eq!(named.rows()[1]["users"], Value::Array(Vec::new()), "used by nobody any more");
 }
 
@@ -117,12 +141,39 @@ fn a_channel_is_listed_with_what_waits_in_it() {
 #[test]
 fn what_nobody_uses_is_removed() {
     let named = Named::new();
-    drop(named.lock());
-    std::fs::write(named.listed(Kind::Lock).fifo(), "").unwrap();
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    named.unused(Kind::Channel);
+    assert_eq!(named.fifos(Kind::Channel).len(), 1);
     let ended = shm(&["rm", named.text()]);
     assert_eq!((ended.code(), ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
-    assert!(!named.is_there(Kind::Lock) && !named.listed(Kind::Lock).fifo().exists());
+    assert!(!named.is_there(Kind::Channel) && named.fifos(Kind::Channel).is_empty());
     assert_refused(&["rm", named.text()], 1, "has no channel, lock or counter of the name");
+}
+
+#[test]
+fn a_fifo_whose_channel_was_removed_by_hand_is_listed_and_removed() {
+    let named = Named::new();
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    std::fs::remove_file(named.listed(Kind::Channel).path()).unwrap();
+    let left = named.fifos(Kind::Channel);
+    let rows = named.rows();
+    assert_eq!((rows.len(), left.len()), (1, 1), "{rows:?}");
+    assert_eq!((&rows[0]["kind"], &rows[0]["left_over"]), (&"channel".into(), &true.into()));
+    assert_eq!(rows[0]["path"], left[0].to_str().unwrap());
+    assert!(shm(&["list"]).stdout.contains("  FIFO left over  "));
+    // Beside a channel of the name that is there: both are shown, and go together.
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    named.unused(Kind::Channel);
+    let rows = named.rows();
+    assert_eq!((rows.len(), &rows[0]["messages"], &rows[1]["left_over"]), (2, &0.into(), &true.into()));
+    assert_eq!(rows[1]["path"], left[0].to_str().unwrap());
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    assert!(named.rows().is_empty() && named.fifos(Kind::Channel).is_empty());
+    // And one by itself.
+    drop(Ring::open(&named.0, None, 4000).unwrap());
+    std::fs::remove_file(named.listed(Kind::Channel).path()).unwrap();
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    assert!(named.rows().is_empty());
 }
 
 #[test]
@@ -131,23 +182,75 @@ fn what_is_used_is_removed_by_force_only() {
     let lock = named.lock();
     let used = format!("is used by {} ", std::process::id());
     assert_refused(&["rm", named.text()], 1, &used);
+    lock.try_acquire(false).unwrap();
+    assert_refused(&["rm", named.text()], 1, &format!("is held by {} ", std::process::id()));
+    assert!(lock.release());
     assert!(named.is_there(Kind::Lock));
     assert_eq!(shm(&["rm", "--force", named.text()]).code(), 0);
     assert!(!named.is_there(Kind::Lock));
-    assert!(lock.try_acquire(false).is_ok() && lock.release(), "who has it goes on with it");
-    let other = named.lock();
-    assert!(
-        lock.try_acquire(false).is_ok() && other.try_acquire(false).is_ok(),
-        "the name is another lock now"
-    );
-    assert!(lock.release() && other.release());
+    lock.try_acquire(false).unwrap();
+    assert!(named.is_there(Kind::Lock), "who acquires it from then on has the one that has the name");
+    assert!(lock.release());
+    drop(lock);
+    named.unused(Kind::Lock);
+    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    let counter = Counter::open(&named.0).unwrap();
+    assert_eq!(shm(&["rm", "--force", named.text()]).code(), 0);
+    assert_eq!((counter.add(1), counter.value()), (Some(1), 1), "who has it goes on with it");
+    assert_eq!(Counter::open(&named.0).unwrap().value(), 0, "the name is another counter now");
+}
+
+/// `rustdaemon shm` as the first process of a PID namespace of its own.
+#[track_caller]
+fn shm_in_another_namespace(words: &[&str]) -> Ended {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]);
+    if !nix::unistd::geteuid().is_root() {
+        command.args(["--user", "--map-current-user"]);
+    }
+    command.arg(sidecar_binary()).arg("shm").args(words);
+    Process::start(command).wait()
+}
+
+#[test]
+fn what_is_used_in_another_pid_namespace_is_not_removed() {
+    let named = Named::new();
+    if shm_in_another_namespace(&["list"]).code() != 0 {
+        eprintln!("not run: this user cannot make a PID namespace");
+        return;
+    }
+    let lock = named.lock();
+    lock.try_acquire(false).unwrap();
+    let ended = shm_in_another_namespace(&["rm", named.text()]);
+    assert_eq!(ended.code(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot be seen from this PID namespace"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("or give --force"), "{}", ended.stderr);
+    assert!(named.is_there(Kind::Lock));
+    assert!(lock.release());
+    drop(lock);
+    named.unused(Kind::Lock);
+    assert_eq!(shm_in_another_namespace(&["rm", named.text()]).code(), 0, "nobody uses it any more");
+}
+
+#[test]
+fn a_name_that_begins_with_a_dash_stands_after_two() {
+    let name = Name::parse(format!("-test-shm-{}", std::process::id()).as_bytes()).unwrap();
+    let named = Named(name);
+    drop(named.lock());
+    named.unused(Kind::Lock);
+    assert_refused(&["rm", named.text()], 100, "use '-- -t'");
+    assert_eq!(shm(&["rm", "--kind", "lock", "--", named.text()]).code(), 0);
+    assert!(!named.is_there(Kind::Lock));
+    assert_refused(&["rm", "--", named.text()], 1, "has no channel, lock or counter of the name");
 }
 
 #[test]
 fn several_of_one_name_are_told_apart_by_their_kind() {
     let named = Named::new();
     drop(named.lock());
+    named.unused(Kind::Lock);
     drop(Counter::open(&named.0).unwrap());
+    named.unused(Kind::Counter);
     assert_refused(&["rm", named.text()], 100, "is the name of a counter and a lock: give --kind");
     assert_refused(&["rm", "--kind", "channel", named.text()], 1, "has no channel of the name");
     assert_refused(&["rm", "--kind", "pipe", named.text()], 100, "channel, lock, counter");
@@ -159,6 +262,7 @@ fn several_of_one_name_are_told_apart_by_their_kind() {
 fn all_that_are_named_are_removed_or_none() {
     let (named, used) = (Named::new(), Named::new());
     drop(named.lock());
+    named.unused(Kind::Lock);
     let _used = used.lock();
     assert_refused(&["rm", named.text(), used.text()], 1, "is used by");
     assert_refused(&["rm", named.text(), "nobody-has-this"], 1, "nobody-has-this");
@@ -172,7 +276,7 @@ fn a_damaged_one_is_listed_and_removed() {
     let rows = named.rows();
     assert_eq!((&rows[0]["kind"], &rows[0]["size_bytes"]), (&"channel".into(), &13.into()));
     assert!(rows[0].get("messages").is_none(), "{rows:?}");
-    assert_eq!(shm(&["rm", named.text()]).code(), 0);
+    assert_eq!(shm(&["rm", named.text(), "--kind", "channel"]).code(), 0);
     assert!(named.rows().is_empty());
 }
 

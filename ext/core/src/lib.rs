@@ -3,9 +3,9 @@
 //! Floors (a module uses only lower ones; `cargo xtask lint` reads this table):
 //!
 //! F4 `child`   a child that was forked: its end, and what it has used
+//! F4 `lock`    a lock with a name, for whole processes
 //! F3 `self_start`  a script starts itself again under a sidecar
 //! F3 `fork`    what a forked child gives up
-//! F3 `lock`    a lock with a name, for whole processes
 //! F3 `ring`    a bounded ring of messages in a segment
 //! F2 `counter` a number that processes share
 //! F2 `rung`    what install() was given, and where the script stands

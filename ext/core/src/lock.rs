@@ -10,31 +10,59 @@
 //! woken; should that one be killed before it has marked the others as sleeping, they look by themselves within
 //! [`LOOK`].
 //!
+//! # A file that is removed
+//! The lock of a name is the one whose file has the name. `shm rm --force`, rm and systemd's RemoveIPC take it away from
+//! those who have the lock open, and whoever opens the name next makes another. So who acquires looks whether its file has
+//! the name still; if not it gives the lock back and goes on with the one that has it. It does not change over before it
+//! has the old one: as long as somebody holds that, nobody who knows of it takes the new one beside him. Who holds it when
+//! the file goes cannot be told then, and a process that never had the old one open takes the new one beside him; the
+//! holder sees it in [`Lock::holder`], and acquires anew.
+//!
 //! # Fork and exec
 //! It is held by a thread of one process: a forked child does not hold it. An exec ends the holding as an exit does.
 //!
 //! # What is refused
 //! A lock that this thread has already ([`Trouble::Own`]), and one that was written over ([`Trouble::Damaged`]).
-//! Sources: DESIGN 5 "Lock"; `robust`, `segment`; Linux Documentation/locking/robust-futexes.rst.
+//! Sources: DESIGN 5 "Lock"; `robust`, `segment`; Linux Documentation/locking/robust-futexes.rst; logind.conf(5)
+//! `RemoveIPC`.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::fork;
 use crate::futex::Woken;
 use crate::robust::{Robust, Trouble};
 use crate::segment::{Kind, Listed, Name, Refusal, Segment};
-use crate::sys;
+use crate::sys::{self, namespace};
 
 /// For how long one sleep lasts at most.
 pub const LOOK: Duration = Duration::from_secs(1);
 
-/// An open lock.
+/// An open lock: one for each name in a process.
 #[derive(Debug)]
 pub struct Lock {
-    segment: Segment,
-    recovered: AtomicBool,
+    listed: Listed,
+    /// Where it is held, if this process holds it; else where it was when this process looked last.
+    memory: Mutex<Arc<Segment>>,
+    /// The process, by [`this_process`], whose holder before ended without giving it back; 0: none.
+    recovered_by: AtomicU64,
+}
+
+/// Why it was not acquired.
+#[derive(Debug)]
+pub enum Refused {
+    /// See there.
+    Trouble(Trouble),
+    /// Its file was removed, and there is no other.
+    Gone(Refusal),
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
 }
 
 impl Lock {
@@ -44,19 +72,17 @@ impl Lock {
     /// See [`Segment::open`].
     pub fn open(name: &Name) -> Result<Arc<Self>, Refusal> {
         static OPEN: Mutex<Vec<Weak<Lock>>> = Mutex::new(Vec::new());
-        let content = size_of::<Robust>();
-        let segment = Segment::open(name, Kind::Lock, content, None, 0, |content| {
-            // SAFETY: the content of a segment that is being made: aligned, of that size, and nobody else's.
-            unsafe { Robust::initialise(content.cast().as_ptr()) }
-        })?;
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = Listed::own(Kind::Lock, name.clone());
+        let mut open = unpoisoned(&OPEN);
         open.retain(|lock| lock.strong_count() > 0);
-        let known = open.iter().filter_map(Weak::upgrade).find(|lock| lock.segment.is_same(&segment));
-        Ok(known.unwrap_or_else(|| {
-            let lock = Arc::new(Self { segment, recovered: AtomicBool::new(false) });
-            open.push(Arc::downgrade(&lock));
-            lock
-        }))
+        // Also one that has lost its file: whether it is held says nobody else.
+        if let Some(known) = open.iter().filter_map(Weak::upgrade).find(|lock| lock.listed == listed) {
+            return Ok(known);
+        }
+        let memory = Mutex::new(Arc::new(segment(name)?));
+        let lock = Arc::new(Self { listed, memory, recovered_by: AtomicU64::new(0) });
+        open.push(Arc::downgrade(&lock));
+        Ok(lock)
     }
 
     /// Who holds a lock that this process need not have open: `Some(None)`: nobody. `None`: see [`Listed::glance`].
@@ -66,26 +92,53 @@ impl Lock {
         Some(Robust::owner_in(&glance.content).and_then(sys::process_of))
     }
 
-    fn robust(&self) -> &Robust {
-        let content: NonNull<Robust> = self.segment.content().cast();
-        // SAFETY: initialised before the segment had its name, and mapped as long as `self`.
-        unsafe { content.as_ref() }
+    fn memory(&self) -> Arc<Segment> {
+        Arc::clone(&unpoisoned(&self.memory))
+    }
+
+    fn move_to_its_name(&self) -> Result<(), Refusal> {
+        let Listed { uid, name, .. } = &self.listed;
+        let own = Listed::own(Kind::Lock, name.clone());
+        if own != self.listed {
+            return Err(Refusal::Foreign(format!(
+                "{} was removed, and this process, which runs as {} by now, cannot make another for uid {uid}: start it again",
+                self.listed.path().display(),
+                own.uid
+            )));
+        }
+        let there = Arc::new(segment(name)?);
+        *unpoisoned(&self.memory) = there;
+        Ok(())
     }
 
     /// Takes the lock if it is free. `slept`: [`Lock::sleep`] has come before it.
     ///
     /// # Errors
-    /// See [`Trouble`].
-    pub fn try_acquire(self: &Arc<Self>, slept: bool) -> Result<(), Trouble> {
-        let guard = self.robust().try_lock()?;
-        self.recovered.store(guard.inherited, Ordering::Relaxed);
-        // Held, and mapped, until `release`.
-        std::mem::forget(guard);
-        std::mem::forget(Arc::clone(self));
-        if slept {
-            self.robust().others_may_sleep();
+    /// See [`Refused`].
+    pub fn try_acquire(self: &Arc<Self>, slept: bool) -> Result<(), Refused> {
+        loop {
+            let memory = self.memory();
+            match robust(&memory).try_lock() {
+                Ok(guard) => {
+                    if slept {
+                        robust(&memory).others_may_sleep();
+                    }
+                    if !memory.has_lost_its_name() {
+                        let told = if guard.inherited { this_process() } else { 0 };
+                        self.recovered_by.store(told, Ordering::Relaxed);
+                        // Held, and mapped, until `release`.
+                        std::mem::forget(guard);
+                        std::mem::forget(Arc::clone(self));
+                        return Ok(());
+                    }
+                }
+                Err(Trouble::Own) if memory.has_lost_its_name() => {
+                    self.release();
+                }
+                Err(trouble) => return Err(trouble.into()),
+            }
+            self.move_to_its_name().map_err(Refused::Gone)?;
         }
-        Ok(())
     }
 
     /// Sleeps as long as another thread holds the lock, and does not take it. `interrupt`: a word and the value with which
@@ -99,19 +152,20 @@ impl Lock {
     pub fn sleep(&self, interrupt: (&AtomicU32, u32), until: Option<Duration>) -> Result<(), Trouble> {
         let look = sys::monotonic() + LOOK;
         let until = until.map_or(look, |until| until.min(look));
-        let woken = self.robust().sleep(Some(interrupt), Some(until));
-        let is_damaged = woken == Woken::Deadline && self.robust().owner_is_no_thread();
+        let memory = self.memory();
+        let woken = robust(&memory).sleep(Some(interrupt), Some(until));
+        let is_damaged = woken == Woken::Deadline && robust(&memory).owner_is_no_thread();
         if is_damaged { Err(Trouble::Damaged) } else { Ok(()) }
     }
 
     /// Who has slept and goes without the lock: a wake-up that it was given is the others'.
     pub fn give_up(&self) {
-        self.robust().pass_on();
+        robust(&self.memory()).pass_on();
     }
 
     /// Gives the lock back. False: this thread does not hold it.
     pub fn release(self: &Arc<Self>) -> bool {
-        let released = self.robust().release();
+        let released = robust(&self.memory()).release();
         if released {
             // SAFETY: the reference that `try_acquire` has left.
             unsafe { Arc::decrement_strong_count(Arc::as_ptr(self)) };
@@ -119,17 +173,48 @@ impl Lock {
         released
     }
 
-    /// Whether the holder before this process ended without giving it back, when this process took it last.
+    /// Whether the holder before this process ended without giving it back, when this process took it last. A forked child
+    /// has not taken it.
     #[must_use]
     pub fn recovered(&self) -> bool {
-        self.recovered.load(Ordering::Relaxed)
+        self.recovered_by.load(Ordering::Relaxed) == this_process()
     }
 
-    /// The process that holds it; `None`: nobody, or the C library does not tell. It may have changed already.
+    /// The process that holds it; `None`: nobody, or the C library does not tell. It may have changed already. Of a lock
+    /// whose file was removed: who holds the one that has the name now, else the one who is waited for; never this process,
+    /// which has lost it. In another PID namespace than the lock's: the number that the holder has there.
     #[must_use]
     pub fn holder(&self) -> Option<i32> {
-        self.robust().owner().and_then(sys::process_of)
+        let memory = self.memory();
+        let is_lost = memory.has_lost_its_name();
+        let own = nix::unistd::gettid().as_raw();
+        let owner = robust(&memory).owner().filter(|owner| !is_lost || *owner != own);
+        let there = if is_lost { Self::glance(&self.listed).flatten() } else { None };
+        there.or_else(|| if namespace::is_first() { owner.and_then(sys::process_of) } else { owner })
     }
+}
+
+fn segment(name: &Name) -> Result<Segment, Refusal> {
+    Segment::open(name, Kind::Lock, size_of::<Robust>(), None, 0, |content| {
+        // SAFETY: the content of a segment that is being made: aligned, of that size, and nobody else's.
+        unsafe { Robust::initialise(content.cast().as_ptr()) }
+    })
+}
+
+fn robust(memory: &Segment) -> &Robust {
+    let content: NonNull<Robust> = memory.content().cast();
+    // SAFETY: initialised before the segment had its name, and mapped as long as `memory`.
+    unsafe { content.as_ref() }
+}
+
+/// A number that no parent or child of this process has; never 0. Forks are told apart by their count where they are
+/// watched, and by the process's number, which another PID namespace may give a second time.
+fn this_process() -> u64 {
+    (fork::generation() << 32) | u64::from(std::process::id())
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -177,12 +262,24 @@ mod tests {
         waitpid(child, None) == Ok(WaitStatus::Exited(child, 0))
     }
 
+    /// What became of an attempt, for assertions.
+    fn taken(attempt: Result<(), Refused>) -> Result<(), Trouble> {
+        attempt.map_err(|refused| match refused {
+            Refused::Trouble(trouble) => trouble,
+            Refused::Gone(refusal) => panic!("{refusal}"),
+        })
+    }
+
+    fn try_acquire(lock: &Arc<Lock>) -> Result<(), Trouble> {
+        taken(lock.try_acquire(false))
+    }
+
     fn wait(lock: &Arc<Lock>) -> Result<(), Trouble> {
         let word = AtomicU32::new(0);
         let until = sys::monotonic() + Duration::from_secs(20);
         let mut slept = false;
         loop {
-            match lock.try_acquire(slept) {
+            match taken(lock.try_acquire(slept)) {
                 Err(Trouble::Taken) if sys::monotonic() < until => {
                     lock.sleep((&word, 0), Some(until))?;
                     slept = true;
@@ -202,10 +299,10 @@ mod tests {
         lock.try_acquire(false).unwrap();
         let own = Some(std::process::id().cast_signed());
         assert_eq!((lock.holder(), Lock::glance(&listed)), (own, Some(own)));
-        assert_eq!(lock.try_acquire(false), Err(Trouble::Own));
-        assert_eq!(named.open().try_acquire(false), Err(Trouble::Own), "by another handle, too");
+        assert_eq!(try_acquire(&lock), Err(Trouble::Own));
+        assert_eq!(try_acquire(&named.open()), Err(Trouble::Own), "by another handle, too");
         let child =
-            named.in_child(|lock| lock.try_acquire(false) == Err(Trouble::Taken) && !lock.release(), || {});
+            named.in_child(|lock| try_acquire(&lock) == Err(Trouble::Taken) && !lock.release(), || {});
         assert!(succeeded(child), "a forked child does not hold it");
         assert!(lock.release() && lock.holder().is_none());
         assert!(succeeded(named.in_child(|lock| lock.try_acquire(false).is_ok() && lock.release(), || {})));
@@ -217,7 +314,7 @@ mod tests {
     fn who_drops_the_handle_goes_on_holding_it() {
         let named = Named::new("dropped");
         named.open().try_acquire(false).unwrap();
-        assert!(succeeded(named.in_child(|lock| lock.try_acquire(false) == Err(Trouble::Taken), || {})));
+        assert!(succeeded(named.in_child(|lock| try_acquire(&lock) == Err(Trouble::Taken), || {})));
         assert!(named.open().release());
         assert!(succeeded(named.in_child(|lock| lock.try_acquire(false).is_ok(), || {})));
     }
@@ -280,12 +377,89 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_has_not_acquired_it_does_not_recover_what_its_parent_did() {
+        let named = Named::new("inherited");
+        assert!(succeeded(named.in_child(|lock| lock.try_acquire(false).is_ok(), || {})));
+        let lock = named.open();
+        try_acquire(&lock).unwrap();
+        assert!(lock.recovered());
+        assert!(succeeded(named.in_child(|lock| !lock.recovered(), || {})));
+        assert!(lock.recovered() && lock.release());
+        let told = named.in_child(|lock| lock.try_acquire(false).is_ok() && !lock.recovered(), || {});
+        assert!(succeeded(told), "and is not told of another's");
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_not_the_lock_of_its_name() {
+        let named = Named::new("removed");
+        let lock = named.open();
+        try_acquire(&lock).unwrap();
+        let first = lock.memory();
+        std::fs::remove_file(lock.listed.path()).unwrap();
+        assert_eq!(lock.holder(), None, "the holder has lost it");
+        let parent = std::process::id().cast_signed();
+        let waits =
+            move |lock: Arc<Lock>| try_acquire(&lock) == Err(Trouble::Taken) && lock.holder() == Some(parent);
+        assert!(
+            succeeded(named.in_child(waits, || {})),
+            "who knows of the old one does not take the new one"
+        );
+        try_acquire(&lock).unwrap();
+        assert!(!lock.memory().is_same(&first), "it is the new one now");
+        assert_eq!(lock.holder(), Some(parent));
+        assert_eq!(robust(&first).owner(), None, "the old one was given back");
+        assert!(lock.release() && !lock.release());
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_whose_file_is_replaced_gets_the_new_one() {
+        let named = Named::new("replaced");
+        let lock = named.open();
+        try_acquire(&lock).unwrap();
+        let waiter = named.in_child(
+            |lock| {
+                let own = std::process::id().cast_signed();
+                wait(&lock) == Ok(()) && Lock::glance(&lock.listed) == Some(Some(own)) && lock.release()
+            },
+            || {},
+        );
+        let sleeps = || {
+            let stat = std::fs::read_to_string(format!("/proc/{waiter}/stat")).unwrap();
+            stat.rsplit(')').next().unwrap().trim_start().starts_with('S')
+        };
+        while !sleeps() {
+            std::thread::yield_now();
+        }
+        std::fs::remove_file(lock.listed.path()).unwrap();
+        assert!(lock.release());
+        assert!(succeeded(waiter));
+        try_acquire(&lock).unwrap();
+        assert!(lock.listed.path().exists() && lock.release());
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_made_again_is_gone() {
+        let named = Named::new("gone");
+        let lock = named.open();
+        std::fs::remove_file(lock.listed.path()).unwrap();
+        std::fs::create_dir(lock.listed.path()).unwrap();
+        let refused = lock.try_acquire(false).unwrap_err();
+        std::fs::remove_dir(lock.listed.path()).unwrap();
+        assert!(
+            matches!(&refused, Refused::Gone(Refusal::Foreign(why)) if why.contains("is a directory")),
+            "{refused:?}"
+        );
+        try_acquire(&lock).unwrap();
+        assert!(lock.release(), "and is there again when it can be made");
+    }
+
+    #[test]
     fn a_holder_that_does_not_exist_is_damage() {
         let named = Named::new("damage");
         let lock = named.open();
         // A thread number that no process has: above the largest that Linux gives.
         // SAFETY: the lock's first word, of a segment that is this test's own.
-        unsafe { lock.segment.content().cast::<u32>().write(0x3fff_fff0) };
+        unsafe { lock.memory().content().cast::<u32>().write(0x3fff_fff0) };
         assert_eq!(wait(&lock), Err(Trouble::Damaged));
     }
 }

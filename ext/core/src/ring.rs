@@ -42,7 +42,6 @@ use std::io;
 use std::mem::{MaybeUninit, offset_of, size_of};
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -112,21 +111,37 @@ const _: () = assert!(offset_of!(Face, places) == 16);
 impl Content {
     fn stats(&self, ring_bytes: usize) -> Stats {
         let capacity = ring_bytes.saturating_sub(HEADER_BYTES);
-        let (Some((_, head, received)), Some((published, tail, sent))) =
-            (self.consumed.look(), self.published.look())
+        let Some(((_, head, received), (published, tail, sent))) =
+            at_once(|| self.consumed.look(), || self.published.look())
         else {
             return Stats { capacity, ..Stats::default() };
         };
-        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX);
+        let used = usize::try_from(tail.wrapping_sub(head)).unwrap_or(usize::MAX).min(ring_bytes);
+        let messages = usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX);
         Stats {
             capacity,
-            used: used.min(ring_bytes),
-            messages: usize::try_from(sent.saturating_sub(received)).unwrap_or(usize::MAX),
+            used,
+            // What is not of one moment is at least possible.
+            messages: messages.min(used / HEADER_BYTES),
             sent,
             received,
             closed: published & CLOSED != 0,
         }
     }
+}
+
+/// Two looks that belong together: the first still held when the second was made. When it changes all the time, the last
+/// two. `None`: one of them failed.
+fn at_once<A: PartialEq, B>(first: impl Fn() -> Option<A>, second: impl Fn() -> Option<B>) -> Option<(A, B)> {
+    let mut before = first()?;
+    for _ in 1..LOOKS {
+        let (between, after) = (second()?, first()?);
+        if before == after {
+            return Some((before, between));
+        }
+        before = after;
+    }
+    Some((before, second()?))
 }
 
 impl Face {
@@ -176,7 +191,7 @@ pub struct Ring {
     memory: Memory,
     producer: Habit,
     consumer: Habit,
-    bell: OnceLock<OwnedFd>,
+    bell: OwnedFd,
 }
 
 /// Why nothing was done.
@@ -257,11 +272,7 @@ impl Ring {
     pub fn anonymous(bytes: usize) -> Result<Self, Refusal> {
         let shape =
             Shape { kind: Kind::Channel, content_bytes: size_of::<Content>(), ring_bytes: ring_bytes(bytes) };
-        let ring = Self::over(Segment::anonymous(shape, fill)?);
-        let bell = sys::event_fd()
-            .map_err(|error| Refusal::System(format!("cannot make a channel: {error}"), error))?;
-        let _ = ring.bell.set(bell); // of a ring that nobody has seen yet
-        Ok(ring)
+        Self::over(Segment::anonymous(shape, fill)?)
     }
 
     /// The effective user's ring of this name; made if there is none. `bytes`: `None` takes one of any size, and makes one
@@ -282,17 +293,13 @@ impl Ring {
             )),
             other => other,
         })?;
-        Ok(Self::over(segment))
+        Self::over(segment)
     }
 
-    fn over(segment: Segment) -> Self {
-        Self {
-            segment,
-            memory: Memory::default(),
-            producer: Habit::default(),
-            consumer: Habit::default(),
-            bell: OnceLock::new(),
-        }
+    fn over(segment: Segment) -> Result<Self, Refusal> {
+        let bell = bell::of(&segment)?;
+        let (memory, producer, consumer) = (Memory::default(), Habit::default(), Habit::default());
+        Ok(Self { segment, memory, producer, consumer, bell })
     }
 
     /// The segment it lies in.
@@ -367,6 +374,7 @@ impl Ring {
         let face = &content.published;
         let count = face.count.load(Ordering::Relaxed); // changes under this lock only
         if count & CLOSED != 0 {
+            close_side(&content.producers, face, || self.ring_bell());
             drop(guard);
             self.close_consumed();
             return Ok(Sent::Closed);
@@ -603,17 +611,19 @@ fn count_and_wake(face: &Face, side: &Side, waiting: u32, bell: impl FnOnce() ->
     side.waiting.store(if rung { 0 } else { POLLED }, Ordering::Relaxed);
 }
 
-/// Closes one side, under its lock.
+/// Closes one side, under its lock. Of one that is closed it rings the bell that could not be rung then.
 fn close_side(side: &Side, face: &Face, bell: impl FnOnce() -> bool) {
-    if face.count.load(Ordering::Relaxed) & CLOSED != 0 {
+    let waiting = side.waiting.load(Ordering::Relaxed);
+    let is_closed = face.count.load(Ordering::Relaxed) & CLOSED != 0;
+    if is_closed && waiting == 0 {
         return;
     }
-    if side.waiting.load(Ordering::Relaxed) & POLLED != 0 {
-        let _ = bell();
+    let rung = waiting & POLLED == 0 || bell();
+    if !is_closed {
+        #[expect(clippy::cast_possible_truncation, reason = "it is 1")]
+        futex::change_and_wake(&face.count, Change::Or(CLOSED as u16));
     }
-    #[expect(clippy::cast_possible_truncation, reason = "it is 1")]
-    futex::change_and_wake(&face.count, Change::Or(CLOSED as u16));
-    side.waiting.store(0, Ordering::Relaxed);
+    side.waiting.store(if rung { 0 } else { POLLED }, Ordering::Relaxed);
 }
 
 mod bell;

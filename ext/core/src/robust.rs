@@ -11,6 +11,11 @@
 //! somebody has written over it ([`Trouble::Damaged`]). A process that writes over it while another holds it can still
 //! bring that one down: its list of robust locks leads through the segment.
 //!
+//! # PID namespaces
+//! The death of an owner is told across them: the kernel looks for each thread under the number that it has itself. Two
+//! threads that have the same number, each in its own namespace, cannot be told apart: while one has the lock, the other
+//! is told that it has it already.
+//!
 //! # Rules
 //! The memory that a held lock lies in stays mapped. A lock is its thread's: a forked child does not have it.
 //! Sources: pthread_mutexattr_setrobust(3), get_robust_list(2); Linux Documentation/locking/robust-futexes.rst,
@@ -24,7 +29,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::{futex, sys};
+use crate::futex;
+use crate::sys::{self, namespace};
 
 /// How often a taken lock is looked at before the thread sleeps: longer than copying a small message takes.
 const SPINS: u32 = 60;
@@ -293,14 +299,12 @@ impl Robust {
         kind.is_none() || self.word(KIND_AT).map(|word| word.load(Ordering::Relaxed)) == kind
     }
 
-    /// The kernel marks a lock whose owner ends: one that names a thread that is not there was written over.
+    /// The kernel marks a lock whose owner ends: one that names a thread that is not there was written over. False where
+    /// that cannot be known: see [`namespace`].
     #[must_use]
     pub fn owner_is_no_thread(&self) -> bool {
         let Some(owner) = self.owner() else { return false };
-        // SAFETY: signal 0 only asks; a thread's number is looked up as a process's.
-        let gone = unsafe { libc::kill(owner, 0) } == -1
-            && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
-        gone && self.owner() == Some(owner)
+        namespace::is_nobody(owner) && self.owner() == Some(owner)
     }
 }
 
@@ -436,6 +440,56 @@ mod tests {
             assert!(waiter.join().unwrap());
         });
         waitpid(holder, None).unwrap();
+    }
+
+    #[test]
+    fn an_owner_in_another_pid_namespace_is_no_damage() {
+        let shared = Shared::new();
+        let is_waited_for = || shared.lock().lock(later(200)).map(drop) == Err(Trouble::Taken);
+        let step = |step: u64| shared.number(0).store(step, Ordering::SeqCst);
+        let wait = |step: u64| {
+            while shared.number(0).load(Ordering::SeqCst) < step {
+                std::thread::yield_now();
+            }
+        };
+        let inner = || {
+            std::mem::forget(shared.lock().try_lock().unwrap());
+            step(1);
+            wait(2);
+            shared.lock().release();
+            step(3);
+            wait(4);
+            i32::from(!is_waited_for())
+        };
+        let outer = || {
+            // SAFETY: takes numbers; the next child is the first process of a namespace. Without root in a user namespace.
+            let unshare = |flags: i32| unsafe { libc::unshare(flags) };
+            if unshare(libc::CLONE_NEWPID) == -1 && unshare(libc::CLONE_NEWPID | libc::CLONE_NEWUSER) == -1 {
+                eprintln!("not run: this user cannot make a PID namespace");
+                return 0;
+            }
+            // SAFETY: as in `killed`.
+            match unsafe { fork() }.unwrap() {
+                ForkResult::Child => sys::exit_at_once(inner()),
+                ForkResult::Parent { child } => {
+                    wait(1);
+                    let outside = is_waited_for();
+                    step(2);
+                    wait(3);
+                    let _guard = shared.lock().lock(later(5000)).unwrap();
+                    step(4);
+                    let inside = waitpid(child, None) == Ok(WaitStatus::Exited(child, 0));
+                    i32::from(!outside) + 2 * i32::from(!inside)
+                }
+            }
+        };
+        // SAFETY: as in `killed`.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => sys::exit_at_once(outer()),
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)), "1: outside, 2: inside");
+            }
+        }
     }
 
     #[test]

@@ -18,11 +18,14 @@
 //!     40      8  ring bytes        file = front + ring
 //!     48      8  PID namespace     its own: locks know their owner by its thread number
 //!     56     16  C library         its own: "glibc", "musl"; they lay a mutex out differently
-//!     72      8  checksum          FNV-1a over the bytes before it
-//!     80      -  later versions
+//!     72      8  FIFO              any: the number in the name of the FIFO beside it; 0 where it needs none
+//!     80      8  checksum          FNV-1a over the bytes before it
+//!     88      -  later versions
 //!    128      -  content           words and locks, filled with zeros, then by who makes it
 //!  front      -  ring              `front` is the first page border after the content
 //! ```
+//!
+//! Version 2 has brought the FIFO's number.
 //!
 //! The ring is mapped twice, one directly after the other, so that whatever begins in it is contiguous.
 //!
@@ -30,6 +33,12 @@
 //! A named segment is complete before it has a name: an unnamed file (`O_TMPFILE`) is given its space and its content,
 //! then the name (linkat(2)). Of two that make it at the same time one gets the name and both use it; a maker that is
 //! killed leaves nothing.
+//!
+//! # Who uses it
+//! Before a process maps a named segment it takes a shared lock on the open file (`F_OFD_SETLK`) and then closes the
+//! descriptor: the kernel keeps the lock as long as a mapping of that open file lives, in this process or in children that
+//! it forks, and drops it with the last one, however that ends. So [`Listed::is_used`] is right also about processes whose
+//! memory nobody may look at and about those of other PID namespaces; it does not say who they are.
 //!
 //! # What is refused
 //! Everything that is not as above: each has its sentence ([`Refusal`]). Nobody can change the size of an anonymous
@@ -39,26 +48,29 @@
 //! # Rules
 //! The header is written once and read once, when a process attaches; sizes are kept in the process. Who uses the
 //! content trusts nothing in it: it is another process's memory, too.
-//! Sources: memfd_create(2), open(2) O_TMPFILE, linkat(2), posix_fallocate(3), mmap(2), shm_overview(7), namespaces(7).
+//! Sources: memfd_create(2), open(2) O_TMPFILE, linkat(2), posix_fallocate(3), mmap(2), shm_overview(7), namespaces(7),
+//! fcntl(2) "Open file description locks", Linux fs/file_table.c (`__fput`: a mapping holds the open file).
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::mem::{offset_of, size_of};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
-use crate::sys;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::sys::{self, namespace};
 
 /// Where named segments lie.
 pub const DIRECTORY: &str = "/dev/shm";
 /// First bytes of a segment.
 pub const MAGIC: [u8; 8] = *b"RDSEGMNT";
 /// The layout in the table above, and of what lies in the content of each kind.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Where the content begins.
 pub const CONTENT_AT: usize = 128;
 /// How long a name may be, in bytes.
@@ -66,6 +78,8 @@ pub const LONGEST_NAME: usize = 100;
 
 /// Of every file name of ours in [`DIRECTORY`]; the owner's uid, the kind and the name follow.
 const PREFIX: &str = "rustdaemon";
+/// What follows in the name of a FIFO, before its number. No segment has such a name: they have no `:` in them.
+const FIFO: &str = ":fifo";
 
 #[cfg(target_env = "gnu")]
 const C_LIBRARY: &[u8] = b"glibc";
@@ -162,12 +176,17 @@ impl Listed {
         Path::new(DIRECTORY).join(format!("{PREFIX}-{uid}-{}-{}", kind.word(), name.0))
     }
 
-    /// Where the FIFO of its `stream()` lies, if there is one. No segment has such a name: they have no `:` in them.
-    #[must_use]
-    pub fn fifo(&self) -> PathBuf {
+    /// Where the FIFO of this number lies, of a segment with this name.
+    fn numbered_fifo(&self, number: u64) -> PathBuf {
         let mut path = self.path().into_os_string();
-        path.push(":fifo");
+        path.push(format!("{FIFO}-{number:016x}"));
         path.into()
+    }
+
+    /// Of which segment's name this is a FIFO's: the one that is there now, or one that was there before.
+    #[must_use]
+    pub fn parse_fifo(file: &str) -> Option<Self> {
+        file.split_once(FIFO).and_then(|(segment, _)| Self::parse(segment))
     }
 
     /// Reads the name of a file in [`DIRECTORY`]. `None`: not one of ours.
@@ -190,21 +209,98 @@ pub struct Glance<const BYTES: usize> {
 }
 
 impl Listed {
+    /// [`Segment::fifo`] of the segment that has the name now, which need not be open. `None` also where that cannot be read.
+    #[must_use]
+    pub fn fifo(&self) -> Option<PathBuf> {
+        let header = self.open_to_read().and_then(|file| Header::read(&file)).ok()?;
+        let is_whole = header.magic == MAGIC && header.version == VERSION && header.checksum == header.sum();
+        (is_whole && header.fifo != 0).then(|| self.numbered_fifo(header.fifo))
+    }
+
+    /// Whether a process has it mapped, this one included. `None`: it may not be opened, or is not there.
+    ///
+    /// A process that has mapped it with a lock of its own on the file, or under a kernel that drops the lock with the
+    /// descriptor, is not seen.
+    #[must_use]
+    pub fn is_used(&self) -> Option<bool> {
+        let file = self.open_to_read().ok()?;
+        let mut wanted = whole_file(libc::F_WRLCK);
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut wanted)).ok()?;
+        Some(i32::from(wanted.l_type) != libc::F_UNLCK)
+    }
+
+    /// Whether it was made in another PID namespace than this process's. False also where its header cannot be read.
+    #[must_use]
+    pub fn is_of_another_namespace(&self) -> bool {
+        let header = self.open_to_read().and_then(|file| Header::read(&file));
+        header.is_ok_and(|header| {
+            let is_whole = header.magic == MAGIC && header.checksum == header.sum();
+            is_whole && namespace::current().is_ok_and(|current| current != header.pid_namespace)
+        })
+    }
+
+    fn open_to_read(&self) -> io::Result<File> {
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        std::fs::OpenOptions::new().read(true).custom_flags(flags).open(self.path())
+    }
+
     /// Looks at the content without mapping it: for people, and for whoever owns it. `None`: it cannot be read, or is not
     /// what its name says, or was made where this process could not use it.
     #[must_use]
     pub fn glance<const BYTES: usize>(&self) -> Option<Glance<BYTES>> {
-        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(self.path()).ok()?;
+        let file = self.open_to_read().ok()?;
         let status = file.metadata().ok()?;
-        let (mut bytes, mut content) = ([0; size_of::<Header>()], [0; BYTES]);
-        file.read_exact_at(&mut bytes, 0).ok()?;
+        let mut content = [0; BYTES];
+        let header = Header::read(&file).ok()?;
         file.read_exact_at(&mut content, CONTENT_AT as u64).ok()?;
-        let header = Header::from_bytes(&bytes);
-        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }).ok()?;
+        let wanted = Header::of(&Shape { kind: self.kind, content_bytes: BYTES, ring_bytes: 0 }, 0).ok()?;
         let is_whole = status.is_file() && status.uid() == self.uid && header.objection(&wanted).is_none();
         is_whole.then_some(Glance { content, ring_bytes: header.ring_bytes })
     }
+}
+
+impl Listed {
+    /// Why what lies at its path cannot be a segment that this process may use.
+    fn objection(&self, found: &Metadata) -> Option<String> {
+        let (theirs, ours) = (found.uid(), self.uid);
+        let kind = found.file_type();
+        let what = match () {
+            () if kind.is_symlink() => "a symbolic link",
+            () if kind.is_dir() => "a directory",
+            () if kind.is_fifo() => "a FIFO",
+            () if kind.is_socket() => "a socket",
+            () if !kind.is_file() => "a device",
+            () if theirs != ours => {
+                return Some(format!(
+                    "belongs to uid {theirs}, and this process runs as {ours}: a segment is its owner's alone; take another name, or let uid {theirs} or root remove it"
+                ));
+            }
+            () if found.mode() & 0o777 != 0o600 => {
+                let mode = found.mode() & 0o777;
+                return Some(format!("is not a file of mode 0600 but of {mode:04o}: remove it"));
+            }
+            () => return None,
+        };
+        let who = if theirs == ours {
+            "remove it".to_owned()
+        } else {
+            format!("take another name, or let uid {theirs} or root remove it")
+        };
+        Some(format!("is {what} and no segment of rustdaemon's: {who}"))
+    }
+}
+
+/// A lock on all of an open file. Source: fcntl(2).
+fn whole_file(kind: libc::c_int) -> libc::flock {
+    // SAFETY: plain data; all zero is a range from the beginning to the end, and no process.
+    let range: libc::flock = unsafe { std::mem::zeroed() };
+    libc::flock { l_type: libc::c_short::try_from(kind).unwrap_or_default(), ..range }
+}
+
+/// Marks a named segment as used for as long as `file` is open or mapped. Where the system refuses the lock nobody is
+/// kept from using the segment: only [`Listed::is_used`] does not see it.
+fn mark_as_used(file: &File) {
+    let _ = fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_RDLCK)));
 }
 
 /// Why there is no segment.
@@ -276,15 +372,21 @@ struct Header {
     ring_bytes: u64,
     pid_namespace: u64,
     c_library: [u8; 16],
+    fifo: u64,
     checksum: u64,
 }
 
-const _: () = assert!(size_of::<Header>() == 80 && size_of::<Header>() <= CONTENT_AT);
-const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 72);
-const HEADER_BYTES: u32 = 80;
+const _: () = assert!(size_of::<Header>() == 88 && size_of::<Header>() <= CONTENT_AT);
+const _: () = assert!(offset_of!(Header, content_bytes) == 32 && offset_of!(Header, checksum) == 80);
+const HEADER_BYTES: u32 = 88;
 
 impl Header {
-    fn of(shape: &Shape) -> io::Result<Self> {
+    fn of(shape: &Shape, fifo: u64) -> Result<Self, Refusal> {
+        let pid_namespace = namespace::current().map_err(|error| {
+            let missing = "a lock in it is its owner's by a number of its PID namespace, which /proc/self/ns/pid tells: \
+                           mount a proc file system at /proc (in a chroot, bind the machine's)";
+            system(format!("cannot use a {}: {missing}", shape.kind.word()), error)
+        })?;
         let mut c_library = [0; 16];
         c_library.iter_mut().zip(C_LIBRARY).for_each(|(place, byte)| *place = *byte);
         let header = Self {
@@ -297,8 +399,9 @@ impl Header {
             zero: 0,
             content_bytes: shape.content_bytes as u64,
             ring_bytes: shape.ring_bytes as u64,
-            pid_namespace: std::fs::metadata("/proc/self/ns/pid")?.ino(),
+            pid_namespace,
             c_library,
+            fifo,
             checksum: 0,
         };
         Ok(Self { checksum: header.sum(), ..header })
@@ -307,6 +410,12 @@ impl Header {
     fn bytes(&self) -> &[u8] {
         // SAFETY: plain integers without padding, as many bytes as it has.
         unsafe { std::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
+    }
+
+    fn read(file: &File) -> io::Result<Self> {
+        let mut bytes = [0; size_of::<Self>()];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Self::from_bytes(&bytes))
     }
 
     fn from_bytes(bytes: &[u8; size_of::<Self>()]) -> Self {
@@ -378,6 +487,8 @@ pub struct Segment {
     listed: Option<Listed>,
     /// Device and number of the file.
     file: (u64, u64),
+    /// As its header has it.
+    fifo: u64,
     made: bool,
 }
 
@@ -396,9 +507,9 @@ impl Segment {
         fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
     ) -> Result<Self, Refusal> {
         let what = || format!("cannot make a {} of {} bytes", shape.kind.word(), shape.file_bytes());
-        let fd =
-            sys::sealed_memory(c"rustdaemon", shape.file_bytes()).map_err(|error| system(what(), error))?;
-        Self::fresh(&fd, shape, None, fill).map_err(|error| system(what(), error))
+        let fd = sys::sealed_memory(c"rustdaemon", shape.file_bytes())
+            .map_err(|error| system(what() + &file_limit(&error), error))?;
+        Self::fresh(&fd, shape, None, what, fill)
     }
 
     /// The effective user's segment of this name; made if there is none. `ring_bytes`: `None` takes a ring as large as it
@@ -437,7 +548,13 @@ impl Segment {
                 };
                 system(what() + &why, error)
             })?;
+        // Whatever the umask is.
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .map_err(|error| system(what(), error))?;
         reserve(&file, shape.file_bytes()).map_err(|error| {
+            if error.raw_os_error() == Some(libc::EFBIG) {
+                return system(what() + &file_limit(&error), error);
+            }
             let free = nix::sys::statvfs::statvfs(DIRECTORY)
                 .map_or(0, |fs| fs.blocks_available() * fs.fragment_size());
             let what = format!(
@@ -447,8 +564,8 @@ impl Segment {
             );
             system(what, error)
         })?;
-        let made =
-            Self::fresh(&file, shape, Some(listed.clone()), fill).map_err(|error| system(what(), error))?;
+        mark_as_used(&file);
+        let made = Self::fresh(&file, shape, Some(listed.clone()), what, fill)?;
         match give_name(&file, &path) {
             Ok(()) => Ok(made),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -476,27 +593,22 @@ impl Segment {
         {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-                return Err(foreign("is a symbolic link: remove it"));
+            Err(error) => {
+                let objection = listed.path().symlink_metadata().ok().and_then(|it| listed.objection(&it));
+                return Err(objection.map_or_else(
+                    || system(format!("cannot open {path}"), error),
+                    |objection| foreign(&objection),
+                ));
             }
-            Err(error) => return Err(system(format!("cannot open {path}"), error)),
         };
         let status = file.metadata().map_err(|error| system(format!("cannot look at {path}"), error))?;
-        if status.uid() != listed.uid {
-            let (theirs, ours) = (status.uid(), listed.uid);
-            return Err(foreign(&format!(
-                "belongs to uid {theirs}, and this process runs as {ours}: a segment is its owner's alone"
-            )));
+        if let Some(objection) = listed.objection(&status) {
+            return Err(foreign(&objection));
         }
-        if !status.is_file() || status.mode() & 0o077 != 0 {
-            return Err(foreign("is not a file of mode 0600: remove it"));
-        }
-        let mut bytes = [0; size_of::<Header>()];
-        if file.read_exact_at(&mut bytes, 0).is_err() {
+        let Ok(header) = Header::read(&file) else {
             return Err(foreign("is no segment of rustdaemon's"));
-        }
-        let header = Header::from_bytes(&bytes);
-        let wanted = Header::of(shape).map_err(|error| system("cannot look at /proc/self/ns/pid", error))?;
+        };
+        let wanted = Header::of(shape, 0)?;
         if let Some(objection) = header.objection(&wanted) {
             return Err(foreign(&objection));
         }
@@ -514,7 +626,8 @@ impl Segment {
         if ring_bytes.is_some_and(|asked| asked != found) {
             return Err(Refusal::OtherSize(path.to_string(), found));
         }
-        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()));
+        mark_as_used(&file);
+        let segment = Self::map(file.as_fd(), whole, Some(listed.clone()), header.fifo);
         segment.map(Some).map_err(|error| system(format!("cannot map {path}"), error))
     }
 
@@ -522,19 +635,25 @@ impl Segment {
         fd: &impl AsFd,
         shape: Shape,
         listed: Option<Listed>,
+        what: impl Fn() -> String,
         fill: impl FnOnce(NonNull<u8>) -> io::Result<()>,
-    ) -> io::Result<Self> {
-        let header = Header::of(&shape)?;
-        let mut segment = Self::map(fd.as_fd(), shape, listed)?;
+    ) -> Result<Self, Refusal> {
+        // A number that no other has had: who holds the FIFO of an earlier segment with this name has none of ours.
+        let has_fifo = listed.is_some() && shape.kind == Kind::Channel;
+        let [low, high] = if has_fifo { sys::random() } else { [0, 0] };
+        let fifo = u64::from(high) << 32 | u64::from(low);
+        let header = Header::of(&shape, fifo)?;
+        let failed = |error| system(what(), error);
+        let mut segment = Self::map(fd.as_fd(), shape, listed, fifo).map_err(failed)?;
         segment.made = true;
-        fill(segment.content())?;
+        fill(segment.content()).map_err(failed)?;
         // SAFETY: the mapping begins with at least CONTENT_AT bytes, which nobody else uses yet.
         unsafe { segment.address.cast::<Header>().write(header) };
         Ok(segment)
     }
 
     /// The file, and behind it its ring once more.
-    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>) -> io::Result<Self> {
+    fn map(fd: BorrowedFd<'_>, shape: Shape, listed: Option<Listed>, fifo: u64) -> io::Result<Self> {
         let front = shape.front();
         let status = nix::sys::stat::fstat(fd)?;
         let (file, all) = (shape.file_bytes(), shape.file_bytes() + shape.ring_bytes);
@@ -555,7 +674,7 @@ impl Segment {
         let address = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // From here on dropping it unmaps all.
         let segment =
-            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), made: false };
+            Self { address, shape, front, listed, file: (status.st_dev, status.st_ino), fifo, made: false };
         let put = |at: usize, bytes: usize, from: usize| {
             let from = libc::off_t::try_from(from).map_err(|_| io::ErrorKind::InvalidInput)?;
             let (rights, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
@@ -598,6 +717,13 @@ impl Segment {
         self.listed.as_ref()
     }
 
+    /// Where the FIFO that belongs to it lies, and to no other that ever had its name. `None`: none does, it is anonymous or
+    /// no channel. Who needs the FIFO makes it.
+    #[must_use]
+    pub fn fifo(&self) -> Option<PathBuf> {
+        self.listed.as_ref().filter(|_| self.fifo != 0).map(|listed| listed.numbered_fifo(self.fifo))
+    }
+
     /// Whether it is the same memory as another, mapped once more.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
@@ -609,6 +735,14 @@ impl Segment {
     pub fn has_its_name(&self) -> bool {
         let status = self.listed.as_ref().and_then(|listed| listed.path().symlink_metadata().ok());
         status.is_some_and(|status| (status.dev(), status.ino()) == self.file)
+    }
+
+    /// Whether its name leads elsewhere now, or nowhere. False also where this process does not see the place where it was
+    /// made, as in a chroot.
+    #[must_use]
+    pub fn has_lost_its_name(&self) -> bool {
+        let place = std::fs::metadata(DIRECTORY);
+        place.is_ok_and(|place| place.dev() == self.file.0) && !self.has_its_name()
     }
 
     /// Whether this process has made it just now.
@@ -628,13 +762,28 @@ impl Drop for Segment {
 
 fn reserve(file: &File, bytes: usize) -> io::Result<()> {
     let bytes = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
-    loop {
-        // SAFETY: numbers only. It returns the error and leaves errno alone.
-        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes) } {
-            0 => return Ok(()),
-            libc::EINTR => {}
-            error => return Err(io::Error::from_raw_os_error(error)),
+    sys::without_size_signal(|| {
+        loop {
+            // SAFETY: numbers only. It returns the error and leaves errno alone.
+            match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes) } {
+                0 => return Ok(()),
+                libc::EINTR => {}
+                error => return Err(io::Error::from_raw_os_error(error)),
+            }
         }
+    })
+}
+
+/// What to say of `EFBIG`; nothing of any other error.
+fn file_limit(error: &io::Error) -> String {
+    use nix::sys::resource::{Resource, getrlimit};
+    match getrlimit(Resource::RLIMIT_FSIZE) {
+        Ok((most, _)) if error.raw_os_error() == Some(libc::EFBIG) => {
+            format!(
+                ": this process may make files of at most {most} bytes (RLIMIT_FSIZE, ulimit -f): raise the limit"
+            )
+        }
+        _ => String::new(),
     }
 }
 

@@ -265,6 +265,8 @@ pub enum Call {
     Receive = 6,
     /// `Channel::send()`.
     Send = 7,
+    /// `Channel::close()`.
+    Close = 8,
 }
 
 impl Call {
@@ -277,6 +279,7 @@ impl Call {
             5 => Some(Self::Lock),
             6 => Some(Self::Receive),
             7 => Some(Self::Send),
+            8 => Some(Self::Close),
             _ => None,
         }
     }
@@ -292,6 +295,7 @@ impl Call {
             Self::Lock => "Lock::acquire()",
             Self::Receive => "Channel::receive()",
             Self::Send => "Channel::send()",
+            Self::Close => "Channel::close()",
         }
     }
 }

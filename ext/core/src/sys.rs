@@ -16,6 +16,9 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+
+pub mod namespace;
 
 /// The two ends of a pipe: what is written to `write` is read from `read`.
 #[derive(Debug)]
@@ -49,13 +52,40 @@ pub fn event_fd() -> io::Result<OwnedFd> {
 /// cannot fault (`SIGBUS`) whatever the other side does.
 ///
 /// # Errors
-/// `EMFILE`, `ENOMEM`. Source: memfd_create(2), fcntl(2) "File Sealing".
+/// `EMFILE`, `ENOMEM`; `EFBIG`: see [`without_size_signal`]. Source: memfd_create(2), fcntl(2) "File Sealing".
 pub fn sealed_memory(name: &CStr, bytes: usize) -> io::Result<OwnedFd> {
     let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-    nix::unistd::ftruncate(&fd, i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?)?;
+    let bytes = i64::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
+    without_size_signal(|| Ok(nix::unistd::ftruncate(&fd, bytes)?))?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(fd)
+}
+
+/// Calls what makes a file larger. Where that is more than this process may (`RLIMIT_FSIZE`), it is the error `EFBIG` and
+/// nothing else: the SIGXFSZ that comes with it, which ends a process, is taken before anybody hears it, and whatever the
+/// program does about that signal stays as it is.
+///
+/// # Errors
+/// What `enlarge` says, and what pthread_sigmask(3) does. Source: setrlimit(2), sigtimedwait(2).
+pub fn without_size_signal<T>(enlarge: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let mut signal = SigSet::empty();
+    signal.add(Signal::SIGXFSZ);
+    let before = signal.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    // SAFETY: plain data, filled by the call; one that is pending by now is somebody else's.
+    let is_pending = unsafe {
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&raw mut pending);
+        libc::sigismember(&raw const pending, libc::SIGXFSZ) == 1
+    };
+    let done = enlarge();
+    if !is_pending && done.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EFBIG)) {
+        let at_once = timespec(Duration::ZERO);
+        // SAFETY: a set and a time that outlive the call, which does not wait; an ignored signal is not there.
+        unsafe { libc::sigtimedwait(signal.as_ref(), std::ptr::null_mut(), &raw const at_once) };
+    }
+    before.thread_set_mask()?;
+    done
 }
 
 /// Whether `fd` carries the seals of [`sealed_memory`] and is exactly `bytes` long.
@@ -144,7 +174,7 @@ impl std::fmt::Display for ExitStatus {
             Self::Code(code) => write!(f, "exit {code}"),
             Self::Signal { number, core } => {
                 let core = if core { ", core dumped" } else { "" };
-                match nix::sys::signal::Signal::try_from(number) {
+                match Signal::try_from(number) {
                     Ok(signal) => write!(f, "killed by {signal}{core}"),
                     Err(_) => write!(f, "killed by signal {number}{core}"),
                 }
@@ -326,11 +356,21 @@ pub fn command_name(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
 
-/// The process that a thread belongs to. `None`: there is no such thread.
+/// Whether there is a thread of that number in this process's PID namespace. Source: kill(2).
+#[must_use]
+pub fn is_thread(number: i32) -> bool {
+    // SAFETY: signal 0 only asks; a thread's number is looked up as a process's.
+    let rc = unsafe { libc::kill(number, 0) };
+    rc == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
+/// The process that a thread belongs to; where /proc does not show it, the thread's own number, which is the process's
+/// where that has one thread. `None`: there is no such thread.
 #[must_use]
 pub fn process_of(thread: i32) -> Option<i32> {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let told = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok());
+    is_thread(thread).then(|| told.unwrap_or(thread))
 }
 
 /// The processes that /proc shows, in no order; none where it is not mounted.
@@ -503,7 +543,7 @@ pub fn default_signals() -> io::Result<()> {
         // SAFETY: SIG_DFL is a valid disposition; a refused number changes nothing.
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
-    nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    SigSet::empty().thread_set_mask()?;
     Ok(())
 }
 
@@ -616,9 +656,9 @@ pub fn die_with_parent() -> io::Result<()> {
 /// As there.
 #[unsafe(link_section = "rustdaemon.child")]
 pub fn die_with(parent: i32) -> io::Result<()> {
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     if nix::unistd::getppid().as_raw() != parent {
-        nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL)?;
+        nix::sys::signal::raise(Signal::SIGKILL)?;
     }
     Ok(())
 }

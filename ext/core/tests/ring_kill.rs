@@ -10,7 +10,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
@@ -174,7 +173,7 @@ fn a_sender_that_dies_leaves_no_poller_asleep() {
         let ring = Ring::anonymous(100).unwrap();
         ring.poll().unwrap();
         let readable = || {
-            let mut fds = [PollFd::new(ring.bell().unwrap().as_fd(), PollFlags::POLLIN)];
+            let mut fds = [PollFd::new(ring.bell(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::ZERO).unwrap() == 1
         };
         assert!(!readable());

@@ -103,6 +103,18 @@ final class Numbers
      */
     public static function deadline(?float $timeout, ?string $name = null): ?int
     {
+        $span = self::span($timeout, $name);
+        return $span === null ? null : hrtime(true) + $span;
+    }
+
+    /**
+     * How long a wait is, in nanoseconds; null: for ever.
+     *
+     * @param string|null $name of an argument that is never null
+     * @throws InvalidArgument
+     */
+    public static function span(?float $timeout, ?string $name = null): ?int
+    {
         if ($timeout === null || $timeout >= 1e9) {
             return null;
         }
@@ -111,7 +123,7 @@ final class Numbers
                 ? 'timeout: must be a number of seconds from 0.0, or null to wait as long as it takes'
                 : "$name: must be a number of seconds from 0.0");
         }
-        return hrtime(true) + (int) ($timeout * 1e9);
+        return (int) ($timeout * 1e9);
     }
 
     private static function named(string $signal): int

@@ -30,11 +30,7 @@ final class Settings
         #[SensitiveParameter] ?string $token,
         int $workers,
     ): void {
-        if ($name !== null && !preg_match('/^[A-Za-z0-9._-]{1,64}$/D', $name)) {
-            throw new InvalidArgument(
-                "name: \"$name\" is not a pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -"
-            );
-        }
+        $name === null || self::checkName($name);
         $socket === null || self::checkSocket($socket);
         self::checkMode($mode);
         if ($token !== null && ($token === '' || strlen($token) > self::MAX_TOKEN_BYTES)) {
@@ -46,6 +42,28 @@ final class Settings
             throw new InvalidArgument("workers: $workers is not possible: a pool has 1 to $most workers");
         }
         self::isOff();
+    }
+
+    /**
+     * @throws InvalidArgument
+     */
+    public static function checkName(string $name): void
+    {
+        if (!preg_match('/^[A-Za-z0-9._-]{1,64}$/D', $name)) {
+            throw new InvalidArgument(
+                "name: \"$name\" is not a pool's name: 1 to 64 of the characters A-Z a-z 0-9 . _ -"
+            );
+        }
+    }
+
+    /**
+     * @throws InvalidArgument
+     */
+    public static function checkDeadline(?float $deadline): void
+    {
+        if ($deadline !== null && !($deadline >= 0.0)) {
+            throw new InvalidArgument('deadline: must be a number of seconds from 0.0, or null for hang_timeout');
+        }
     }
 
     /**
@@ -128,7 +146,7 @@ final class Settings
     private static function checkMode(int|string $mode): void
     {
         if (is_string($mode)) {
-            if (!preg_match('/^(0o?)?[0-7]{1,3}$/D', $mode)) {
+            if (!preg_match('/^(0[oO])?0*[0-7]{1,3}$/D', $mode)) {
                 throw new InvalidArgument("mode: \"$mode\" is not an octal number from 0 to 0777, such as \"0660\"");
             }
             return;

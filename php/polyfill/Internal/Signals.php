@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Internal;
 
+use Closure;
 use RustDaemon\Exception\UnsupportedSapi;
 use RustDaemon\Signal;
 use RustDaemon\SignalInfo;
@@ -44,6 +45,8 @@ final class Signals
     private array $before = [];
     /** @var array<int, true> kept for wait() */
     private array $kept = [];
+    /** @var list<int> that somebody waits for now */
+    private array $awaited = [];
     /** @var list<SignalInfo> that no handler has seen yet */
     private array $inbox = [];
     /** @var array<int, SignalInfo> */
@@ -58,9 +61,12 @@ final class Signals
     private int $arrived = 0;
     /** @var null|array{resource, resource} */
     private ?array $pair = null;
+    /** What ext-pcntl calls: one object, which is known again. */
+    private readonly Closure $arrive;
 
     private function __construct()
     {
+        $this->arrive = $this->arrive(...);
         $this->pid = getmypid();
         if (function_exists('pcntl_async_signals')) {
             pcntl_async_signals(true);
@@ -109,17 +115,22 @@ final class Signals
         $this->handlers[$signal] = $handler;
     }
 
+    /**
+     * What was there before comes back, unless somebody has called pcntl_signal() since.
+     */
     public function off(int $signal): void
     {
-        unset($this->handlers[$signal], $this->kept[$signal]);
-        if (!isset($this->before[$signal])) {
+        $this->forget($signal);
+        if (!array_key_exists($signal, $this->before)) {
             return;
         }
-        $isStop = $this->armed && in_array($signal, self::STOP, true);
-        if (!$isStop) {
-            pcntl_signal($signal, $this->before[$signal]);
-            unset($this->before[$signal]);
+        $isOurs = self::handler($signal, $this->arrive) === $this->arrive;
+        if ($this->armed && in_array($signal, self::STOP, true)) {
+            $isOurs || pcntl_signal($signal, $this->arrive);
+            return;
         }
+        $isOurs && pcntl_signal($signal, $this->before[$signal]);
+        unset($this->before[$signal]);
     }
 
     /**
@@ -127,7 +138,8 @@ final class Signals
      */
     public function reset(int $signal, bool $ignore): void
     {
-        unset($this->handlers[$signal], $this->kept[$signal], $this->before[$signal]);
+        $this->forget($signal);
+        unset($this->before[$signal]);
         function_exists('pcntl_signal') && pcntl_signal($signal, $ignore ? SIG_IGN : SIG_DFL);
     }
 
@@ -232,28 +244,33 @@ final class Signals
     }
 
     /**
-     * Whether a wait for nothing in particular could end.
-     */
-    public function hasHandlers(): bool
-    {
-        return $this->handlers !== [] || $this->kept !== [];
-    }
-
-    /**
-     * @return list<int> those with a handler, and those that were waited for
+     * @return list<int> those with a handler, those that were waited for, and a worker's stop signals
      */
     public function captured(): array
     {
-        return array_keys($this->handlers + $this->kept);
+        return array_keys($this->handlers + $this->kept + $this->before);
     }
 
     /**
-     * Keeps a signal for who waits for it.
+     * Runs a wait for these signals: their handlers are not called meanwhile, and from now on those are kept for the
+     * next wait that nobody has had before. A worker's stop signal stops it too.
+     *
+     * @param list<int> $signals
      */
-    public function keep(int $signal): void
+    public function awaiting(array $signals, callable $wait): ?SignalInfo
     {
-        $this->capture($signal);
-        $this->kept[$signal] = true;
+        foreach ($signals as $signal) {
+            if (!array_key_exists($signal, $this->before)) {
+                $this->capture($signal);
+                $this->kept[$signal] = true;
+            }
+        }
+        [$before, $this->awaited] = [$this->awaited, $signals];
+        try {
+            return $this->delayed($wait, $signals);
+        } finally {
+            $this->awaited = $before;
+        }
     }
 
     /**
@@ -313,9 +330,32 @@ final class Signals
 
     private function capture(int $signal): void
     {
-        if (function_exists('pcntl_signal') && !isset($this->before[$signal])) {
-            $this->before[$signal] = pcntl_signal_get_handler($signal);
-            pcntl_signal($signal, $this->arrive(...));
+        if (!function_exists('pcntl_signal')) {
+            return;
+        }
+        $holder = self::handler($signal, $this->before[$signal] ?? SIG_DFL);
+        if ($holder !== $this->arrive) {
+            $this->before[$signal] = $holder;
+            pcntl_signal($signal, $this->arrive);
+        }
+    }
+
+    /**
+     * Whose a signal is; what is $assumed where ext-pcntl does not tell: of realtime signals.
+     */
+    private static function handler(int $signal, mixed $assumed): mixed
+    {
+        return $signal < Signal::RTMIN ? pcntl_signal_get_handler($signal) : $assumed;
+    }
+
+    /**
+     * Nobody wants this signal any more, nor those that have arrived.
+     */
+    private function forget(int $signal): void
+    {
+        unset($this->handlers[$signal], $this->kept[$signal]);
+        while ($this->take([$signal]) !== null) {
+            continue;
         }
     }
 
@@ -332,9 +372,13 @@ final class Signals
         $count = ($this->last[$signal]->count ?? 0) + 1;
         $arrived = SignalInfo::of($signal, Numbers::name($signal), $count, $info);
         $this->last[$signal] = $arrived;
-        if (isset($this->handlers[$signal]) || isset($this->kept[$signal])) {
+        $hasHandler = isset($this->handlers[$signal]);
+        $isWanted = $hasHandler || isset($this->kept[$signal]) || in_array($signal, $this->awaited, true);
+        if ($isWanted) {
             $this->inbox[] = $arrived;
-        } elseif (in_array($signal, self::STOP, true) && (!$this->armed || ++$this->stops >= self::FORCE_STOP)) {
+        }
+        $isStop = in_array($signal, self::STOP, true) && !$hasHandler;
+        if ($isStop && ($this->armed ? ++$this->stops >= self::FORCE_STOP : !$isWanted)) {
             pcntl_signal($signal, SIG_DFL);
             posix_kill(getmypid(), $signal);
         }

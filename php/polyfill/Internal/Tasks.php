@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace RustDaemon\Internal;
 
 /**
- * What is to be called between two requests, and when: nanoseconds of hrtime(true).
+ * What is to be called between two requests, and when: nanoseconds of the caller's clock.
  *
  * @internal
  */
@@ -21,21 +21,21 @@ final class Tasks
     /**
      * @throws \RustDaemon\Exception\InvalidArgument
      */
-    public function add(float $seconds, bool $again, callable $task): void
+    public function add(float $seconds, bool $again, callable $task, int $now): void
     {
         Settings::checkSeconds($seconds, $again);
         $this->tasks[] = [null, $seconds, $again, $task];
-        $this->begun && $this->begin();
+        $this->begun && $this->begin($now);
     }
 
     /**
      * The worker is ready: times count from here.
      */
-    public function begin(): void
+    public function begin(int $now): void
     {
         $this->begun = true;
         foreach ($this->tasks as &$task) {
-            $task[0] ??= $task[1] >= self::NEVER_SECONDS ? PHP_INT_MAX : hrtime(true) + (int) ($task[1] * 1e9);
+            $task[0] ??= $task[1] >= self::NEVER_SECONDS ? PHP_INT_MAX : $now + (int) ($task[1] * 1e9);
         }
     }
 
@@ -50,9 +50,9 @@ final class Tasks
 
     /**
      * Takes the first task that was due at this moment, of several the one that was registered first. What is called
-     * again keeps its times: turns that were missed are one.
+     * again keeps its times: turns that were missed until now are one.
      */
-    public function take(int $moment): ?callable
+    public function take(int $moment, int $now): ?callable
     {
         $due = array_filter($this->tasks, static fn (array $task): bool => $task[0] !== null && $task[0] <= $moment);
         if ($due === []) {
@@ -63,7 +63,7 @@ final class Tasks
         [$at, $seconds, $again, $task] = $due[$place];
         if ($again) {
             $period = max(1, (int) ($seconds * 1e9));
-            $this->tasks[$place][0] = $at + $period * (intdiv(hrtime(true) - $at, $period) + 1);
+            $this->tasks[$place][0] = $at + $period * (intdiv($now - $at, $period) + 1);
         } else {
             unset($this->tasks[$place]);
         }

@@ -7,6 +7,7 @@ namespace RustDaemon\Client;
 use RustDaemon\Client\Internal\Deadline;
 use RustDaemon\Client\Internal\Endpoint;
 use RustDaemon\Client\Internal\Exchange;
+use RustDaemon\Client\Internal\Frame;
 use RustDaemon\Client\Internal\Verbs;
 use SensitiveParameter;
 use SensitiveParameterValue;
@@ -44,6 +45,7 @@ final class Client implements ClientInterface
     public function __construct(string $endpoint, #[SensitiveParameter] ?string $token = null, ?float $timeout = 30.0)
     {
         $this->timeout = Deadline::check($timeout);
+        Frame::checkToken($token);
         $hidden = $token === null ? null : new SensitiveParameterValue($token);
         $this->exchange = new Exchange(Endpoint::parse($endpoint), $hidden);
     }
@@ -63,7 +65,7 @@ final class Client implements ClientInterface
     public function withSession(?string $session): static
     {
         $client = clone $this;
-        $client->session = $session;
+        $client->session = Frame::checkSession($session);
         return $client;
     }
 

@@ -85,7 +85,7 @@ interface ClientInterface
     /**
      * The same client, on the same connection, whose requests go to the worker that has bound this session.
      *
-     * @param string|null $session what Request::bind() was given; null: none
+     * @param string|null $session what Request::bind() was given, 1 to 256 bytes of UTF-8; null: none
      * @throws InvalidArgument
      */
     public function withSession(?string $session): static;

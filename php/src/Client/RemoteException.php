@@ -18,12 +18,12 @@ namespace RustDaemon\Client;
 final class RemoteException extends \RuntimeException implements ClientException
 {
     /**
-     * The daemon's own words of which it says that nothing was executed.
+     * The daemon's own words of which it says that nothing was executed. "payload_too_large" is none of them: it is
+     * said of a request, and of the result of a method that has run.
      */
     private const NOT_RUN = [
-        'auth_failed', 'busy', 'connection_timeout', 'forbidden', 'invalid_json', 'invalid_request',
-        'payload_too_large', 'session_lost', 'shutting_down', 'too_many_connections', 'unhandled_message',
-        'unknown_method',
+        'auth_failed', 'busy', 'connection_timeout', 'forbidden', 'invalid_json', 'invalid_request', 'session_lost',
+        'shutting_down', 'too_many_connections', 'unhandled_message', 'unknown_method', 'unknown_worker',
     ];
 
     /**

@@ -6,9 +6,7 @@ namespace RustDaemon\Laravel;
 
 use Closure;
 use Illuminate\Container\Container;
-use ReflectionFunction;
-use RustDaemon\Exception\InvalidArgument;
-use TypeError;
+use RustDaemon\Internal\Handler;
 
 /**
  * Handlers that find the application as it was when the worker began, whatever those before them have done to it:
@@ -33,64 +31,15 @@ final class Fresh
     public static function handler(callable $handler): Closure
     {
         $sandbox = Sandbox::of(Container::getInstance());
-        $function = new ReflectionFunction($handler(...));
-        return static function (mixed ...$arguments) use ($function, $sandbox): mixed {
-            $refusal = self::check($function, $arguments);
-            $refusal === null || throw new InvalidArgument($refusal);
+        $handler = new Handler($handler);
+        return static function (mixed ...$arguments) use ($handler, $sandbox): mixed {
+            $handler->check($arguments); // the extension sees this function's parameters, and not the handler's
             $sandbox->restore();
             try {
-                return $function->invokeArgs($arguments); // "12" may become an int: as the extension calls it
-            } catch (TypeError $why) {
-                $refusal = self::refusal($function, $why);
-                throw $refusal === null ? $why : new InvalidArgument($refusal);
+                return $handler->call($arguments);
             } finally {
                 $sandbox->release();
             }
         };
-    }
-
-    /**
-     * The extension sees this function's parameters, and not the handler's: so what it would refuse is refused here.
-     *
-     * @param array<mixed> $arguments
-     * @return string|null why they cannot be passed
-     */
-    private static function check(ReflectionFunction $function, array $arguments): ?string
-    {
-        $parameters = [];
-        foreach ($function->getParameters() as $parameter) {
-            $parameters[$parameter->getName()] = $parameter;
-        }
-        $named = array_filter($arguments, is_string(...), ARRAY_FILTER_USE_KEY);
-        $unknown = $function->isVariadic() ? null : array_key_first(array_diff_key($named, $parameters));
-        if ($unknown !== null) {
-            return "unknown argument \"$unknown\"";
-        }
-        $byPosition = count($arguments) - count($named);
-        if ($function->isInternal() && !$function->isVariadic() && $byPosition > count($parameters)) {
-            return "too many arguments: $byPosition given, at most " . count($parameters) . ' expected';
-        }
-        foreach (array_slice($parameters, $byPosition) as $name => $parameter) {
-            if (!$parameter->isOptional() && !array_key_exists($name, $named)) {
-                return "missing argument \"$name\"";
-            }
-        }
-        return null;
-    }
-
-    /**
-     * Whether the handler itself was given a wrong type; what its own code throws is no mistake of the client's.
-     */
-    private static function refusal(ReflectionFunction $function, TypeError $why): ?string
-    {
-        $place = $why->getTrace()[0] ?? [];
-        $isIts = ($place['function'] ?? null) === $function->getName() && !isset($place['file']);
-        // What a variadic parameter takes has no name there.
-        $pattern = '/: Argument #(\d+)(?: \(\$(\w+)\))? (must be of type .+ given)$/D';
-        if (!$isIts || !preg_match($pattern, $why->getMessage(), $found)) {
-            return null;
-        }
-        $name = $found[2] === '' ? $found[1] : "\"$found[2]\"";
-        return "argument $name " . preg_replace('/(\w+\\\\)+/', '', $found[3]); // namespaces are ours
     }
 }

@@ -56,7 +56,7 @@ final class Gate
             throw Refusal::usage($why->getMessage());
         }
         $isFake = $this->app->bound(TestWorker::class);
-        $worker = $isFake ? $this->app->make(TestWorker::class) : $this->install($arguments);
+        $worker = $isFake ? $this->app->make(TestWorker::class)->begin() : $this->install($arguments);
         foreach ($defaults as $manager => $name) {
             $this->app->make($manager)->setDefaultDriver($name);
         }
@@ -75,10 +75,34 @@ final class Gate
         }
         try {
             Extension::check();
-            return Worker::install(...$arguments);
+            $this->warnOf($arguments['socket'] ?? null);
+            $worker = Worker::install(...$arguments);
         } catch (Throwable $why) {
             throw Refusal::ofTheGate($why);
         }
+        $worker->supervised() && $this->enter();
+        return $worker;
+    }
+
+    /**
+     * A sidecar that a worker has become keeps the directory in which it was started, and so do its later workers: that
+     * of a release which may be gone.
+     */
+    private function enter(): void
+    {
+        $base = $this->app->basePath();
+        $here = @getcwd();
+        ($here === false || (new Release($base))->isAnothers($here)) && chdir($base);
+    }
+
+    /**
+     * @param string|null $socket of a sidecar that this process is about to become
+     */
+    private function warnOf(?string $socket): void
+    {
+        $isNone = $socket === null || getenv('RUSTDAEMON_LINK') !== false || !extension_loaded('rustdaemon');
+        $warning = $isNone ? null : (new Release($this->app->basePath()))->warning($socket);
+        $warning === null || file_put_contents('php://stderr', "$warning\n");
     }
 
     /**
@@ -87,6 +111,10 @@ final class Gate
     public function leave(Worker|TestWorker $worker, ?Throwable $why = null): void
     {
         $this->events->dispatch(new WorkerStopped($worker, $why));
+        if ($worker instanceof TestWorker) {
+            $worker->end();
+            self::$told = null; // the next command is another process, as it were
+        }
     }
 
     private function tell(Worker|TestWorker $worker): void

@@ -4,10 +4,13 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel;
 
+use Carbon\Carbon;
 use Closure;
 use Illuminate\Contracts\Auth\Guard;
 use Illuminate\Contracts\Foundation\Application;
 use Illuminate\Http\Request as HttpRequest;
+use Illuminate\Session\ArraySessionHandler;
+use Illuminate\Session\Store;
 use Illuminate\Support\Facades\Facade;
 use Illuminate\Support\Once;
 use Illuminate\Support\Str;
@@ -31,6 +34,7 @@ final class Sandbox
 {
     /** By service: its properties that are caches, and stay. */
     private const KEPT = [
+        'auth' => ['guards'],
         'config' => [],
         'cookie' => [],
         'translator' => ['loaded', 'parsed'],
@@ -54,16 +58,39 @@ final class Sandbox
     /** @var array<string, mixed> of channels that are made later: Laravel 9 */
     private array $sharedLogContext = [];
 
+    /** @var array<string, array<string, mixed>> by driver: what was in the session */
+    private array $attributes = [];
+
+    /** @var array<string, Store> by driver: the sessions that there were before a handler */
+    private array $sessionsBefore = [];
+
+    /** @var array<string, Store> by driver: those that it has made */
+    private array $sessionsOfAHandler = [];
+
+    /** @var array<string, bool> by connection: whether it keeps a log of its queries */
+    private array $queryLogs = [];
+
+    /** Who says which user is meant. */
+    private ?Closure $userResolver = null;
+
+    private readonly ?string $carbonLocale;
+    private readonly mixed $environment;
     private readonly ?HttpRequest $request;
 
     private function __construct(private readonly Application $app)
     {
         $this->request = $app->bound('request') ? clone $app->make('request') : null;
+        $this->environment = $app->bound('env') ? $app->make('env') : null;
+        $this->carbonLocale = class_exists(Carbon::class) ? Carbon::getLocale() : null;
         if ($app->resolved('log')) {
             $log = $app->make('log');
             $context = static fn (object $channel): array => self::properties($channel)['context'] ?? [];
             $this->logContext = array_map($context, $log->getChannels());
             $this->sharedLogContext = self::properties($log)['sharedContext'] ?? [];
+        }
+        $this->attributes = array_map(static fn (Store $session): array => $session->all(), $this->sessions());
+        foreach ($app->resolved('db') ? $app->make('db')->getConnections() : [] as $name => $connection) {
+            $this->queryLogs[$name] = $connection->logging();
         }
         array_map($app->make(...), array_filter(self::CONFIGURED, $app->bound(...)));
         foreach (self::KEPT as $name => $caches) {
@@ -97,15 +124,14 @@ final class Sandbox
             $this->app->make('url')->defaults($this->urlDefaults);
         }
         $hasMoved && $this->app->setLocale($locale); // Carbon hears of it, too
+        $this->carbonLocale === null || Carbon::setLocale($this->carbonLocale);
+        $this->environment === null || $this->app->instance('env', $this->environment);
         $this->leaveTransactions('before');
+        $this->putQueryLogsBack();
         $this->putLogBack();
         $this->forgetGuards();
-        if ($this->app->resolved('session')) {
-            $this->app->make('session')->forgetDrivers();
-        }
-        foreach (['auth.driver', 'session.store'] as $name) {
-            $this->app->forgetInstance($name);
-        }
+        $this->app->forgetInstance('auth.driver');
+        $this->endSessions();
         $this->app->forgetScopedInstances();
         Facade::clearResolvedInstances();
         Str::flushCache();
@@ -119,6 +145,7 @@ final class Sandbox
     {
         $this->leaveTransactions('after');
         $this->putLogBack();
+        $this->sessionsOfAHandler = array_diff_key($this->sessions(), $this->sessionsBefore);
         $this->app->forgetScopedInstances();
     }
 
@@ -146,7 +173,9 @@ final class Sandbox
         if (!$this->app->resolved('auth')) {
             return;
         }
-        $this->app->make('auth')->forgetGuards();
+        $auth = $this->app->make('auth');
+        $auth->forgetGuards();
+        $this->userResolver === null || $auth->resolveUsersUsing($this->userResolver);
         $isOfNoGuard = static fn (Closure $callback): bool
             => !((new ReflectionFunction($callback))->getStaticVariables()['target'] ?? null) instanceof Guard;
         $callbacks = self::properties($this->app)['reboundCallbacks'];
@@ -162,8 +191,50 @@ final class Sandbox
     private function keep(string $name, object $service, array $caches): void
     {
         $this->kept[$name] = array_diff_key(self::properties($service), array_flip($caches));
-        if ($name === 'url') {
-            $this->urlDefaults = $service->getDefaultParameters();
+        match ($name) {
+            'auth' => $this->userResolver = $service->userResolver(),
+            'url' => $this->urlDefaults = $service->getDefaultParameters(),
+            default => null,
+        };
+    }
+
+    /**
+     * Sessions are emptied, because a redirector, or what keeps a handler, may hold them; those that a handler of ours
+     * has made are forgotten, as they may be of its configuration. Each has another id than before: what is saved under
+     * the old one is its user's.
+     */
+    private function endSessions(): void
+    {
+        if ($this->app->resolved('session')) {
+            $isToStay = fn (Store $session): bool => !in_array($session, $this->sessionsOfAHandler, true);
+            $sessions = array_filter($this->sessions(), $isToStay);
+            self::put($this->app->make('session'), ['drivers' => $sessions]);
+            foreach ($sessions as $name => $session) {
+                self::put($session, ['started' => false, 'attributes' => $this->attributes[$name] ?? []]);
+                $session->setId(null);
+                $handler = $session->getHandler();
+                $handler instanceof ArraySessionHandler && self::put($handler, ['storage' => []]);
+            }
+        }
+        $this->app->forgetInstance('session.store');
+        if ($this->app->resolved('redirect') && $this->app->bound('session.store')) {
+            $this->app->make('redirect')->setSession($this->app->make('session.store')); // it is its own singleton
+        }
+        $this->sessionsBefore = $this->sessions();
+    }
+
+    /**
+     * @return array<string, Store> by driver
+     */
+    private function sessions(): array
+    {
+        return $this->app->resolved('session') ? $this->app->make('session')->getDrivers() : [];
+    }
+
+    private function putQueryLogsBack(): void
+    {
+        foreach ($this->app->resolved('db') ? $this->app->make('db')->getConnections() : [] as $name => $connection) {
+            ($this->queryLogs[$name] ?? false) ? $connection->enableQueryLog() : $connection->disableQueryLog();
         }
     }
 

@@ -93,7 +93,7 @@ final class Settings
     }
 
     /**
-     * Where the client asks: an absolute path, or tcp://.
+     * Where the client asks: an absolute path, or tcp://. All releases that share their storage ask at the same.
      *
      * @throws InvalidConfiguration
      */
@@ -107,7 +107,7 @@ final class Settings
         if (preg_match('~^[A-Za-z][A-Za-z0-9+.-]*:~', $path)) {
             throw $this->wrong('socket', 'is no path of a Unix socket, and no tcp://address:port');
         }
-        return str_starts_with($path, '/') ? $path : "$this->base/$path"; // under php-fpm we are in public/
+        return $this->absolute($path);
     }
 
     /**
@@ -119,11 +119,7 @@ final class Settings
     public function control(): ?string
     {
         $path = $this->options()['control'] ?? null;
-        return match (true) {
-            !is_string($path) => null, // the sidecar says what is wrong with it
-            str_starts_with($path, '/') => $path,
-            default => "$this->base/$path",
-        };
+        return is_string($path) ? $this->absolute($path) : null; // the sidecar says what is wrong with it
     }
 
     /**
@@ -162,7 +158,7 @@ final class Settings
     }
 
     /**
-     * How long a call of the client may take, in seconds; null: as long as it takes.
+     * How long a call of the client may take, in seconds; null, or empty: as long as it takes.
      *
      * @throws InvalidConfiguration
      */
@@ -342,6 +338,12 @@ final class Settings
         }
     }
 
+    private function absolute(string $path): string
+    {
+        $path = str_starts_with($path, '/') ? $path : "$this->base/$path"; // under php-fpm we are in public/
+        return (new Release($this->base))->shared($path);
+    }
+
     private function text(string $key): ?string
     {
         $value = $this->values[$key] ?? null;
@@ -372,7 +374,7 @@ final class Settings
     private function wrong(string $key, string $why): InvalidConfiguration
     {
         $value = $this->values[$key] ?? null;
-        $isHidden = isset($this->typed[$key]) || $value === null || $key === 'token';
+        $isHidden = isset($this->typed[$key]) || in_array($value, [null, ''], true) || $key === 'token';
         $flags = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PARTIAL_OUTPUT_ON_ERROR;
         $shown = $isHidden ? '' : json_encode($value, $flags) . ' ';
         return new InvalidConfiguration($this->source($key) . $shown . $why);

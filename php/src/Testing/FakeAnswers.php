@@ -4,15 +4,12 @@ declare(strict_types=1);
 
 namespace RustDaemon\Testing;
 
-use ArgumentCountError;
-use Error;
-use JsonException;
-use ReflectionClass;
+use Closure;
 use RustDaemon\Client\ClientException;
 use RustDaemon\Client\RemoteException;
+use RustDaemon\Internal\Handler;
 use RustDaemon\Internal\Settings;
 use Throwable;
-use TypeError;
 
 /**
  * What a daemon without workers would answer, and what it was asked.
@@ -21,22 +18,29 @@ use TypeError;
  */
 final class FakeAnswers
 {
+    /** What a worker sends at most. */
+    private const MAX_RESULT_BYTES = 16_777_216;
+    /** Deeper than what json_encode() writes. */
+    private const MAX_DEPTH = 1024;
+
+    /** @var array<string, mixed> the built-in methods' */
+    private array $builtIn;
     /** @var array<string, mixed> */
-    private array $answers;
+    private array $answers = [];
+    /** @var array<string, Closure(array<mixed>): mixed> what a worker offers */
+    private array $served = [];
+    /** @var array<string, array{name: string, pool: ?string, description: ?string, idempotent: bool}> */
+    private array $methods = [];
     /** @var array<string, list<array<mixed>>> */
     private array $calls = [];
 
     public function __construct()
     {
-        $this->answers = [
+        $this->builtIn = [
             'ping' => ['status' => 'ok', 'sessions' => 0, 'time' => microtime(true)],
             'daemon.status' => ['version' => 'fake', 'pid' => getmypid(), 'state' => 'running', 'uptime' => 0.0,
                 'socket' => '(no socket)', 'pools' => [], 'workers' => []],
-            'daemon.methods' => fn (): array => ['methods' => array_map(
-                static fn (string $name): array
-                    => ['name' => $name, 'pool' => 'fake', 'description' => null, 'idempotent' => false],
-                array_keys($this->answers),
-            )],
+            'daemon.methods' => fn (): array => ['methods' => $this->methods()],
             'worker.send' => static fn (string $name, string $message, mixed $payload = null): array
                 => ['acknowledged' => 1, 'workers' => [$name]],
         ];
@@ -45,6 +49,29 @@ final class FakeAnswers
     public function set(string $method, mixed $answer): void
     {
         $this->answers[$method] = $answer;
+        $this->methods[$method] ??= self::about($method, 'fake');
+    }
+
+    /**
+     * @param Closure(array<mixed>): mixed $serve
+     */
+    public function expose(string $method, Closure $serve, string $pool, ?string $description, bool $idempotent): void
+    {
+        $this->served[$method] = $serve;
+        $this->methods[$method] = self::about($method, $pool, $description, $idempotent);
+    }
+
+    /**
+     * @return list<string>
+     */
+    public function served(): array
+    {
+        return array_keys($this->served);
+    }
+
+    public function withdraw(string $method): void
+    {
+        unset($this->served[$method], $this->methods[$method]);
     }
 
     /**
@@ -62,39 +89,75 @@ final class FakeAnswers
     public function to(string $method, array $arguments): mixed
     {
         $this->calls[$method][] = $arguments;
-        if (array_key_exists($method, $this->answers) && $method !== '*') {
-            $answer = $this->answers[$method];
-        } elseif (array_key_exists('*', $this->answers) && !Settings::isReserved($method)) {
-            [$answer, $arguments] = [$this->answers['*'], [$method, $arguments]];
-        } else {
+        $answers = $this->served + $this->answers + $this->builtIn;
+        $name = array_key_exists($method, $answers) && $method !== '*' ? $method : '*';
+        if (!array_key_exists($name, $answers) || ($name === '*' && Settings::isReserved($method))) {
             throw new RemoteException($method, 'unknown_method', "Unknown method: $method");
         }
+        $arguments = $name === '*' ? [$method, $arguments] : $arguments;
+        $serve = $this->served[$name] ?? null;
         try {
-            $value = is_object($answer) && is_callable($answer) ? $answer(...$arguments) : $answer;
-            $value instanceof Throwable && throw $value;
-        } catch (ClientException $why) {
-            throw $why;
+            $value = $serve === null ? self::value($answers[$name], $arguments) : $serve($arguments);
+            $json = json_encode($value, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
         } catch (Throwable $why) {
-            $class = self::isAboutArguments($why) ? 'InvalidArgument' : (new ReflectionClass($why))->getShortName();
-            throw new RemoteException($method, $class, $why->getMessage());
+            throw $serve === null && $why instanceof ClientException ? $why : FakeFault::of($method, $why);
         }
-        try {
-            return json_decode(json_encode($value, JSON_THROW_ON_ERROR), true, flags: JSON_THROW_ON_ERROR);
-        } catch (JsonException $why) {
-            throw new RemoteException($method, 'encoding_failed', $why->getMessage());
-        }
+        return self::travelled($method, $json);
     }
 
     /**
-     * Whether it tells of the call itself, and not of what happened in it.
+     * @param array<mixed> $arguments
      */
-    private static function isAboutArguments(Throwable $why): bool
+    private static function value(mixed $answer, array $arguments): mixed
     {
-        $here = count((new Error())->getTrace()) - 1; // the depth of to()
-        $unknown = str_starts_with($why->getMessage(), 'Unknown named parameter');
-        $refused = $why instanceof ArgumentCountError
-            || ($why instanceof TypeError && str_contains($why->getMessage(), 'Argument #'));
-        $depth = count($why->getTrace());
-        return ($unknown && $depth === $here) || ($refused && $depth === $here + 1);
+        if (is_object($answer) && is_callable($answer)) {
+            $handler = new Handler($answer);
+            $handler->check($arguments);
+            $answer = $handler->call($arguments);
+        }
+        return $answer instanceof Throwable ? throw $answer : $answer;
+    }
+
+    /**
+     * A result, as it arrives.
+     *
+     * @param string|false $json of json_encode()
+     * @throws RemoteException it does not
+     */
+    private static function travelled(string $method, string|false $json): mixed
+    {
+        if ($json === false) {
+            throw new RemoteException($method, 'encoding_failed', json_last_error_msg());
+        }
+        $bytes = strlen($json);
+        if ($bytes > self::MAX_RESULT_BYTES) {
+            throw new RemoteException($method, 'payload_too_large', "the result has $bytes bytes as JSON; at most "
+                . self::MAX_RESULT_BYTES . ' are sent');
+        }
+        return json_decode($json, true, self::MAX_DEPTH, JSON_THROW_ON_ERROR);
+    }
+
+    /**
+     * @return list<array{name: string, pool: ?string, description: ?string, idempotent: bool}>
+     */
+    private function methods(): array
+    {
+        $builtIn = array_map(
+            static fn (string $name): array => self::about($name, null, idempotent: $name !== 'worker.send'),
+            array_keys($this->builtIn),
+        );
+        return [...array_values(array_diff_key($this->methods, $this->builtIn)), ...$builtIn];
+    }
+
+    /**
+     * @return array{name: string, pool: ?string, description: ?string, idempotent: bool}
+     */
+    private static function about(
+        string $method,
+        ?string $pool,
+        ?string $description = null,
+        bool $idempotent = false,
+    ): array {
+        return ['name' => $method, 'pool' => $pool, 'description' => $description, 'idempotent' => $idempotent];
     }
 }

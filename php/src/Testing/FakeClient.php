@@ -36,7 +36,7 @@ final class FakeClient implements ClientInterface
     /**
      * Shared by all that were made by withTimeout() and withSession().
      */
-    private readonly FakeAnswers $answers;
+    private FakeAnswers $answers;
 
     /**
      * @param array<string, mixed> $answers by method: see answer()
@@ -47,6 +47,16 @@ final class FakeClient implements ClientInterface
         foreach ($answers as $method => $answer) {
             $this->answer($method, $answer);
         }
+    }
+
+    /**
+     * @internal a TestWorker's
+     */
+    public static function of(FakeAnswers $answers): self
+    {
+        $client = new self();
+        $client->answers = $answers;
+        return $client;
     }
 
     /**
@@ -92,6 +102,7 @@ final class FakeClient implements ClientInterface
 
     public function withSession(?string $session): static
     {
+        Frame::checkSession($session);
         return clone $this;
     }
 }

@@ -4,9 +4,17 @@ declare(strict_types=1);
 
 namespace RustDaemon\Testing;
 
+use RustDaemon\Client\ClientException;
 use RustDaemon\Client\ClientInterface;
+use RustDaemon\Client\Internal\Frame;
+use RustDaemon\Client\RemoteException;
 use RustDaemon\Exception\InvalidArgument;
+use RustDaemon\Exception\NotAllowedHere;
+use RustDaemon\Internal\Handler;
+use RustDaemon\Internal\Numbers;
 use RustDaemon\Internal\Settings;
+use RustDaemon\Internal\Tasks;
+use Throwable;
 
 /**
  * Runs what a worker would run, in the test's own process: the verbs of RustDaemon\Worker, and a clock that you move.
@@ -28,35 +36,56 @@ use RustDaemon\Internal\Settings;
  */
 final class TestWorker
 {
+    /** A time that does not come. */
+    private const NEVER = PHP_INT_MAX;
+    /** What a command leaves, and the next one shall not find. */
+    private const STATE = ['methods', 'callbacks', 'whileItRuns', 'ready', 'stopping', 'stopped', 'busy'];
+
     public readonly string $name;
     public readonly int $slot;
     public readonly int $generation;
     public readonly null $predecessor;
 
+    private readonly FakeAnswers $answers;
     private readonly FakeClient $client;
     /** @var array<string, true> */
     private array $methods = [];
-    private bool $ready = false;
-    private bool $stopping = false;
-    /** Seconds since it is ready. */
-    private float $now = 0.0;
-    /** @var list<array{float, null|float, callable}> when it is due, how often, what; in the order of their registration */
-    private array $tasks = [];
+    private Tasks $tasks;
     /** @var array<string, list<callable>> */
     private array $callbacks = [];
-
     /** @var callable|null */
     private $whileItRuns;
+
+    private bool $starting = false;
+    private bool $ready = false;
+    /** It was told to; stopped: it has said good-bye. */
+    private bool $stopping = false;
+    private bool $stopped = false;
+    private bool $busy = false;
+    /** "handler" or "task": what runs. */
+    private ?string $inHand = null;
+    /** Nanoseconds. */
+    private int $now = 0;
+
+    /** @var array<string, mixed>|null what the test had registered when the first command began */
+    private ?array $tests = null;
+    private bool $ended = false;
 
     /**
      * @param callable|null $whileItRuns function (TestWorker $worker): void, what the test does while it runs: called
      * once, by the first run(), shouldStop(), sleep() or tick(), and when it has returned the worker stops
+     * @throws InvalidArgument
      */
     public function __construct(string $name = 'main', int $slot = 0, ?callable $whileItRuns = null)
     {
+        Settings::checkName($name);
+        $slot >= 0 || throw new InvalidArgument("slot: $slot is not possible: slots are numbered from 0");
         [$this->name, $this->slot, $this->generation, $this->predecessor] = [$name, $slot, 1, null];
         $this->whileItRuns = $whileItRuns;
-        $this->client = new FakeClient();
+        $this->tasks = new Tasks();
+        $this->answers = new FakeAnswers();
+        $this->answers->set('worker.send', $this->receive(...));
+        $this->client = FakeClient::of($this->answers);
     }
 
     /**
@@ -72,36 +101,44 @@ final class TestWorker
      */
     public function start(): self
     {
-        $this->ready || $this->tell('start');
-        $this->ready = true;
+        if ($this->ready || $this->starting) {
+            return $this;
+        }
+        $this->starting = true;
+        try {
+            $this->tell('start');
+            $this->ready = true;
+        } finally {
+            $this->starting = false;
+        }
+        $this->tasks->begin($this->now);
+        $this->stops();
         return $this;
     }
 
     /**
-     * Lets time pass, and calls the tasks that become due, each turn of them, in the order of their times.
+     * Lets time pass, and calls the tasks that become due, in the order of their times. Where one of them has let more
+     * time pass, by sleep(), the turns that were missed are one.
+     *
+     * @throws InvalidArgument the time is negative or not a number
      */
     public function advance(float $seconds): self
     {
-        $end = $this->start()->now + $seconds;
-        while (!$this->stopping && ($next = $this->next($end)) !== null) {
-            [$this->now, $period, $task] = $this->tasks[$next];
-            if ($period === null) {
-                unset($this->tasks[$next]);
-            } else {
-                $this->tasks[$next][0] += $period;
-            }
-            $task();
-        }
-        $this->now = $end;
+        $span = Numbers::span($seconds, 'seconds');
+        $this->start();
+        $this->pass($span === null ? self::NEVER : $this->now + $span);
         return $this;
     }
 
     /**
-     * Sends it a message, as ClientInterface::send() does.
+     * Sends it a message, as ClientInterface::send() does; where it has no onMessage(), nothing happens.
+     *
+     * @throws ClientException the payload cannot be sent
      */
     public function message(string $name, mixed $payload = null): self
     {
-        return $this->tell('message', $name, json_decode(json_encode($payload, JSON_THROW_ON_ERROR), true));
+        $sent = Frame::encode(1, 'worker.send', ['name' => $this->name, 'message' => $name, 'payload' => $payload]);
+        return $this->tell('message', $name, json_decode($sent, true)['args']['payload']);
     }
 
     /**
@@ -113,12 +150,14 @@ final class TestWorker
     }
 
     /**
-     * Tells it to stop, and calls what onStop() was given, once.
+     * Tells it to stop, and calls what onStop() was given, once: in a task, when that has ended. A worker without any
+     * callback sees it when it comes to its loop.
      */
     public function stop(): self
     {
-        $this->stopping || $this->tell('stop');
         $this->stopping = true;
+        $this->callbacks === [] || $this->inHand !== null || $this->start();
+        $this->ready && $this->stops();
         return $this;
     }
 
@@ -133,7 +172,8 @@ final class TestWorker
             throw new InvalidArgument("method: \"$method\" is exposed already");
         }
         $this->methods[$method] = true;
-        $this->client->answer($method, $handler(...));
+        $serve = fn (array $arguments): mixed => $this->serve(new Handler($handler), $arguments);
+        $this->answers->expose($method, $serve, $this->name, $description, $idempotent);
         return $this;
     }
 
@@ -145,15 +185,13 @@ final class TestWorker
 
     public function every(float $seconds, callable $task): self
     {
-        Settings::checkSeconds($seconds, again: true);
-        $this->tasks[] = [$this->now + $seconds, $seconds, $task];
+        $this->tasks->add($seconds, true, $task, $this->now);
         return $this;
     }
 
     public function after(float $seconds, callable $task): self
     {
-        Settings::checkSeconds($seconds, again: false);
-        $this->tasks[] = [$this->now + $seconds, null, $task];
+        $this->tasks->add($seconds, false, $task, $this->now);
         return $this;
     }
 
@@ -194,14 +232,20 @@ final class TestWorker
 
     public function shouldStop(): bool
     {
-        return $this->enter()->stopping;
+        $this->enter();
+        $this->takesTasks() && $this->work();
+        return $this->stops();
     }
 
     /**
      * Has the test do what it wants to do while it runs, then stops.
+     *
+     * @throws NotAllowedHere from a handler or a task of this worker
      */
     public function run(): int
     {
+        $this->refuseIn('run');
+        $this->busy = false;
         $this->enter()->stop();
         return 0;
     }
@@ -209,23 +253,39 @@ final class TestWorker
     /**
      * Lets the time pass, as advance() does; whether to go on. A loop of the script's own ends when the test has done
      * what it wants, or a task has called stop(): `$worker->after(5.0, $worker->stop(...))`.
+     *
+     * @throws InvalidArgument the time is negative or not a number
      */
     public function sleep(float $seconds): bool
     {
+        $span = Numbers::span($seconds, 'seconds');
         $this->enter();
-        return !$this->advance($seconds)->stopping;
+        $this->stops() || $this->pass($span === null ? self::NEVER : $this->now + $span);
+        return !$this->stops();
     }
 
     /**
-     * As sleep(): requests come from client().
+     * Calls the tasks that are due, or lets time pass until some are. Requests come from client().
      *
      * @param float|null $timeout null: until the next task is due; where there is none, it stops: nothing would come
+     * @throws InvalidArgument the timeout is negative or not a number
+     * @throws NotAllowedHere from a handler or a task of this worker
      */
     public function tick(?float $timeout): bool
     {
+        $span = Numbers::span($timeout);
+        $this->refuseIn('tick');
         $this->enter();
-        $next = $this->tasks === [] ? null : max(0.0, min(array_column($this->tasks, 0)) - $this->now);
-        return $timeout === null && $next === null ? !$this->stop()->stopping : $this->sleep($timeout ?? $next);
+        if ($this->stops()) {
+            return false;
+        }
+        $until = min($this->tasks->next() ?? self::NEVER, $span === null ? self::NEVER : $this->now + $span);
+        if ($until >= self::NEVER) {
+            return !$this->stop()->stopping;
+        }
+        $this->now = max($this->now, $until);
+        $this->work();
+        return !$this->stops();
     }
 
     public function supervised(): bool
@@ -233,16 +293,53 @@ final class TestWorker
         return false;
     }
 
+    /**
+     * @throws InvalidArgument the deadline is negative or not a number
+     */
     public function busy(string $what, ?float $deadline = null): void
     {
+        Settings::checkDeadline($deadline);
+        $this->busy = $this->busy || $this->inHand === null; // a task's own ends with it
     }
 
     public function idle(): void
     {
+        $this->busy = $this->busy && $this->inHand !== null;
     }
 
     public function progress(?string $status = null): void
     {
+    }
+
+    /**
+     * A command becomes this worker. It finds what the test has registered, and nothing of a command that has ended:
+     * that would be another process.
+     *
+     * @internal
+     */
+    public function begin(): self
+    {
+        if ($this->tests !== null && !$this->ended) {
+            return $this;
+        }
+        foreach ($this->tests ?? [] as $name => $value) {
+            $this->$name = $value;
+        }
+        array_map($this->answers->withdraw(...), array_diff($this->answers->served(), array_keys($this->methods)));
+        $this->ended = false;
+        $this->tests = array_intersect_key(get_object_vars($this), array_flip(self::STATE));
+        $this->tests['tasks'] = clone $this->tasks;
+        return $this;
+    }
+
+    /**
+     * The command has ended; the test may still ask what it has left.
+     *
+     * @internal
+     */
+    public function end(): void
+    {
+        $this->ended = true;
     }
 
     /**
@@ -251,12 +348,118 @@ final class TestWorker
     private function enter(): self
     {
         $this->start();
-        [$test, $this->whileItRuns] = [$this->whileItRuns, null]; // the test may let tasks run that come here too
-        if ($test !== null) {
-            $test($this);
-            $this->stop();
+        if ($this->starting || $this->inHand !== null || $this->whileItRuns === null) {
+            return $this;
         }
-        return $this;
+        [$test, $this->whileItRuns] = [$this->whileItRuns, null]; // the test may let tasks run that come here too
+        $test($this);
+        return $this->stop();
+    }
+
+    private function refuseIn(string $verb): void
+    {
+        if ($this->inHand !== null) {
+            $unit = $this->inHand === 'task' ? 'task' : 'request';
+            throw new NotAllowedHere("RustDaemon\\Worker::$verb() cannot be called while a $this->inHand of this "
+                . "worker runs: one $unit at a time");
+        }
+    }
+
+    /**
+     * Whether a loop of the script's own has tasks called now.
+     */
+    private function takesTasks(): bool
+    {
+        return $this->ready && $this->inHand === null && !$this->busy;
+    }
+
+    /**
+     * Lets time pass until then, or until it is told to stop.
+     */
+    private function pass(int $end): void
+    {
+        $next = fn (): int => $this->takesTasks() ? $this->tasks->next() ?? self::NEVER : self::NEVER;
+        while (!$this->stopping && ($due = $next()) <= $end && $due < self::NEVER) {
+            $this->now = max($this->now, $due);
+            $this->work();
+        }
+        if ($end >= self::NEVER) {
+            $this->stop(); // nothing would come
+        } elseif (!$this->stopping) {
+            $this->now = max($this->now, $end);
+        }
+    }
+
+    /**
+     * Calls the tasks that are due by now.
+     */
+    private function work(): void
+    {
+        $moment = $this->now;
+        while (!$this->stopping && ($task = $this->tasks->take($moment, $this->now)) !== null) {
+            $this->inHand('task', $task);
+        }
+        $this->stops();
+    }
+
+    /**
+     * Whether to stop; says good-bye the first time.
+     */
+    private function stops(): bool
+    {
+        if ($this->stopping && !$this->stopped && !$this->starting && $this->inHand === null) {
+            $this->stopped = true;
+            $this->tell('stop');
+        }
+        return $this->stopping;
+    }
+
+    /**
+     * @param array<mixed> $arguments
+     */
+    private function serve(Handler $handler, array $arguments): mixed
+    {
+        $handler->check($arguments);
+        return $this->inHand('handler', static fn (): mixed => $handler->call($arguments));
+    }
+
+    private function inHand(string $what, callable $run): mixed
+    {
+        [$before, $this->inHand] = [$this->inHand, $what];
+        try {
+            return $run();
+        } finally {
+            $this->inHand = $before;
+        }
+    }
+
+    /**
+     * What the daemon and the worker do with worker.send.
+     *
+     * @return array<string, mixed>
+     * @throws RemoteException
+     */
+    private function receive(string $name, string $message, mixed $payload = null): array
+    {
+        $one = "$this->name#$this->slot";
+        $callbacks = $this->callbacks['message'] ?? [];
+        [$class, $why] = match (true) {
+            $name !== $this->name && $name !== $one
+                => ['unknown_worker', "there is no worker $name; there are: $this->name"],
+            !preg_match('/^[^\p{Cc}]{1,128}$/Du', $message) || strlen($message) > 128 => ['InvalidArgument',
+                'worker.send: message: must be 1 to 128 bytes without control characters, such as "tags.changed"'],
+            $callbacks === [] => ['unhandled_message', 'this worker has no onMessage() and takes no messages'],
+            default => ['', ''],
+        };
+        $class === '' || throw new RemoteException('worker.send', $class, $why);
+        foreach ($callbacks as $callback) {
+            try {
+                $this->serve(new Handler($callback), [$message, $payload]);
+            } catch (Throwable $thrown) {
+                throw FakeFault::of('worker.send', $thrown);
+            }
+        }
+        return ['acknowledged' => 1, 'workers' => [$one]];
     }
 
     private function on(string $event, callable $callback): self
@@ -271,13 +474,5 @@ final class TestWorker
             $callback(...$arguments);
         }
         return $this;
-    }
-
-    private function next(float $end): ?int
-    {
-        $due = array_filter(array_column($this->tasks, 0), static fn (float $at): bool => $at <= $end);
-        asort($due); // stable: those of the same time in the order of their registration
-        $place = array_key_first($due);
-        return $place === null ? null : array_keys($this->tasks)[$place];
     }
 }

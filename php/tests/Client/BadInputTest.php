@@ -81,6 +81,31 @@ final class BadInputTest extends TestCase
         yield [NAN];
     }
 
+    public function testATokenThatIsNoTextWasSaidToBeAnArgument(): void
+    {
+        $e = self::refused(static fn () => new Client('/x', "\xFF"));
+        self::assertInstanceOf(InvalidArgument::class, $e);
+        self::assertSame('token: is not UTF-8, and no token of a daemon is', $e->getMessage());
+    }
+
+    /**
+     * @dataProvider sessions
+     */
+    #[DataProvider('sessions')]
+    public function testASessionThatCannotBeWasRefusedByTheDaemonOnly(string $session, string $said): void
+    {
+        $e = self::refused(static fn () => (new Client('/x'))->withSession($session));
+        self::assertInstanceOf(InvalidArgument::class, $e);
+        self::assertSame("session: $said", $e->getMessage());
+    }
+
+    public static function sessions(): iterable
+    {
+        yield ['', 'is empty; give null for none'];
+        yield [str_repeat('s', 257), 'has 257 bytes; a session has 1 to 256'];
+        yield ["\xFF", 'is not UTF-8, and no session of a daemon is'];
+    }
+
     public function testATimeWithoutAnEnd(): void
     {
         $daemon = new Daemon();

@@ -74,6 +74,31 @@ final class CallTest extends TestCase
         }
     }
 
+    /**
+     * "payload_too_large" may be a request that nobody has seen, or a result.
+     */
+    public function testAResultThatIsTooLargeWasSaidNotToHaveRun(): void
+    {
+        try {
+            self::client()->call('text', 16_777_216);
+            self::fail('no exception');
+        } catch (RemoteException $e) {
+            self::assertSame('payload_too_large', $e->class);
+            self::assertTrue($e->mayHaveRun());
+        }
+    }
+
+    public function testAMessageToNobodyWasSaidToHaveBeenTakenPerhaps(): void
+    {
+        try {
+            self::client()->send('nobody', 'tags.changed');
+            self::fail('no exception');
+        } catch (RemoteException $e) {
+            self::assertSame('unknown_worker', $e->class);
+            self::assertFalse($e->mayHaveRun());
+        }
+    }
+
     public function testTheBuiltInVerbs(): void
     {
         $client = self::client();
@@ -159,7 +184,7 @@ final class CallTest extends TestCase
         $client = self::client();
         $client->call('session');
         self::assertSame(['x'], $client->withSession('mine')->call('echo', 'x'));
-        $this->expectExceptionMessage('"session" must be');
-        $client->withSession('')->call('echo', 'x');
+        $longest = str_repeat('s', 256);
+        self::assertSame(['x'], $client->withSession($longest)->call('echo', 'x'));
     }
 }

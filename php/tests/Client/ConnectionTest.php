@@ -196,6 +196,29 @@ final class ConnectionTest extends TestCase
         self::assertSame([1], $client->call('echo', 1));
     }
 
+    /**
+     * The method was idempotent, says the daemon; then it is another release's.
+     */
+    public function testWhatWasIdempotentOnceWasExecutedTwiceThoughItIsSoNoMore(): void
+    {
+        $peer = new Peer('static $asked = 0; while ($line = fgets($peer)) {
+            ["id" => $id, "method" => $method] = json_decode($line, true);
+            if ($method === "pay") { echo "paid\\n"; fclose($peer); break; }
+            $pay = ["name" => "pay", "pool" => "shop", "description" => null, "idempotent" => $asked++ === 0];
+            $data = ["methods" => [$pay]];
+            fwrite($peer, json_encode(["t" => "res", "id" => $id, "ok" => true, "data" => $data]) . "\\n");
+        }');
+        $client = new Client($peer->socket, timeout: 20.0);
+        self::assertTrue($client->methods()[0]['idempotent']);
+        try {
+            $client->call('pay');
+            self::fail('no exception');
+        } catch (ConnectionLost $e) {
+            self::assertTrue($e->mayHaveRun());
+        }
+        self::assertSame(1, substr_count($peer->output(), 'paid'));
+    }
+
     public function testTimeIsUpHoweverOftenSomethingComes(): void
     {
         $peer = new Peer('fgets($peer); while (@fwrite($peer, " ")) { usleep(5000); }');

@@ -106,6 +106,35 @@ final class LockTest extends TestCase
             PHP));
     }
 
+    public function testAProgramThatTheHolderHadStartedHeldTheLockOn(): void
+    {
+        self::assertSame('held null true true', Script::run($this->head . <<<'PHP'
+            other(function ($out) use ($name): void {
+                Lock::open($name)->acquire();
+                $null = ['file', '/dev/null', 'r+'];
+                $program = proc_open(['sleep', '60'], [$null, $null, $null], $pipes);
+                fwrite($out, proc_get_status($program)['pid'] . "\n");
+                posix_kill(getmypid(), SIGKILL);
+            });
+            $program = (int) $line();
+            echo 'held ';
+            pcntl_waitpid($child, $status);
+            $lock = Lock::open($name);
+            echo json_encode($lock->holder()), ' ';
+            echo json_encode($lock->acquire(1.0)), ' ', json_encode($lock->recovered());
+            posix_kill($program, SIGKILL);
+            PHP));
+    }
+
+    public function testOpenDisturbedErrorHandlersThatKnowNoSilence(): void
+    {
+        self::assertSame('null', Script::run($this->head . <<<'PHP'
+            Lock::open($name);
+            set_error_handler(fn (int $level, string $said) => throw new ErrorException($said));
+            echo json_encode(Lock::open($name)->holder());
+            PHP));
+    }
+
     public function testAStopEndsTheWait(): void
     {
         self::assertSame('held false true', Script::run($this->head . <<<'PHP'

@@ -18,6 +18,18 @@ use PHPUnit\Framework\TestCase;
 #[RequiresPhpExtension('posix')]
 final class SignalTest extends TestCase
 {
+    /** $terminate(): a child sends SIGTERM when this process sleeps, as proc(5) has it. */
+    private const TERM_WHEN_IT_SLEEPS = '$terminate = function (): void {
+        if (pcntl_fork() === 0) {
+            $parent = posix_getppid();
+            while (!str_contains(file_get_contents("/proc/$parent/stat"), ") S ")) {
+                usleep(1000);
+            }
+            posix_kill($parent, SIGTERM);
+            posix_kill(getmypid(), SIGKILL);
+        }
+    }; ';
+
     public function testAHandlerGetsTheSignal(): void
     {
         self::assertSame("[10,\"SIGUSR1\",true,true,1,null]\n[10,\"SIGUSR1\",true,true,2,null]", Script::run(<<<'PHP'
@@ -159,6 +171,64 @@ final class SignalTest extends TestCase
                 echo json_encode($worker->shouldStop()), "\n";
             });
             echo json_encode($worker->shouldStop());
+            PHP));
+    }
+
+    /**
+     * What was waited for once was kept for the next wait, and counted as a stop no more.
+     */
+    public function testAWorkerThatHadWaitedForTermOnceDidNotStopAtIt(): void
+    {
+        self::assertSame('null SIGTERM true true', Script::run(self::TERM_WHEN_IT_SLEEPS . <<<'PHP'
+            $w = Worker::install();
+            echo json_encode(Signal::wait(0.0, 'TERM')), ' ';
+            $terminate();
+            echo Signal::wait(30.0, 'TERM')?->name, ' ', json_encode($w->shouldStop()), ' ';
+            echo json_encode(Signal::stopRequested());
+            PHP));
+    }
+
+    public function testWhatIsKeptForAWaitIsAStopAllTheSame(): void
+    {
+        self::assertSame('null false true SIGTERM', Script::run(<<<'PHP'
+            echo json_encode(Signal::wait(0.0, 'TERM')), ' ', json_encode(Signal::stopRequested()), ' ';
+            Signal::send(getmypid(), 'TERM');
+            echo json_encode(Signal::stopRequested()), ' ', Signal::wait(0.0, 'TERM')?->name;
+            PHP));
+    }
+
+    public function testAWaitForNothingInParticularDidNotSayWhichSignalStoppedIt(): void
+    {
+        self::assertSame('SIGTERM', Script::run(self::TERM_WHEN_IT_SLEEPS . <<<'PHP'
+            Worker::install();
+            $terminate();
+            echo Signal::wait(30.0)?->name;
+            PHP));
+    }
+
+    public function testRealtimeSignalsWereAnErrorOfPcntls(): void
+    {
+        self::assertSame('SIGRTMIN+1 SIGRTMIN+1 SIGRTMAX 1', Script::run(<<<'PHP'
+            Signal::on('RTMIN+1', fn (SignalInfo $s) => print "$s->name ");
+            Signal::send(getmypid(), 35);
+            Signal::send(getmypid(), 'SIGRTMIN+1');
+            Signal::off('RTMIN+1');
+            echo json_encode(Signal::wait(0.0, Signal::RTMAX)) === 'null' ? '' : 'something';
+            Signal::send(getmypid(), Signal::RTMAX);
+            echo Signal::wait(30.0, Signal::RTMAX)->name, ' ', Signal::last('RTMAX')->count;
+            Signal::default('RTMIN+1');
+            PHP));
+    }
+
+    public function testOffEndedAHandlerThatPcntlWasGivenLater(): void
+    {
+        self::assertSame('pcntl pcntl', Script::run(<<<'PHP'
+            pcntl_async_signals(true);
+            Signal::on('USR1', fn () => print 'ours ');
+            pcntl_signal(SIGUSR1, function (): void { static $n = 0; echo $n++ ? ' pcntl' : 'pcntl'; });
+            posix_kill(getmypid(), SIGUSR1);
+            Signal::off('USR1');
+            posix_kill(getmypid(), SIGUSR1);
             PHP));
     }
 

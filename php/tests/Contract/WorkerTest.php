@@ -134,6 +134,50 @@ final class WorkerTest extends TestCase
             PHP));
     }
 
+    public function testBusyInATaskKeptAllTasksAway(): void
+    {
+        self::assertSame('busy busy busy', Script::run(<<<'PHP'
+            $w = Worker::install();
+            $n = 0;
+            $w->every(0.01, function () use ($w, &$n): void {
+                $w->busy('a part of it');
+                echo $n++ ? ' busy' : 'busy';
+            });
+            while ($n < 3 && $w->sleep(0.01)) {
+            }
+            PHP));
+    }
+
+    public function testRunWaitedForNoTaskWhileAJobHadBeenNamed(): void
+    {
+        self::assertSame('task 0', Script::run(<<<'PHP'
+            $w = Worker::install();
+            $w->after(0.01, function (): void {
+                echo 'task ';
+                Signal::send(getmypid(), 'TERM');
+            });
+            $w->busy('job');
+            echo $w->run();
+            PHP));
+    }
+
+    public function testTickInACallbackIsAllowedAndInATaskItIsNot(): void
+    {
+        $said = 'RustDaemon\Worker::tick() cannot be called while a task of this worker runs: one task at a time';
+        self::assertSame("true\n$said", Script::run(<<<'PHP'
+            $w = Worker::install();
+            $w->onStart(fn () => print json_encode($w->tick(0.0)) . "\n");
+            $w->after(0.0, function () use ($w): void {
+                try {
+                    $w->tick(0.0);
+                } catch (RustDaemon\Exception\NotAllowedHere $e) {
+                    echo $e->getMessage();
+                }
+            });
+            $w->tick(0.0);
+            PHP));
+    }
+
     /**
      * @dataProvider bad
      */
@@ -178,20 +222,36 @@ final class WorkerTest extends TestCase
      * @dataProvider attempts
      */
     #[DataProvider('attempts')]
-    public function testThereIsOneWorkerAndNobodyMakesOrChangesIt(string $attempt): void
+    public function testThereIsOneWorkerAndNobodyMakesOrChangesIt(string $attempt, string $class = 'Error'): void
     {
-        self::assertSame('Error', Script::run("try { $attempt; echo 'accepted'; } catch (Error \$e) {
+        self::assertSame($class, Script::run("try { $attempt; echo 'accepted'; } catch (Throwable \$e) {
             echo get_class(\$e); }"));
     }
 
     public static function attempts(): array
     {
+        $info = 'Signal::on("USR1", fn ($s) => $GLOBALS["i"] = $s); Signal::send(getmypid(), "USR1")';
         return [
             ['clone Worker::install()'],
             ['new Worker()'],
             ['new SignalInfo()'],
             ["Worker::install()->name = 'x'"],
+            ["Worker::install()->other = 'x'"],
+            ['serialize(Worker::install())', 'Exception'],
+            ["unserialize('O:17:\"RustDaemon\Worker\":0:{}')", 'Exception'],
+            ['clone Lock::open("x")'],
+            ['Lock::open("x")->other = 1'],
+            ['serialize(Lock::open("x"))', 'Exception'],
+            ["$info; clone \$i"],
+            ["$info; serialize(\$i)", 'Exception'],
         ];
+    }
+
+    public function testModesThatTheExtensionTakes(): void
+    {
+        $install = static fn (string $mode): string => "Worker::install(mode: '$mode'); ";
+        $script = implode(array_map($install, ['00660', '0O660', '0o0660', '0', '00777']));
+        self::assertSame('taken', Script::run("$script echo 'taken';"));
     }
 
     public function testRustdaemonOffAndOtherValues(): void

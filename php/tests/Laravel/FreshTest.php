@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace RustDaemon\Tests\Laravel;
 
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use RustDaemon\Client\RemoteException;
 use RustDaemon\Tests\Child;
@@ -25,6 +26,14 @@ final class FreshTest extends TestCase
         final class Scoped
         {
             public int $used = 0;
+        }
+
+        final class Magic
+        {
+            public function __call(string $name, array $arguments): array
+            {
+                return [$name, $arguments];
+            }
         }
 
         final class PlantCommand extends \Illuminate\Console\Command
@@ -69,11 +78,52 @@ final class FreshTest extends TestCase
                     $this->expose($prefix . 'inner', fn () => strlen(...)([]), fresh: $fresh);
                     $fail = fn () => [$soil(), throw new \DomainException('no')];
                     $this->expose($prefix . 'fail', $fail, fresh: $fresh);
+                    $append = function (array &$a, int ...$more): array {
+                        $a[] = 1;
+                        return $a;
+                    };
+                    $this->expose($prefix . 'append', $append, fresh: $fresh);
+                    $this->expose($prefix . 'magic', [new Magic(), 'served'], fresh: $fresh);
                 }
+                $this->exposeWhatUsersDo();
                 $this->expose('fresh.check', fn (): bool => Auth::check(), fresh: true);
                 $this->expose('memory', fn (): int => gc_collect_cycles() * 0 + memory_get_usage());
 
                 return $this->worker->run();
+            }
+
+            private function exposeWhatUsersDo(): void
+            {
+                $isEarly = (bool) getenv('PLANT_EARLY');
+                $early = $isEarly ? session()->driver() : null; // a handler may hold it
+                $isEarly && redirect();
+                $this->expose('fresh.intend', function (string $url) use ($early): array {
+                    session()->put('url.intended', $url);
+                    session()->save();
+                    $early?->put('held', $url);
+                    redirect('/x')->with('status', 'saved');
+                    return [session()->getId(), session('status'), $early?->get('held')];
+                }, fresh: true);
+                $this->expose('fresh.intended', fn (): array => [
+                    session()->getId(), session('status'), $early?->get('held'), session('url.intended'),
+                    response()->redirectToIntended('/home')->getTargetUrl(),
+                    redirect()->intended('/home')->getTargetUrl(),
+                ], fresh: true);
+                $this->expose('fresh.resume', function (string $id): array {
+                    session()->setId($id);
+                    session()->start();
+                    return array_diff(session()->all(), [session()->token()]);
+                }, fresh: true);
+                $this->expose('fresh.others', function (): void {
+                    Auth::resolveUsersUsing(fn () => new \Illuminate\Auth\GenericUser(['id' => 7]));
+                    \Carbon\Carbon::setLocale('fr');
+                    app()->detectEnvironment(fn (): string => 'soiled');
+                    DB::connection()->enableQueryLog();
+                }, fresh: true);
+                $this->expose('fresh.seen', fn (): array => [
+                    request()->user()?->getAuthIdentifier(), \Carbon\Carbon::getLocale(), app()->environment(),
+                    DB::connection()->logging(),
+                ], fresh: true);
             }
 
             private function look(): array
@@ -140,8 +190,25 @@ final class FreshTest extends TestCase
         $this->app->write('config/database.php', '<?php return ["default" => "sqlite", "connections" => ["sqlite" =>
             ["driver" => "sqlite", "database" => storage_path("db"), "prefix" => ""]]];');
         $this->app->write('storage/db', '');
-        $this->child = $this->app->start(['plant:serve']);
+        $this->start();
+    }
+
+    /**
+     * @param array<string, string> $environment
+     */
+    private function start(array $environment = []): void
+    {
+        $this->child = $this->app->start(['plant:serve'], $environment);
         $this->app->untilIdle($this->child);
+    }
+
+    /**
+     * @param array<string, string> $environment
+     */
+    private function restart(array $environment): void
+    {
+        $this->tearDown();
+        $this->start($environment);
     }
 
     protected function tearDown(): void
@@ -159,6 +226,80 @@ final class FreshTest extends TestCase
         $client->call('soil');
         self::assertSame(self::SOILED, $client->call('look'), 'the others go on with what there is');
         self::assertSame(self::PRISTINE, $client->call('fresh.look'));
+    }
+
+    /**
+     * @dataProvider starts
+     */
+    #[DataProvider('starts')]
+    public function testASessionIsNotHandedToTheNextUserByARedirect(bool $isEarly): void
+    {
+        $isEarly && $this->restart(['PLANT_EARLY' => '1']);
+        $client = $this->app->client();
+        foreach (['http://user-a', 'http://user-b'] as $url) {
+            [$id, $status, $held] = $client->call('fresh.intend', $url);
+            self::assertSame(['saved', $isEarly ? $url : null], [$status, $held], 'a redirect is of the same session');
+            $seen = $client->call('fresh.intended');
+            $home = 'http://plant.example/home';
+            self::assertSame([null, null, null, $home, $home], array_slice($seen, 1));
+            self::assertNotSame($id, $seen[0], 'what is saved under the old one is not read');
+            self::assertSame([], $client->call('fresh.resume', $id), 'the array driver keeps nothing');
+        }
+    }
+
+    /**
+     * @return iterable<string, array{bool}>
+     */
+    public static function starts(): iterable
+    {
+        yield 'a handler makes the session' => [false];
+        yield 'the worker has made it, and holds it' => [true];
+    }
+
+    public function testWhoSaysWhichUserIsMeantIsPutBack(): void
+    {
+        $client = $this->app->client();
+        $client->call('fresh.others');
+        self::assertNull($client->call('fresh.seen')[0]);
+    }
+
+    public function testTheLocaleThatCarbonAloneWasToldIsPutBack(): void
+    {
+        $client = $this->app->client();
+        $client->call('fresh.others');
+        self::assertSame('en', $client->call('fresh.seen')[1]);
+    }
+
+    public function testTheEnvironmentIsPutBack(): void
+    {
+        $client = $this->app->client();
+        $client->call('fresh.others');
+        self::assertSame('production', $client->call('fresh.seen')[2]);
+    }
+
+    public function testAQueryLogThatAHandlerHasEnabledEnds(): void
+    {
+        $client = $this->app->client();
+        $client->call('fresh.others');
+        self::assertFalse($client->call('fresh.seen')[3]);
+    }
+
+    public function testAReferenceGivenByNameDoesNotKillTheWorker(): void
+    {
+        $restarts = fn (): int => $this->app->client()->status()['workers'][0]['restarts'];
+        foreach ([[[5]], ['a' => [5]], [[5], 6], ['a' => [5], 'x' => 6]] as $arguments) {
+            self::assertSame('[5,1]', json_encode($this->ask('fresh.append', $arguments)));
+        }
+        self::assertSame('InvalidArgument: missing argument "a"', $this->ask('fresh.append', []));
+        self::assertSame(0, $restarts());
+    }
+
+    public function testANameThatMagicServesTakesWhatItIsGivenAsWithoutIt(): void
+    {
+        foreach ([[], [1, 'x'], ['a' => 1]] as $arguments) {
+            $answers = [$this->ask('magic', $arguments), $this->ask('fresh.magic', $arguments)];
+            self::assertSame([['served', $arguments], ['served', $arguments]], $answers);
+        }
     }
 
     public function testAServiceThatASoilingHandlerMakesFirstIsMadeBeforeIt(): void
@@ -226,7 +367,7 @@ final class FreshTest extends TestCase
     /**
      * @param array<mixed> $arguments
      */
-    private function ask(string $method, array $arguments): int|string
+    private function ask(string $method, array $arguments): mixed
     {
         try {
             return $this->app->client()->begin($method, $arguments)->result();

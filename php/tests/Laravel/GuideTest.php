@@ -23,7 +23,8 @@ final class GuideTest extends TestCase
         $child = $app->start(['plc:serve']);
         $app->untilIdle($child);
         preg_match_all('/^(RustDaemon::.*?);/m', $asks, $calls);
-        $app->write('app/Commands/AskCommand.php', '<?php namespace App\Commands; use RustDaemon;
+        preg_match_all('/^use .*;$/m', $asks, $uses);
+        $app->write('app/Commands/AskCommand.php', '<?php namespace App\Commands; ' . implode(' ', $uses[0]) . '
             final class AskCommand extends \Illuminate\Console\Command { protected $signature = "ask";
             public function handle() { echo json_encode([' . implode(', ', $calls[1]) . ']); } }');
         self::assertSame('[1,6]', $app->artisan(['ask'])->output);

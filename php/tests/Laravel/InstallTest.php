@@ -12,6 +12,9 @@ use PHPUnit\Framework\TestCase;
  */
 final class InstallTest extends TestCase
 {
+    private const ODD = ['100%', 'a b', "it's", '"q"', '$HOME', 'x;y', 'back\\slash', 'a #b', 'a ;b', '#', '%(here)s ',
+        'é#', ''];
+
     private App $app;
 
     protected function setUp(): void
@@ -79,16 +82,114 @@ final class InstallTest extends TestCase
         self::assertFileDoesNotExist($this->app->socket());
     }
 
-    public function testOddNamesSurviveBothOfThem(): void
+    public function testOddNamesSurviveSystemd(): void
     {
-        $this->app->write('config/rustdaemon.php', "<?php return ['pools' => ['a' => ['artisan' => 'list']]];");
-        $words = ['list', '100%', 'a b', "it's", '"q"', '$HOME', 'x;y', 'back\\slash'];
-        self::assertSame(0, $this->install(['--', ...$words])->code);
-        $command = strtr(self::line('command', $this->app->read('deploy/test-rustdaemon.conf')), ['%%' => '%']);
-        $read = explode("\n", $this->app->run(['sh', '-c', "printf '%s\n' $command"])->output); // supervisord's rules
-        self::assertSame([...$words, ''], array_slice($read, -count($words) - 1));
+        self::assertSame(0, $this->install(['--', 'list', ...self::ODD])->code);
         $start = self::line('ExecStart', $this->app->read('deploy/test-rustdaemon.service'));
-        self::assertStringEndsWith(' list 100%% "a b" "it\'s" "\\"q\\"" $$HOME "x;y" "back\\\\slash"', $start);
+        $end = ' list 100%% "a b" "it\'s" "\\"q\\"" $$HOME "x;y" "back\\\\slash" "a #b" "a ;b" "#" '
+            . '"%%(here)s " "é#" ""';
+        self::assertStringEndsWith($end, $start);
+    }
+
+    /**
+     * @dataProvider places
+     */
+    #[DataProvider('places')]
+    public function testSupervisorReadsWhatIsMeantWhereverTheApplicationLies(string $place): void
+    {
+        $python = Supervisord::directory() . '/python3';
+        is_executable($python) || self::markTestSkipped('supervisord is neither in target/venv nor in /usr/bin');
+        $path = "{$this->app->path}/$place";
+        mkdir($path, recursive: true);
+        exec("cp -a {$this->app->path}/[a-z]* " . escapeshellarg($path) . ' 2>&1');
+        $command = [...$this->app->php(), "$path/artisan", 'rustdaemon:install', '--user', self::user(), '--',
+            'list', ...self::ODD];
+        $ended = $this->app->run($command);
+        self::assertSame([0, ''], [$ended->code, $ended->error], $ended->output);
+        $this->app->write('read.py', <<<'PYTHON'
+            import json, shlex, sys
+            from supervisor.options import ServerOptions
+            options = ServerOptions()
+            options.realize(['-c', sys.argv[1]])
+            program = options.process_group_configs[0].process_configs[0]
+            print(json.dumps([program.name, program.directory, program.stdout_logfile, shlex.split(program.command)]))
+            PYTHON);
+        $main = "{$this->app->path}/main.conf";
+        $file = file_get_contents("$path/deploy/test-rustdaemon.conf");
+        file_put_contents($main, "[supervisord]\nlogfile={$this->app->path}/log\n\n$file");
+        $ended = $this->app->run([$python, 'read.py', $main], ['PYTHONUTF8' => '1']);
+        self::assertSame(0, $ended->code, $ended->error . $file);
+        $words = [...$this->app->php(), "$path/artisan", 'rustdaemon:run', 'list', ...self::ODD];
+        $expected = ['test-rustdaemon', $path, "$path/storage/logs/rustdaemon.log", $words];
+        self::assertSame($expected, json_decode($ended->output, true));
+    }
+
+    /**
+     * @return iterable<string, array{string}>
+     */
+    public static function places(): iterable
+    {
+        $places = ["it's 100% \"é\"", '%(here)s', 'a #b', '#a ;b', 'end '];
+        foreach ($places as $place) {
+            yield $place => ["Odd/$place"];
+        }
+    }
+
+    public function testTextThatIsNoUtf8IsRefused(): void
+    {
+        $ended = $this->install(['--', 'list', "\xff"]);
+        $said = "rustdaemon:install: \"\u{fffd}\" cannot stand in such a file\n";
+        self::assertSame([100, str_replace("\u{fffd}", '\ufffd', $said)], [$ended->code, $ended->error]);
+    }
+
+    public function testACallOfOneTextIsReadAsACommandLineIs(): void
+    {
+        $this->app->write('app/Commands/TryCommand.php', '<?php namespace App\Commands;
+            final class TryCommand extends \Illuminate\Console\Command { protected $signature = "try";
+            public function handle() { return \Illuminate\Support\Facades\Artisan::call(
+                "rustdaemon:install --name=text list --raw --format=txt", [], $this->output); } }');
+        $ended = $this->app->artisan(['try']);
+        self::assertSame(0, $ended->code, $ended->output . $ended->error);
+        $command = self::line('command', $this->app->read('deploy/text.conf'));
+        self::assertStringEndsWith(' rustdaemon:run list --raw --format=txt', $command);
+    }
+
+    public function testWithoutADirectoryForTheLogNothingIsWritten(): void
+    {
+        exec("rm -r {$this->app->path}/storage");
+        $ended = $this->install(['--user=somebody']);
+        $said = "rustdaemon:install: {$this->app->path}/storage/logs is no directory: make it, for Supervisor's log is "
+            . "to lie there\n";
+        self::assertSame([100, '', $said], [$ended->code, $ended->output, $ended->error]);
+        self::assertDirectoryDoesNotExist("{$this->app->path}/deploy");
+    }
+
+    public function testAUserWhomNobodyKnowsIsSaid(): void
+    {
+        $ended = $this->install(['--user=no-such-user']);
+        $said = "there is no user \"no-such-user\" on this machine; give one with --user\n";
+        self::assertSame([0, $said], [$ended->code, $ended->error], 'they may be for another machine');
+        self::assertSame('', $this->install(['--user=4711', '--force'])->error, 'a number is one');
+    }
+
+    public function testWithoutTheExtensionItSaysWhatTheWorkersWillNeed(): void
+    {
+        $artisan = [PHP_BINARY, 'artisan', 'rustdaemon:install', '--user', self::user()];
+        self::assertSame('', $this->app->run($artisan)->error, 'the pool needs none');
+        $ended = $this->app->run([...$artisan, '--force', 'list']);
+        self::assertStringStartsWith('a worker needs the extension, which is not loaded: put ', $ended->error);
+        self::assertSame([0, 1], [$ended->code, substr_count($ended->error, "\n")]);
+    }
+
+    public function testTheEnvironmentIsThatOfTheReloadToo(): void
+    {
+        $ended = $this->install(['--env=staging', 'sleep']);
+        self::assertStringEndsWith("    php artisan rustdaemon:reload --env=staging\n", $ended->output);
+        $unit = $this->app->read('deploy/test-rustdaemon.service');
+        self::assertStringEndsWith('/artisan rustdaemon:run --env=staging sleep', self::line('ExecStart', $unit));
+        self::assertStringEndsWith('/artisan rustdaemon:reload --env=staging', self::line('ExecReload', $unit));
+        $command = self::line('command', $this->app->read('deploy/test-rustdaemon.conf'));
+        self::assertStringEndsWith('/artisan rustdaemon:run --env=staging sleep', $command);
     }
 
     public function testOptionsAfterACommandAreTheCommandsAsInRun(): void
@@ -155,7 +256,7 @@ final class InstallTest extends TestCase
     {
         yield [['--name=a b'], '--name=a b: a program is called by letters, digits and . _ -'];
         yield [["--user=root\nx"], "--user=root\nx: a user is called by letters, digits and . _ -"];
-        yield [['nope'], 'rustdaemon:run: artisan has no command "nope"'];
+        yield [['nope'], 'rustdaemon:install: artisan has no command "nope"'];
         yield [['--nope'], 'The "--nope" option does not exist.'];
     }
 

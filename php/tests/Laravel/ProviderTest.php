@@ -134,6 +134,13 @@ final class ProviderTest extends TestCase
         }
     }
 
+    public function testAnEmptyTimeLimitIsNoneAsItsPageSays(): void
+    {
+        $this->app->write('.env', "RUSTDAEMON_TIMEOUT=\n");
+        $this->command('echo json_encode(\RustDaemon\Laravel\Settings::of(app())->timeout());');
+        self::assertSame('null', $this->app->artisan(['try'])->output);
+    }
+
     public function testAFileThatReturnsNoArrayIsOneSentenceOfThoseWhoNeedIt(): void
     {
         $this->app->write('config/rustdaemon.php', '<?php return 1;');

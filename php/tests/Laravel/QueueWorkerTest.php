@@ -39,6 +39,7 @@ final class QueueWorkerTest extends TestCase
         $this->queue->push('two');
         $this->queue->untilNotes('one begins', 'one ends', 'two begins', 'two ends');
         $this->queue->untilEmpty();
+        self::assertSame(0, $this->queue->count('failed_jobs'));
     }
 
     public function testTheStatusSaidThatOnlyTheSidecarsOrderStopsIt(): void

@@ -141,6 +141,25 @@ final class RunTest extends TestCase
         self::assertSame('new', $client->call('main.place')[1]);
     }
 
+    public function testAStorageThatIsASymlinkIsWritable(): void
+    {
+        rename("{$this->app->path}/storage", "{$this->app->path}/shared");
+        symlink('shared', "{$this->app->path}/storage");
+        $this->launch(['plant:serve']);
+        self::assertFileExists("{$this->app->path}/shared/framework/rustdaemon-plant_serve.json");
+    }
+
+    public function testADirectoryThatIsNotWritableIsSaid(): void
+    {
+        mkdir("{$this->app->path}/storage/framework/rustdaemon-plant_serve.json"); // root may write anywhere
+        $ended = $this->app->artisan(['rustdaemon:run', 'plant:serve']);
+        $file = "{$this->app->path}/storage/framework/rustdaemon-plant_serve.json";
+        self::assertStringStartsWith("$file cannot be written; it is what the sidecar is", $ended->error);
+        self::assertSame(111, $ended->code);
+        rmdir($file);
+        self::assertSame([], glob("{$this->app->path}/storage/framework/rustdaemon*"), 'and nothing is left behind');
+    }
+
     public function testARenewedSymlinkIsTheNextGenerationsRelease(): void
     {
         $home = new App();
@@ -272,6 +291,7 @@ final class RunTest extends TestCase
         yield [$pool($serve), ['a', 'b'], "{$file}pools: there is no \"b\"; there is a"];
         yield [$pool($serve), ['a', '--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), ['nope'], 'rustdaemon:run: artisan has no command "nope"'];
+        yield ["'socket' => ''", ['plant:serve'], "{$file}socket: is not set; give the path of a Unix socket"];
         yield [$pool($serve), ['--nope'], 'The "--nope" option does not exist.'];
         yield [$pool($serve), [], 'the sidecar was not found: sidecar of config/rustdaemon.php is "/no/such", which is '
             . 'not an executable file', ['RUSTDAEMON_SIDECAR' => '/no/such']];

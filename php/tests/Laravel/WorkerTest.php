@@ -282,6 +282,24 @@ final class WorkerTest extends TestCase
         self::assertStringContainsString('needs ext-rustdaemon, which is not loaded', $ended->error);
     }
 
+    public function testAListenerThatThrowsEndsEachWorkerAsThePageSays(): void
+    {
+        $this->app->write('app/Commands/PlantCommand.php', str_replace(
+            "Log::info('the command begins');",
+            "\\Illuminate\\Support\\Facades\\Event::listen(\\RustDaemon\\Laravel\\Events\\WorkerReady::class,
+                fn () => throw new \\LogicException('a listener of mine'));",
+            self::COMMAND,
+        ));
+        $this->child = $this->app->start(['plant:serve']);
+        $client = $this->app->client();
+        $last = $this->child->eventually('it waits for its third start', function () use ($client): ?string {
+            $worker = file_exists($this->app->socket()) ? $client->status()['workers'][0] : [];
+            return ($worker['restarts'] ?? 0) >= 2 && $worker['state'] === 'backoff' ? $worker['last_exit'] : null;
+        });
+        self::assertStringStartsWith('exit 1', $last);
+        self::assertStringContainsString('a listener of mine', $this->app->read('storage/logs/laravel.log'));
+    }
+
     public function testATestRunsTheCommandInItsOwnProcess(): void
     {
         $this->app->write('app/Commands/TryCommand.php', <<<'PHP'

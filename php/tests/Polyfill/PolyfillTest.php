@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace RustDaemon\Tests\Polyfill;
 
 use PHPUnit\Framework\TestCase;
+use RustDaemon\Tests\Child;
 use RustDaemon\Tests\Contract\Script;
+use RustDaemon\Tests\Directory;
 
 /**
  * What is said where the extension is not.
@@ -82,6 +84,50 @@ final class PolyfillTest extends TestCase
                 Signal::send(getmypid(), $signal);
             }
             PHP));
+    }
+
+    /**
+     * An event loop's part of it: the stream tells of signals only.
+     */
+    public function testAnEventLoopWithATimerOfItsOwnCallsTasks(): void
+    {
+        self::assertSame("task\nsignal\nend", Script::run(<<<'PHP'
+            $w = Worker::install();
+            $w->after(0.02, fn () => print "task\n")->ready();
+            Signal::on('USR1', fn () => print "signal\n");
+            for ($turns = 0; $w->tick(0.0); $turns++) {
+                [$r, $none] = [[$w->stream()], []];
+                stream_select($r, $none, $none, 0, 30_000);
+                $turns === 1 && Signal::send(getmypid(), 'USR1');
+                $turns === 2 && Signal::send(getmypid(), 'TERM');
+            }
+            echo 'end';
+            PHP));
+    }
+
+    /**
+     * As examples/README.md says it.
+     */
+    public function testAnExampleThatLoadsNoAutoloaderRunsWithOneInFrontOfIt(): void
+    {
+        $directory = new Directory();
+        $prepend = 'auto_prepend_file=' . dirname(__DIR__) . '/bootstrap.php';
+        $example = dirname(__DIR__, 2) . '/examples/hello.php';
+        $command = [PHP_BINARY, '-d', $prepend, $example, "{$directory->path}/s"];
+        $child = new Child($command, "{$directory->path}/out");
+        $said = 'this worker runs unsupervised';
+        $child->eventually($said, static fn (): bool => str_contains($child->output(), $said));
+        $child->eventually('it has SIGTERM', static function () use ($child): bool {
+            preg_match('/^SigCgt:\t(\w+)$/m', file_get_contents("/proc/{$child->pid()}/status"), $found);
+            return (hexdec(substr($found[1], -4)) & 1 << SIGTERM - 1) !== 0;
+        });
+        $child->signal(SIGTERM);
+        self::assertSame(0, $child->end(), $child->output());
+    }
+
+    public function testTheLoaderLoadedItselfWithoutEnd(): void
+    {
+        self::assertSame('false', Script::run("echo json_encode(class_exists('RustDaemon\\autoload'));"));
     }
 
     public function testTheExtensionsOwnClassesWinWhereItIsLoaded(): void

@@ -73,6 +73,164 @@ final class FakesTest extends TestCase
         yield 'no JSON' => [static fn (): float => NAN, [], 'encoding_failed'];
     }
 
+    /**
+     * @dataProvider words
+     */
+    #[DataProvider('words')]
+    public function testWordsWereThoseOfPhpAndNotThoseOfARealClient(
+        callable $handler,
+        array $arguments,
+        string $class,
+        string $said,
+    ): void {
+        foreach ([new FakeClient(['x' => $handler(...)]), (new TestWorker())->expose('x', $handler)->client()] as $c) {
+            try {
+                $c->begin('x', $arguments)->result();
+                self::fail('no exception');
+            } catch (RemoteException $e) {
+                self::assertSame([$class, $said], [$e->class, $e->getMessage()]);
+            }
+        }
+    }
+
+    public static function words(): iterable
+    {
+        $no = 'InvalidArgument';
+        $step = static fn (string $name, int $step = 1): int => $step;
+        $nested = static function (): array {
+            for ($value = [], $n = 0; $n < 512; $n++) {
+                $value = [$value];
+            }
+            return $value;
+        };
+        yield [$step, [], $no, 'missing argument "name"'];
+        yield [$step, ['name' => 'a', 'stop' => 2], $no, 'unknown argument "stop"'];
+        yield [$step, ['a', 'b'], $no, 'argument "step" must be of type int, string given'];
+        yield ['strlen', ['a', 'b'], $no, 'too many arguments: 2 given, at most 1 expected'];
+        yield [static fn (?TestWorker $w) => 1, [1], $no, 'argument "w" must be of type ?TestWorker, int given'];
+        yield [static fn () => new class implements \JsonSerializable {
+            public function jsonSerialize(): mixed
+            {
+                throw new \LogicException('not as JSON');
+            }
+        }, [], 'LogicException', 'not as JSON'];
+        yield [static fn () => throw new class ('x') extends \RuntimeException {
+        }, [], 'RuntimeException@anonymous', 'x'];
+        yield [static fn (): string => str_repeat('x', 16_777_216), [], 'payload_too_large',
+            'the result has 16777218 bytes as JSON; at most 16777216 are sent'];
+        yield [$nested, [], 'encoding_failed', 'Maximum stack depth exceeded'];
+    }
+
+    /**
+     * Those of ext/core/src/fault.rs.
+     */
+    public function testPathsAndUrlsStayedInMessages(): void
+    {
+        $client = (new TestWorker())->expose('x', static fn (string $m) => throw new \DomainException($m))->client();
+        foreach (
+            [
+                'cannot open /var/www/app/.env: no' => 'cannot open [path]: no',
+                'opc.tcp://10.0.0.1:4840/x refused' => '[url] refused',
+                'see https://user:pw@example.org/a?b=c.' => 'see [url].',
+                'C:\\Users\\x\\y.php failed' => '[path] failed',
+                'in "/srv/a/b.php" on line 3' => 'in "[path]" on line 3',
+                '(/srv/a/b)' => '([path])',
+                '/srv/a/b.php:12' => '[path]:12',
+                '1/2 or a/b/c or /tmp or and/or' => '1/2 or a/b/c or /tmp or and/or',
+                'node ns=2;s=Counter' => 'node ns=2;s=Counter',
+                '// comment' => '// comment',
+                '' => '',
+                'a' . str_repeat("\u{e9}", 300) => 'a' . str_repeat("\u{e9}", 249) . '...',
+            ] as $thrown => $shown
+        ) {
+            try {
+                $client->call('x', $thrown);
+                self::fail('no exception');
+            } catch (RemoteException $e) {
+                self::assertSame($shown, $e->getMessage());
+            }
+        }
+    }
+
+    /**
+     * @dataProvider coerced
+     */
+    #[DataProvider('coerced')]
+    public function testArgumentsWerePassedUnderStrictTypes(mixed $given, int $taken): void
+    {
+        $handler = static fn (int $step): int => $step;
+        self::assertSame($taken, (new FakeClient(['x' => $handler]))->call('x', $given));
+        self::assertSame($taken, (new TestWorker())->expose('x', $handler)->client()->call('x', step: $given));
+    }
+
+    public static function coerced(): array
+    {
+        return [['5', 5], [1.0, 1], [true, 1]];
+    }
+
+    public function testAParameterByReferenceAndAMethodOfCall(): void
+    {
+        $magic = new class {
+            public function __call(string $name, array $arguments): array
+            {
+                return [$name, $arguments];
+            }
+        };
+        $last = static fn (array &$list): int => array_pop($list);
+        $client = (new TestWorker())->expose('last', $last)->expose('magic', [$magic, 'read'])->client();
+        self::assertSame(2, $client->call('last', list: [1, 2]));
+        self::assertSame(2, $client->call('last', [1, 2]));
+        self::assertSame(['read', ['node' => 'a']], $client->call('magic', node: 'a'));
+    }
+
+    public function testSessionsThatCannotBeWereTaken(): void
+    {
+        foreach (['', str_repeat('s', 257), "\xFF"] as $session) {
+            try {
+                (new FakeClient())->withSession($session);
+                self::fail('no exception');
+            } catch (InvalidArgument $e) {
+                self::assertStringStartsWith('session: ', $e->getMessage());
+            }
+        }
+    }
+
+    public function testAMessageOfTheClientNeverCameToOnMessage(): void
+    {
+        $got = [];
+        $worker = new TestWorker('opcua');
+        $client = $worker->expose('x', 'time')->client();
+        $refused = static function (string $to, string $name, string $class) use ($client): void {
+            try {
+                $client->send($to, $name, 1);
+                self::fail('no exception');
+            } catch (RemoteException $e) {
+                self::assertSame($class, $e->class);
+            }
+        };
+        $refused('opcua', 'tags.changed', 'unhandled_message');
+        $worker->onMessage(static function (string $name, mixed $payload) use (&$got): void {
+            $got[] = [$name, $payload];
+            $name === 'bad' && throw new \DomainException('no');
+        });
+        $taken = ['acknowledged' => 1, 'workers' => ['opcua#0']];
+        self::assertSame($taken, $client->send('opcua', 'tags.changed', ['line' => 3]));
+        self::assertSame($taken, $client->send('opcua#0', 'again'));
+        $refused('opcua#0', 'bad', 'DomainException');
+        $refused('opcua', '', 'InvalidArgument');
+        $refused('nope', 'x', 'unknown_worker');
+        self::assertSame([['tags.changed', ['line' => 3]], ['again', null], ['bad', 1]], $got);
+        $this->expectException(InvalidArgument::class);
+        $worker->message('x', "\xFF");
+    }
+
+    public function testMethodsHadLostTheirDescription(): void
+    {
+        $worker = (new TestWorker('opcua'))->expose('x', 'time', 'Tells', idempotent: true);
+        $first = ['name' => 'x', 'pool' => 'opcua', 'description' => 'Tells', 'idempotent' => true];
+        self::assertSame($first, $worker->client()->methods()[0]);
+    }
+
     public function testClientExceptionsAreThrownAsTheyAre(): void
     {
         $client = new FakeClient(['x' => new TimedOut('x: no answer', true)]);
@@ -149,6 +307,11 @@ final class FakesTest extends TestCase
             ['every', 0.0, 'time'],
             ['after', -1.0, 'time'],
             ['concurrency', 0],
+            ['sleep', -1.0],
+            ['tick', NAN],
+            ['advance', NAN],
+            ['busy', 'x', -1.0],
+            ['__construct', 'a b'],
         ];
     }
 
@@ -179,6 +342,128 @@ final class FakesTest extends TestCase
         }
         self::assertSame(7, $turns);
         self::assertFalse((new TestWorker())->tick(null), 'there is nothing to wait for');
+    }
+
+    /**
+     * @dataProvider verbsInOnStart
+     */
+    #[DataProvider('verbsInOnStart')]
+    public function testOnStartWasCalledByWhatItCallsWithoutEnd(string $verb, mixed ...$arguments): void
+    {
+        $said = [];
+        $worker = new TestWorker();
+        $worker->after(0.0, static function () use (&$said): void {
+            $said[] = 'task';
+        })->onStart(static function () use ($worker, $verb, $arguments, &$said): void {
+            $said[] = 'start';
+            $worker->$verb(...$arguments);
+        });
+        self::assertFalse($worker->shouldStop());
+        self::assertSame(['start', 'task'], $said);
+    }
+
+    public static function verbsInOnStart(): array
+    {
+        return [['ready'], ['start'], ['shouldStop'], ['sleep', 1.0], ['tick', 0.0]];
+    }
+
+    public function testOnStopDidNotKnowOfTheStopAndCalledItself(): void
+    {
+        $said = [];
+        $worker = new TestWorker();
+        $worker->onStart(static function () use (&$said): void {
+            $said[] = 'start';
+        })->onStop(static function () use ($worker, &$said): void {
+            $said[] = [$worker->shouldStop(), $worker->sleep(1.0), $worker->stop()->tick(1.0)];
+        });
+        $worker->stop();
+        self::assertSame(['start', [true, false, false]], $said);
+    }
+
+    public function testAStopBeforeTheLoopIsSeenInIt(): void
+    {
+        $said = [];
+        $worker = (new TestWorker())->stop()->begin();
+        $worker->onStart(static function () use (&$said): void {
+            $said[] = 'start';
+        })->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        self::assertTrue($worker->shouldStop());
+        self::assertSame(['start', 'stop'], $said);
+    }
+
+    public function testAStopInATaskIsSeenWhenTheTaskHasEnded(): void
+    {
+        $said = [];
+        $worker = new TestWorker();
+        $worker->after(0.0, static function () use ($worker, &$said): void {
+            $said[] = $worker->stop()->shouldStop();
+        })->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        self::assertFalse($worker->tick(0.0));
+        self::assertSame([true, 'stop'], $said);
+    }
+
+    public function testATaskAndAHandlerCouldEnterTheLoop(): void
+    {
+        $worker = new TestWorker();
+        $said = [];
+        $try = static function (string $verb, mixed ...$arguments) use ($worker, &$said): void {
+            try {
+                $worker->$verb(...$arguments);
+            } catch (\RustDaemon\Exception\NotAllowedHere $e) {
+                $said[] = strstr($e->getMessage(), 'cannot');
+            }
+        };
+        $worker->expose('x', static fn () => $try('tick', 0.0))->after(1.0, static fn () => $try('run'));
+        $worker->advance(1.0)->client()->call('x');
+        self::assertSame([
+            'cannot be called while a task of this worker runs: one task at a time',
+            'cannot be called while a handler of this worker runs: one request at a time',
+        ], $said);
+        self::assertFalse($worker->shouldStop());
+    }
+
+    public function testTasksRanBetweenBusyAndIdle(): void
+    {
+        $turns = 0;
+        $worker = (new TestWorker())->every(1.0, static function () use (&$turns): void {
+            $turns++;
+        });
+        $worker->start()->busy('job');
+        $worker->sleep(3.5);
+        self::assertSame(0, $turns);
+        $worker->idle();
+        self::assertFalse($worker->shouldStop());
+        self::assertSame(1, $turns, 'turns that were missed are one');
+    }
+
+    public function testMissedTurnsWereNotOne(): void
+    {
+        $turns = 0;
+        $worker = new TestWorker();
+        $worker->every(1.0, static function () use ($worker, &$turns): void {
+            ++$turns === 1 && $worker->sleep(3.5);
+        });
+        $worker->after(5.2, $worker->stop(...));
+        while (!$worker->shouldStop()) {
+            $worker->sleep(0.5);
+        }
+        self::assertSame(3, $turns);
+    }
+
+    public function testTickWaitsNoLongerThanForTheNextTask(): void
+    {
+        $turns = 0;
+        $worker = (new TestWorker())->every(1.0, static function () use (&$turns): void {
+            $turns++;
+        });
+        self::assertTrue($worker->tick(60.0));
+        self::assertSame(1, $turns);
+        self::assertTrue($worker->tick(0.5));
+        self::assertSame(1, $turns);
     }
 
     /**

@@ -1,18 +1,24 @@
 //! `rustdaemon shm list` and `rm`: what PHP processes share by name, and what is left of it.
 //!
 //! # How it works
-//! The files of `core::segment` in /dev/shm, and who has them mapped, by /proc/PID/maps. No sidecar is asked, and nothing is
-//! mapped: what is in a segment is read from its file, and what is damaged can be seen and removed all the same.
+//! The files of `core::segment` in /dev/shm. No sidecar is asked, and nothing is mapped: what is in a segment is read from
+//! its file, and what is damaged can be seen and removed all the same. So can a FIFO whose channel was
+//! removed by hand.
+//!
+//! That a segment is used says the lock on its file, also where nobody may look at who does; who holds a lock says the
+//! lock; who else uses it says /proc/PID/maps.
 //!
 //! # What cannot be seen
-//! Processes of other users, unless root asks. A file that was removed while processes used it.
-//! Sources: DESIGN 6; `core::segment`; proc_pid_maps(5).
+//! Who the users are where they belong to another user and root does not ask, have made themselves unreadable (a change of
+//! user, `PR_SET_DUMPABLE`), or are in another PID namespace: shown as `?`. Whether another user's segment is used at all,
+//! unless root asks: `?` as well. A file that was removed while processes used it.
+//! Sources: DESIGN 6; `core::segment`; proc_pid_maps(5), ptrace(2) "Ptrace access mode checking".
 
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use nix::unistd::{Uid, User, geteuid};
@@ -49,8 +55,8 @@ impl Shm {
     }
 }
 
-/// List them, with owner, size, what is in them and the processes that use them; other users' processes are seen by root
-/// only.
+/// List them, with owner, size, what is in them and the processes that use them; ?: there are some, or may be some, that
+/// this user cannot see.
 #[derive(Args)]
 struct List {
     /// For scripts.
@@ -67,6 +73,8 @@ struct Row {
     size_bytes: u64,
     #[serde(flatten)]
     state: State,
+    /// `null`: it cannot be seen.
+    used: Option<bool>,
     users: Vec<UserOf>,
     path: String,
 }
@@ -85,12 +93,19 @@ enum State {
     Counter {
         value: i64,
     },
+    /// A FIFO whose channel has gone.
+    LeftOver {
+        left_over: bool,
+    },
     /// It is damaged, or another container's, or another user's.
     Unknown {},
 }
 
 impl State {
-    fn of(listed: &Listed) -> Self {
+    fn of(listed: &Listed, file: &Metadata) -> Self {
+        if file.file_type().is_fifo() {
+            return Self::LeftOver { left_over: true };
+        }
         let state = match listed.kind {
             Kind::Channel => Ring::glance(listed)
                 .map(|stats| Self::Channel { messages: stats.messages, closed: stats.closed }),
@@ -110,6 +125,7 @@ impl State {
             Self::Lock { holder: Some(pid) } => format!("held by {pid}"),
             Self::Lock { holder: None } => "free".to_owned(),
             Self::Counter { value } => value.to_string(),
+            Self::LeftOver { .. } => "FIFO left over".to_owned(),
             Self::Unknown {} => "-".to_owned(),
         }
     }
@@ -125,17 +141,32 @@ impl List {
     fn run(self) -> Outcome {
         let found = found()?;
         let mut users = users_of(&found);
-        let rows = found.into_iter().map(|Found { listed, file }| Row {
-            name: listed.name.as_str().to_owned(),
-            kind: listed.kind.word(),
-            owner: user_name(file.uid()),
-            uid: file.uid(),
-            size_bytes: file.len(),
-            state: State::of(&listed),
-            users: users.remove(&place(&file)).unwrap_or_default(),
-            path: listed.path().display().to_string(),
-        });
-        let rows: Vec<Row> = rows.collect();
+        let mut row = |listed: &Listed, path: &Path, file: &Metadata| {
+            let state = State::of(listed, file);
+            let users = users.remove(&place(file)).unwrap_or_default();
+            let is_seen = !users.is_empty() || matches!(state, State::Lock { holder: Some(_) });
+            Row {
+                name: listed.name.as_str().to_owned(),
+                kind: listed.kind.word(),
+                owner: user_name(file.uid()),
+                uid: file.uid(),
+                size_bytes: file.len(),
+                state,
+                used: if is_seen { Some(true) } else { is_used(listed, file) },
+                users,
+                path: path.display().to_string(),
+            }
+        };
+        let mut rows = Vec::new();
+        for Found { listed, path, file, fifo, left_over } in &found {
+            rows.push(row(listed, path, file));
+            if fifo.is_none() && !file.file_type().is_fifo() {
+                continue; // which belongs to it cannot be read
+            }
+            // One that has gone meanwhile is not there.
+            let left_over = left_over.iter().filter_map(|path| Some((path, path.symlink_metadata().ok()?)));
+            rows.extend(left_over.map(|(path, file)| row(listed, path, &file)));
+        }
         if self.json {
             return print(&serde_json::to_string(&rows).unwrap_or_default());
         }
@@ -144,7 +175,11 @@ impl List {
         }
         let mut lines = table(&["NAME", "KIND", "OWNER", "SIZE", "STATE", "USERS"]);
         for row in rows {
-            let users = if row.users.is_empty() { "-".to_owned() } else { in_words(&row.users) };
+            let users = match row.used {
+                _ if !row.users.is_empty() => in_words(&row.users),
+                Some(false) => "-".to_owned(),
+                _ => "?".to_owned(),
+            };
             let state = row.state.in_words();
             lines.add_row([row.name, row.kind.to_owned(), row.owner, size(row.size_bytes), state, users]);
         }
@@ -152,10 +187,10 @@ impl List {
     }
 }
 
-/// Remove some. Exit code 1: there is none of that name, or processes use it.
+/// Remove some. Exit code 1: there is none of that name, or it is held or used.
 #[derive(Args)]
 struct Remove {
-    /// As `shm list` shows them.
+    /// As `shm list` shows them; one that begins with a dash stands after `--`.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     /// Which, where several have the name.
@@ -164,8 +199,9 @@ struct Remove {
     /// Whose, a user's name or number [default: your own].
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// Also while processes use it: they go on with the memory that they have, but for stream() of a channel, which is
-    /// refused; whoever opens the name from then on gets another.
+    /// Also while it is held or used, or where that cannot be seen: processes go on with the memory that they have; whoever
+    /// opens the name from then on gets another. A lock that is held then can be held a second time, by a process that opens
+    /// the name afterwards.
     #[arg(long)]
     force: bool,
 }
@@ -204,21 +240,20 @@ impl Remove {
         let chosen = named.collect::<Result<Vec<&Found>, Failure>>()?;
         if !self.force {
             let mut users = users_of(&there);
-            for Found { listed, file } in &chosen {
-                if let Some(users) = users.remove(&place(file)) {
-                    let sentence = format!(
-                        "the {} \"{}\" is used by {}: end them first, or give --force",
-                        listed.kind.word(),
-                        listed.name.as_str(),
-                        in_words(&users)
-                    );
-                    return Err(Failure::new(BAD_NEWS, sentence));
+            for Found { listed, file, .. } in &chosen {
+                let users = users.remove(&place(file)).unwrap_or_default();
+                if let Some(why) = why_not(listed, file, &users) {
+                    let (kind, name) = (listed.kind.word(), listed.name.as_str());
+                    return Err(Failure::new(
+                        BAD_NEWS,
+                        format!("the {kind} \"{name}\" {why}, or give --force"),
+                    ));
                 }
             }
         }
-        for Found { listed, .. } in chosen {
-            remove(&listed.path())?;
-            remove(&listed.fifo())?;
+        // What was there when this looked, and nothing that was made since: another channel of the name has another FIFO.
+        for Found { path, fifo, left_over, .. } in chosen {
+            [path].into_iter().chain(fifo).chain(left_over).try_for_each(|path| remove(path))?;
         }
         Ok(DONE)
     }
@@ -251,22 +286,68 @@ impl Remove {
     }
 }
 
-struct Found {
-    listed: Listed,
-    file: Metadata,
+/// Why a segment is not removed, and what to do.
+fn why_not(listed: &Listed, file: &Metadata, users: &[UserOf]) -> Option<String> {
+    if let State::Lock { holder: Some(pid) } = State::of(listed, file) {
+        let command = sys::command_name(pid).unwrap_or_default();
+        let holder = format!("{pid} {command}");
+        return Some(format!("is held by {}: end it first", holder.trim_end()));
+    }
+    if !users.is_empty() {
+        return Some(format!("is used by {}: end them first", in_words(users)));
+    }
+    let root = if geteuid().is_root() { "" } else { ", ask as root" };
+    match is_used(listed, file) {
+        Some(false) => None,
+        Some(true) if listed.is_of_another_namespace() => Some(
+            "is used by a process that cannot be seen from this PID namespace: ask in its own (its container), end it first"
+                .to_owned(),
+        ),
+        Some(true) => Some(format!("is used by a process that cannot be seen from here: end it first{root}")),
+        None => Some(format!("may be used, which user {} cannot see{root}", user_name(geteuid().as_raw()))),
+    }
 }
 
-/// The files with names of ours, by name.
+/// `None`: this user may not open it.
+fn is_used(listed: &Listed, file: &Metadata) -> Option<bool> {
+    if file.is_file() { listed.is_used() } else { Some(false) }
+}
+
+struct Found {
+    listed: Listed,
+    path: PathBuf,
+    file: Metadata,
+    /// The FIFO that belongs to it.
+    fifo: Option<PathBuf>,
+    /// Others of its name: they belong to none that is there, if `fifo` is known.
+    left_over: Vec<PathBuf>,
+}
+
+/// The files with names of ours, by name; a FIFO for itself where there is nothing else of its name.
 fn found() -> Result<Vec<Found>, Failure> {
     let unreadable = |failed| Failure::new(SYSTEM, format!("cannot look into {DIRECTORY}: {failed}"));
-    let mut all = Vec::new();
+    let (mut all, mut fifos) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(DIRECTORY).map_err(unreadable)? {
-        let listed = entry.map_err(unreadable)?.file_name().to_str().and_then(Listed::parse);
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let (listed, of_fifo) =
+            name.to_str().map_or((None, None), |name| (Listed::parse(name), Listed::parse_fifo(name)));
+        fifos.extend(of_fifo.map(|listed| (listed, entry.path())));
         // One that has gone meanwhile is not there.
         if let Some(listed) = listed
-            && let Ok(file) = listed.path().symlink_metadata()
+            && let Ok(file) = entry.path().symlink_metadata()
         {
-            all.push(Found { listed, file });
+            let fifo = listed.fifo();
+            all.push(Found { listed, path: entry.path(), file, fifo, left_over: Vec::new() });
+        }
+    }
+    fifos.sort_by(|(_, one), (_, other)| one.cmp(other));
+    for (listed, path) in fifos {
+        match (all.iter_mut().find(|found| found.listed == listed), path.symlink_metadata()) {
+            (Some(found), _) if found.fifo.as_ref() == Some(&path) => {}
+            (Some(found), _) => found.left_over.push(path),
+            (None, Ok(file)) => all.push(Found { listed, path, file, fifo: None, left_over: Vec::new() }),
+            (None, Err(_)) => {}
         }
     }
     all.sort_by_key(|found: &Found| found.listed.path());

@@ -2,6 +2,7 @@ use std::os::fd::AsFd;
 
 use super::*;
 use crate::futex::Woken;
+use crate::segment::DIRECTORY;
 
 fn send(ring: &Ring, message: &[u8]) -> Sent {
     patiently(|| ring.try_send(7, &[message]))
@@ -250,15 +251,150 @@ fn a_glance_at_a_named_ring_is_what_it_says_itself() {
 #[test]
 fn the_bell_of_a_removed_name_is_not_that_of_the_next_ring_with_it() {
     let named = Named::new();
-    let old = named.open();
-    send(&old, b"a");
+    let (old, other) = (named.open(), named.open());
     std::fs::remove_file(old.segment.listed().unwrap().path()).unwrap();
     let new = named.open();
     assert!(!new.segment.is_same(&old.segment));
-    rings(&new, &new);
-    assert!(old.bell().is_err(), "who emptied it would take the new ring's rings");
-    assert!(!old.ring_bell());
-    receive(&old).unwrap();
+    new.poll().unwrap();
+    send(&new, b"a");
+    old.poll().unwrap();
+    assert!(
+        is_readable(new.bell()) && !is_readable(old.bell()),
+        "the old ring's poller has emptied the new bell"
+    );
+    receive(&new).unwrap();
+    new.poll().unwrap();
+    send(&other, b"b");
+    assert!(is_readable(old.bell()) && !is_readable(new.bell()), "those that have the old one go on with it");
+}
+
+#[test]
+fn a_sender_without_descriptors_user_or_way_to_the_fifo_rings_it() {
+    let named = Named::new();
+    let (sender, poller) = (named.open(), named.open());
+    poller.poll().unwrap();
+    // What a chroot, another user or RLIMIT_NOFILE takes away: nothing can be opened any more.
+    std::fs::remove_file(sender.segment.fifo().unwrap()).unwrap();
+    std::fs::remove_file(sender.segment.listed().unwrap().path()).unwrap();
+    send(&sender, b"a");
+    assert!(is_readable(poller.bell()));
+}
+
+#[test]
+fn who_opens_a_ring_whose_fifo_was_removed_has_the_bell_of_the_others() {
+    let named = Named::new();
+    let first = named.open();
+    let fifo = first.segment.fifo().unwrap();
+    std::fs::remove_file(&fifo).unwrap();
+    let later = named.open();
+    assert!(!fifo.exists(), "nor was another one made");
+    rings(&first, &later);
+    drop((first, later));
+    let anew = named.open();
+    assert!(fifo.exists(), "nobody had it any more");
+    assert!(anew.stats().closed && !is_readable(anew.bell()));
+    anew.poll().unwrap();
+    assert!(is_readable(anew.bell()));
+}
+
+#[test]
+fn a_bell_that_could_not_be_rung_is_rung_by_the_next_message() {
+    let named = Named::new();
+    let (mut sender, poller) = (named.open(), named.open());
+    poller.poll().unwrap();
+    let bell = std::mem::replace(&mut sender.bell, std::fs::File::open("/dev/null").unwrap().into());
+    send(&sender, b"a");
+    assert!(!is_readable(poller.bell()));
+    sender.bell = bell;
+    send(&sender, b"b");
+    assert!(is_readable(poller.bell()));
+}
+
+#[test]
+fn a_bell_that_could_not_be_rung_at_the_close_is_rung_by_the_next_who_sends_or_closes() {
+    for next in
+        [|ring: &Ring| ring.close().unwrap(), |ring: &Ring| assert_eq!(send(ring, b"a"), Sent::Closed)]
+    {
+        let named = Named::new();
+        let (mut sender, poller) = (named.open(), named.open());
+        poller.poll().unwrap();
+        let bell = std::mem::replace(&mut sender.bell, std::fs::File::open("/dev/null").unwrap().into());
+        sender.close().unwrap();
+        assert!(sender.stats().closed && !is_readable(poller.bell()));
+        sender.bell = bell;
+        next(&sender);
+        assert!(is_readable(poller.bell()));
+    }
+}
+
+#[test]
+fn who_makes_the_watched_descriptor_block_blocks_nobody_who_polls() {
+    for ring in [Ring::anonymous(100).unwrap(), Named::new().open()] {
+        let watch = ring.watch().unwrap();
+        nix::fcntl::fcntl(&watch, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).unwrap();
+        ring.poll().unwrap();
+        ring.poll().unwrap();
+        assert!(!is_readable(watch.as_fd()));
+        send(&ring, b"a");
+        assert!(is_readable(watch.as_fd()));
+        assert!(nix::unistd::read(&watch, &mut [0; 8]).is_err(), "what rings is not taken");
+        receive(&ring).unwrap();
+        ring.poll().unwrap();
+        assert!(!is_readable(watch.as_fd()));
+    }
+}
+
+#[test]
+fn what_is_no_fifo_is_refused() {
+    let named = Named::new();
+    let fifo = named.open().segment.fifo().unwrap();
+    std::fs::remove_file(&fifo).unwrap();
+    std::fs::write(&fifo, "").unwrap();
+    let refusal = Ring::open(&named.0, None, 4000).unwrap_err();
+    assert!(
+        matches!(&refusal, Refusal::Foreign(why) if why.contains("is no FIFO of this user's")),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_ring_that_is_removed_while_it_is_opened_leaves_no_fifo() {
+    let named = Named::new();
+    let ring = named.open();
+    let fifo = ring.segment.fifo().unwrap();
+    std::fs::remove_file(ring.segment.listed().unwrap().path()).unwrap();
+    std::fs::remove_file(&fifo).unwrap();
+    let segment = ring.segment;
+    drop(ring.bell);
+    drop(bell::of(&segment).unwrap());
+    assert!(!fifo.exists());
+}
+
+#[test]
+fn looks_at_both_sides_are_of_one_moment() {
+    // 1000 messages go through between each two looks, until it is quiet.
+    let (consumed, busy) = (std::cell::Cell::new(0_u64), std::cell::Cell::new(10));
+    let look = |ahead: u64| {
+        if busy.get() > 0 {
+            busy.set(busy.get() - 1);
+            consumed.set(consumed.get() + 1000);
+        }
+        Some(consumed.get() + ahead)
+    };
+    assert_eq!(at_once(|| look(0), || look(3)), Some((10_000, 10_003)));
+    assert_eq!(at_once(|| None::<u64>, || look(3)), None);
+}
+
+#[test]
+fn stats_of_a_ring_that_never_stands_still_are_possible_ones() {
+    let ring = Ring::anonymous(4000).unwrap();
+    let content = ring.content();
+    let place = content.published.place(0);
+    place.position.store(1_000_000, Ordering::SeqCst);
+    place.messages.store(23_761, Ordering::SeqCst);
+    let stats = ring.stats();
+    let most = ring.segment.ring_bytes();
+    assert!(stats.used <= most && stats.messages <= most / HEADER_BYTES, "{stats:?}");
 }
 
 #[test]
@@ -277,13 +413,14 @@ fn a_lock_whose_owner_does_not_run_is_not_waited_for() {
     assert_eq!(ring.try_send(0, &[b"a"]), Ok(Sent::Done));
 }
 
+fn is_readable(fd: std::os::fd::BorrowedFd<'_>) -> bool {
+    let mut fds = [nix::poll::PollFd::new(fd, nix::poll::PollFlags::POLLIN)];
+    nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO).unwrap() == 1
+}
+
 /// Sends by one and polls the other.
 fn rings(sender: &Ring, ring: &Ring) {
-    ring.bell().unwrap();
-    let readable = || {
-        let mut fds = [nix::poll::PollFd::new(ring.bell().unwrap().as_fd(), nix::poll::PollFlags::POLLIN)];
-        nix::poll::poll(&mut fds, nix::poll::PollTimeout::ZERO).unwrap() == 1
-    };
+    let readable = || is_readable(ring.bell());
     send(sender, b"before anybody polls");
     assert!(!readable());
     ring.poll().unwrap();
@@ -356,8 +493,14 @@ impl Named {
 impl Drop for Named {
     fn drop(&mut self) {
         let listed = Listed::own(Kind::Channel, self.0.clone());
-        let _ = std::fs::remove_file(listed.path());
-        let _ = std::fs::remove_file(listed.fifo());
+        for entry in std::fs::read_dir(DIRECTORY).unwrap() {
+            let entry = entry.unwrap();
+            let file = entry.file_name();
+            let fifo = file.to_str().and_then(Listed::parse_fifo);
+            if entry.path() == listed.path() || fifo.as_ref() == Some(&listed) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
 

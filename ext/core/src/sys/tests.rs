@@ -73,3 +73,35 @@ fn wait(pidfd: &OwnedFd) -> ExitStatus {
     assert_eq!(ended, Ok(1), "the child has not ended within 10 s");
     pidfd_reap(pidfd.as_fd()).unwrap().unwrap()
 }
+
+#[test]
+fn a_pending_size_signal_of_somebody_else_stays_pending() {
+    // On a thread of its own: its mask is nobody else's.
+    let is_pending = || {
+        // SAFETY: plain data, filled by the call.
+        unsafe {
+            let mut pending: libc::sigset_t = std::mem::zeroed();
+            libc::sigpending(&raw mut pending);
+            libc::sigismember(&raw const pending, libc::SIGXFSZ) == 1
+        }
+    };
+    let too_large = || Err::<(), _>(io::Error::from_raw_os_error(libc::EFBIG));
+    let blocked = || SigSet::thread_get_mask().unwrap().contains(Signal::SIGXFSZ);
+    let run = move || {
+        assert!(!blocked());
+        let raised = || {
+            nix::sys::signal::raise(Signal::SIGXFSZ).unwrap();
+            too_large()
+        };
+        assert_eq!(without_size_signal(raised).unwrap_err().raw_os_error(), Some(libc::EFBIG));
+        assert!(!blocked() && !is_pending(), "the one that came with the call was taken");
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGXFSZ);
+        set.thread_block().unwrap();
+        nix::sys::signal::raise(Signal::SIGXFSZ).unwrap();
+        assert!(without_size_signal(too_large).is_err());
+        assert!(blocked() && is_pending());
+        assert_eq!(set.wait().unwrap(), Signal::SIGXFSZ);
+    };
+    std::thread::spawn(run).join().unwrap();
+}

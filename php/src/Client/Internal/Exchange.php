@@ -23,9 +23,9 @@ use WeakReference;
  * # When a connection ends
  * Each request without an answer is asked once more on a new connection if that can do no harm: its end had not been
  * written, so that it was no request, or running it twice does no harm. That is so for the built-in methods that only
- * look, and for whatever daemon.methods calls idempotent; where that is not known yet, the daemon is asked first, on
- * the new connection. All others are ConnectionLost. Nothing is ever asked a third time. A connection that is found
- * to have ended before a request is written costs nothing but the new one.
+ * look, and for whatever daemon.methods calls idempotent. The daemon is asked for that first, on the new connection:
+ * what it said earlier may have been of another release. All others are ConnectionLost. Nothing is ever asked a third
+ * time. A connection that is found to have ended before a request is written costs nothing but the new one.
  *
  * # Forks
  * A connection belongs to the process that made it. A child lets go of its copy without a byte written or read, makes
@@ -62,8 +62,6 @@ final class Exchange
     private bool $busy = false;
     /** @var array<int, WeakReference<Pending>> by id; not empty: there is a connection */
     private array $open = [];
-    /** @var array<string, bool> what is known of methods: whether running them twice does no harm */
-    private array $idempotent = self::LOOKS;
 
     /**
      * @param null|SensitiveParameterValue $token a string, which no dump shows
@@ -224,30 +222,9 @@ final class Exchange
         unset($this->open[$answer->id]);
         match (true) {
             $pending === null => null, // nobody waits for it any more
-            $answer->ok => $this->succeed($pending, $answer->data),
+            $answer->ok => $pending->succeed($answer->data),
             default => $pending->fail(fn () => $this->remote($pending, $answer)),
         };
-    }
-
-    private function succeed(Pending $pending, mixed $data): void
-    {
-        if ($pending->method === 'daemon.methods' && is_array($data['methods'] ?? null)) {
-            $this->learn($data['methods']);
-        }
-        $pending->succeed($data);
-    }
-
-    /**
-     * @param array<mixed> $methods of daemon.methods; a name that two pools offer is harmless if it is so in both
-     */
-    private function learn(array $methods): void
-    {
-        $this->idempotent = [];
-        foreach ($methods as $method) {
-            $name = (string) ($method['name'] ?? '');
-            $this->idempotent[$name] = ($method['idempotent'] ?? false) === true && ($this->idempotent[$name] ?? true);
-        }
-        $this->idempotent += self::LOOKS;
     }
 
     private function remote(Pending $pending, Answer $answer): ClientException
@@ -296,10 +273,9 @@ final class Exchange
         $again = $unsure = [];
         foreach ($this->letGo() as $pending) {
             $sent = $old->hasSent($pending->mark);
-            $harmless = $sent ? $this->idempotent[$pending->method] ?? null : true;
             match (true) {
-                $pending->again || $harmless === false => $this->lose($pending, $sent || $pending->again),
-                $harmless => $again[] = $pending,
+                $pending->again => $this->lose($pending, true),
+                !$sent || isset(self::LOOKS[$pending->method]) => $again[] = $pending,
                 default => $unsure[] = $pending,
             };
         }
@@ -322,8 +298,9 @@ final class Exchange
         while ($question?->isOpen() && !$deadline->hasPassed()) {
             $this->turn($deadline->left(), $deadline);
         }
+        $idempotent = $question === null ? [] : $this->idempotent($question);
         foreach ($unsure as $pending) {
-            if ($this->connection !== null && ($this->idempotent[$pending->method] ?? false)) {
+            if ($this->connection !== null && ($idempotent[$pending->method] ?? false)) {
                 $pending->again = true;
                 $this->put($pending);
             } else {
@@ -338,6 +315,25 @@ final class Exchange
         $id = ++$this->lastId;
         $frame = $this->frame($id, 'daemon.methods', [], $deadline->left(), null);
         return new Pending($id, 'daemon.methods', $frame, $deadline, $this->pid);
+    }
+
+    /**
+     * @return array<string, bool> whether running a method twice does no harm, as far as there was an answer; a name
+     * that two pools offer is harmless if it is so in both
+     */
+    private function idempotent(Pending $question): array
+    {
+        try {
+            $methods = $question->isOpen() ? [] : $question->outcome()['methods'] ?? [];
+        } catch (ClientException) {
+            return [];
+        }
+        $idempotent = [];
+        foreach (is_array($methods) ? $methods : [] as $method) {
+            $name = (string) ($method['name'] ?? '');
+            $idempotent[$name] = ($method['idempotent'] ?? false) === true && ($idempotent[$name] ?? true);
+        }
+        return $idempotent;
     }
 
     private function lose(Pending $pending, bool $mayHaveRun, string $why = ''): void

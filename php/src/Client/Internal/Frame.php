@@ -23,8 +23,39 @@ final class Frame
      * Containers in each other, the request and its arguments included.
      */
     private const MAX_DEPTH = 31;
+    private const SESSION_BYTES = 256;
     private const FLAGS = JSON_THROW_ON_ERROR | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE
         | JSON_PRESERVE_ZERO_FRACTION;
+
+    /**
+     * @throws InvalidArgument
+     */
+    public static function checkSession(?string $session): ?string
+    {
+        $most = self::SESSION_BYTES;
+        $why = match (true) {
+            $session === null => null,
+            $session === '' => 'is empty; give null for none',
+            strlen($session) > $most => 'has ' . strlen($session) . " bytes; a session has 1 to $most",
+            default => self::isText($session) ? null : 'is not UTF-8, and no session of a daemon is',
+        };
+        return $why === null ? $session : throw new InvalidArgument("session: $why");
+    }
+
+    /**
+     * @throws InvalidArgument
+     */
+    public static function checkToken(#[SensitiveParameter] ?string $token): void
+    {
+        if ($token !== null && !self::isText($token)) {
+            throw new InvalidArgument('token: is not UTF-8, and no token of a daemon is');
+        }
+    }
+
+    private static function isText(#[SensitiveParameter] string $bytes): bool
+    {
+        return preg_match('//u', $bytes) === 1;
+    }
 
     /**
      * @param array<mixed> $arguments a list, or by name

@@ -45,6 +45,8 @@ final class InstallCommand extends Command
         $files = ["{$this->name()}.conf" => $program->supervisor(), "{$this->name()}.service" => $program->systemd()];
         $this->write($files);
         $this->say();
+        $isKnown = !function_exists('posix_getpwnam') || ctype_digit($this->user()) || posix_getpwnam($this->user());
+        $this->hint($isKnown ? null : "there is no user \"{$this->user()}\" on this machine; give one with --user");
         return ExitCode::DONE;
     }
 
@@ -54,23 +56,33 @@ final class InstallCommand extends Command
     private function program(): Program
     {
         $settings = Settings::of($this->laravel);
-        $settings->socket();
         $origin = Origin::ofThisProcess($this->laravel->basePath());
-        $environment = $this->option('env');
-        $document = new Document($origin, $this->getApplication(), $environment);
+        $this->warnOf($origin->release, $settings->socket());
+        $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
         $document->add($this->argument('words'), $settings->pools());
-        $base = $this->laravel->basePath();
+        $this->hint(self::missing($document));
         $storage = $this->laravel->storagePath();
-        $lasting = str_starts_with($storage, "$base/") ? $origin->path . substr($storage, strlen($base)) : $storage;
+        is_dir("$storage/logs") || throw Refusal::usage("rustdaemon:install: $storage/logs is no directory: make it, "
+            . 'for Supervisor\'s log is to lie there');
         return new Program(
             $this->name(),
             $this->user(),
             $origin->path,
-            "$lasting/logs/rustdaemon.log",
+            "{$origin->release->current($storage)}/logs/rustdaemon.log",
             [...$origin->php, "$origin->path/artisan"],
-            [...($environment === null ? [] : ["--env=$environment"]), ...$this->argument('words')],
+            $this->environment(),
+            $this->argument('words'),
             $document->stopSeconds(),
         );
+    }
+
+    /**
+     * @return list<string> the option that this was called with, and everything else is to be
+     */
+    private function environment(): array
+    {
+        $environment = $this->option('env');
+        return $environment === null ? [] : ["--env=$environment"];
     }
 
     private function name(): string
@@ -134,7 +146,7 @@ final class InstallCommand extends Command
             "    sudo cp $directory/$name.service /etc/systemd/system/ && sudo systemctl daemon-reload",
             "    sudo systemctl enable --now $name",
             'and at the end of a deploy:',
-            '    php artisan rustdaemon:reload',
+            implode(' ', ['    php artisan rustdaemon:reload', ...$this->environment()]),
         ], OutputInterface::OUTPUT_RAW);
     }
 }

@@ -4,6 +4,9 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Console;
 
+use Closure;
+use RustDaemon\Laravel\Release;
+use RustDaemon\Laravel\Sidecar\Document;
 use Symfony\Component\Console\Input\ArgvInput;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
@@ -24,10 +27,10 @@ trait PoolsOrCommand
      */
     public function run(InputInterface $input, OutputInterface $output): int
     {
-        $words = $_SERVER['argv'] ?? [];
+        $words = $input instanceof ArgvInput ? self::words($input) : []; // Artisan::call() of one text is, too
         $at = array_search($input->getFirstArgument(), $words, true);
-        if ($input instanceof ArgvInput && $at !== false) {
-            [$ours, $theirs] = [[...array_slice($words, 0, $at), $this->getName()], array_slice($words, $at + 1)];
+        if ($at !== false) {
+            [$ours, $theirs] = [['', ...array_slice($words, 0, $at), $this->getName()], array_slice($words, $at + 1)];
             while (str_starts_with($theirs[0] ?? '', '-') && $theirs[0] !== '--') {
                 $ours[] = $option = array_shift($theirs);
                 if ($theirs !== [] && $this->wantsTheNextWord($option)) {
@@ -38,6 +41,39 @@ trait PoolsOrCommand
             $input = new ArgvInput([...$ours, ...($isCommand ? ['--'] : []), ...$theirs]);
         }
         return $this->runAsTyped($input, $output);
+    }
+
+    /**
+     * @return list<string> as they were typed
+     */
+    private static function words(ArgvInput $input): array
+    {
+        return method_exists($input, 'getRawTokens') // since Symfony 7.1
+            ? $input->getRawTokens()
+            : Closure::bind(fn (): array => $this->tokens, $input, ArgvInput::class)();
+    }
+
+    /**
+     * Says on standard error when the next release would not find the socket.
+     */
+    private function warnOf(Release $release, string $socket): void
+    {
+        $this->hint($release->warning($socket));
+    }
+
+    private function hint(?string $line): void
+    {
+        $line === null || $this->output->getErrorStyle()->writeln($line, OutputInterface::OUTPUT_RAW);
+    }
+
+    /**
+     * Why the workers of a sidecar would not start; null: nothing is wrong.
+     */
+    private static function missing(Document $document): ?string
+    {
+        return !$document->isLinked() || extension_loaded('rustdaemon') ? null : 'a worker needs the extension, which '
+            . 'is not loaded: put extension=rustdaemon.so into php.ini, or say php -d extension=rustdaemon.so artisan '
+            . 'rustdaemon:run';
     }
 
     private function wantsTheNextWord(string $option): bool

@@ -33,18 +33,20 @@ final class RunCommand extends Command
         try {
             $settings = Settings::of($this->laravel);
             $origin = Origin::ofThisProcess($this->laravel->basePath());
-            $document = new Document($origin, $this->getApplication(), $this->option('env'));
+            $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
             $document->add($this->argument('words'), $settings->pools());
-            if ($document->isLinked() && !extension_loaded('rustdaemon')) {
-                throw Refusal::usage('a worker needs the extension, which is not loaded: put extension=rustdaemon.so '
-                    . 'into php.ini, or say php -d extension=rustdaemon.so artisan rustdaemon:run');
-            }
-            $binary = Binary::find($settings->sidecar());
+            $missing = self::missing($document);
+            $missing === null || throw Refusal::usage($missing);
+            $sidecar = $settings->sidecar();
+            $binary = Binary::find($sidecar === null ? null : $origin->release->current($sidecar));
             $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);
-            $top = ['socket' => $settings->socket(), 'socket_mode' => $settings->socketMode()];
+            $socket = $settings->socket();
+            $this->warnOf($origin->release, $socket);
+            $top = ['socket' => $socket, 'socket_mode' => $settings->socketMode()];
             $json = static fn (?int $token): string => $document->json($settings->options(), $top
                 + ($token === null ? [] : ['token_fd' => $token]));
             $file = $this->laravel->storagePath() . "/framework/{$document->name()}.json";
+            $file = $origin->release->current($origin->release->shared($file));
             return $launch->with($file, $json, $settings->token());
         } catch (InvalidConfiguration $why) {
             throw Refusal::usage($why->getMessage());

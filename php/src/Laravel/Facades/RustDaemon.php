@@ -68,6 +68,14 @@ final class RustDaemon extends Facade
         return $worker;
     }
 
+    /**
+     * Of what shouldReceive() and spy() make a mock: Client itself is final.
+     */
+    protected static function getMockableClass(): string
+    {
+        return ClientInterface::class;
+    }
+
     protected static function getFacadeAccessor(): string
     {
         return ClientInterface::class;

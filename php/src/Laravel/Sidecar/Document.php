@@ -47,10 +47,12 @@ final class Document
     private bool $isLinked = false;
 
     /**
+     * @param string $command the artisan command that asks, for what it is told
      * @param Artisan $artisan has the commands
      * @param string|null $environment that of --env, which workers are to have too
      */
     public function __construct(
+        private readonly string $command,
         private readonly Origin $origin,
         private readonly Artisan $artisan,
         private readonly ?string $environment,
@@ -72,7 +74,7 @@ final class Document
         }
         if ($pools === []) {
             throw new InvalidConfiguration('config/rustdaemon.php: pools: there is none; say which command is to run, '
-                . 'such as artisan rustdaemon:run opcua:session');
+                . "such as artisan $this->command opcua:session");
         }
         foreach ($words === [] ? array_keys($pools) : $words as $name) {
             if (!isset($pools[$name])) {
@@ -128,6 +130,10 @@ final class Document
             $words = $this->words($pool['artisan'], "$at.artisan");
             $pool['command'] = $this->command($words, "$at.artisan", ($pool['link'] ?? true) !== false);
         }
+        if (!isset($pool['artisan']) && is_array($pool['command'])) {
+            $last = fn (mixed $word): mixed => is_string($word) ? $this->origin->release->current($word) : $word;
+            $pool['command'] = array_map($last, $pool['command']);
+        }
         unset($pool['artisan']);
         $this->pools[$name] = ['cwd' => $this->origin->path, ...$this->values($pool)];
     }
@@ -137,7 +143,7 @@ final class Document
      */
     private function addCommand(array $words): void
     {
-        $command = $this->command($words, 'rustdaemon:run', true);
+        $command = $this->command($words, $this->command, true);
         $this->pools['main'] = ['cwd' => $this->origin->path, 'command' => $command];
         $this->name = 'rustdaemon-' . preg_replace('/[^A-Za-z0-9._-]/', '_', $words[0]);
     }
@@ -210,7 +216,12 @@ final class Document
                 $values[$key] = $value + 0;
             }
             if (in_array($key, self::PATHS, true) && is_string($value) && $value !== 'forward') {
-                $values[$key] = str_starts_with($value, '/') ? $value : "{$this->origin->path}/$value";
+                $release = $this->origin->release;
+                $values[$key] = match (true) {
+                    !str_starts_with($value, '/') => "{$this->origin->path}/$value",
+                    $key === 'control' => $release->shared($value),
+                    default => $release->current($value),
+                };
             }
         }
         return $values;

@@ -126,8 +126,9 @@ final class Launch
     private static function keep(string $file, string $content): void
     {
         $new = @tempnam(dirname($file), 'rustdaemon'); // with mode 0600: pools may have secrets in env
-        $isThere = $new !== false && dirname($new) === dirname($file); // elsewhere, where that is not writable
-        if (!$isThere || file_put_contents($new, $content) === false || !rename($new, $file)) {
+        // tempnam() answers without symlinks, and goes elsewhere where the directory is not writable.
+        $isThere = $new !== false && realpath(dirname($new)) === realpath(dirname($file));
+        if (!$isThere || @file_put_contents($new, $content) === false || !@rename($new, $file)) {
             $new === false || @unlink($new);
             throw Refusal::system("$file cannot be written; it is what the sidecar is configured by");
         }

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace RustDaemon\Laravel\Sidecar;
 
+use RustDaemon\Laravel\Release;
+
 /**
  * How this process was started: what a worker is to be started with.
  *
@@ -19,11 +21,13 @@ final class Origin
     /**
      * @param list<string> $php the interpreter and its options
      * @param string $path the application's directory: it outlives the release that this is
+     * @param Release $release the same directory, and what lies in it
      * @param array<string, string> $environment
      */
     private function __construct(
         public readonly array $php,
         public readonly string $path,
+        public readonly Release $release,
         public readonly array $environment,
     ) {
     }
@@ -38,7 +42,9 @@ final class Origin
             [$name, $value] = explode('=', $word, 2) + [1 => ''];
             $environment[$name] = $value;
         }
-        return new self(self::php(), self::path($base), $environment === [] ? getenv() : $environment);
+        $path = self::path($base);
+        $release = new Release($base, $path);
+        return new self(self::php(), $path, $release, $environment === [] ? getenv() : $environment);
     }
 
     /**
@@ -54,8 +60,7 @@ final class Origin
     }
 
     /**
-     * Deployer, Envoyer, Capistrano and the like keep `releases/20261127` and a symlink `current` to the newest one:
-     * what is to be started next year must go through the symlink.
+     * What is to be started next year must go through the symlink that releases have: see Release.
      */
     private static function path(string $base): string
     {

@@ -13,7 +13,8 @@ use RustDaemon\Laravel\Console\Refusal;
  * started anew. The signal to stop goes to the sidecar alone, which stops its workers itself, and has longer for it
  * than the slowest of its pools.
  *
- * Sources: supervisord.org/configuration.html; systemd.service(5), systemd.kill(5), systemd.syntax(7).
+ * Sources: supervisord.org/configuration.html, and options.py of Supervisor 4.3; systemd.service(5), systemd.kill(5),
+ * systemd.syntax(7).
  *
  * @internal
  */
@@ -24,6 +25,7 @@ final class Program
 
     /**
      * @param list<string> $artisan php, its options, and the script
+     * @param list<string> $options of all its commands: --env
      * @param list<string> $words of rustdaemon:run
      * @throws Refusal a name or a path that a file of settings cannot hold
      */
@@ -33,28 +35,29 @@ final class Program
         private readonly string $directory,
         private readonly string $log,
         private readonly array $artisan,
+        private readonly array $options,
         private readonly array $words,
         private readonly float $stopSeconds,
     ) {
-        foreach ([$directory, $log, ...$artisan, ...$words] as $text) {
-            if (preg_match('/[\x00-\x1f]/', $text)) {
-                throw Refusal::usage('rustdaemon:install: ' . json_encode($text) . ' cannot stand in such a file');
+        foreach ([$directory, $log, ...$artisan, ...$options, ...$words] as $text) {
+            if (preg_match('/[\x00-\x1f]/', $text) || !preg_match('//u', $text)) { // Supervisor's is UTF-8, all of it
+                throw Refusal::usage('rustdaemon:install: ' . json_encode($text, JSON_INVALID_UTF8_SUBSTITUTE)
+                    . ' cannot stand in such a file');
             }
         }
     }
 
     public function supervisor(): string
     {
-        $run = [...$this->artisan, 'rustdaemon:run', ...$this->words];
+        $run = [...$this->artisan, 'rustdaemon:run', ...$this->options, ...$this->words];
         $words = array_map(static fn (string $word): string => preg_match('~^[\w@+=:,./-]+$~D', $word)
             ? $word : "'" . str_replace("'", "'\"'\"'", $word) . "'", $run);
-        $is = static fn (string $text): string => str_replace('%', '%%', $text);
         return <<<INI
             ; /etc/supervisor/conf.d/$this->name.conf, written by artisan rustdaemon:install
             ; The process that supervisord starts becomes the sidecar (same pid), which keeps the workers alive.
             [program:$this->name]
-            command={$is(implode(' ', $words))}
-            directory={$is($this->directory)}
+            command={$this->value(implode(' ', $words))}
+            directory={$this->value($this->directory)}
             user=$this->user
             autostart=true
             ; 0: it was stopped; 100: usage or configuration, to start it again does not help.
@@ -65,7 +68,7 @@ final class Program
             stopsignal=TERM
             stopwaitsecs={$this->stopSeconds()}
             redirect_stderr=true
-            stdout_logfile={$is($this->log)}
+            stdout_logfile={$this->value($this->log, '%%%%')}
             stdout_logfile_maxbytes=50MB
             stdout_logfile_backups=10
 
@@ -87,8 +90,8 @@ final class Program
             Type=exec
             User=$this->user
             WorkingDirectory=$directory
-            ExecStart={$line('rustdaemon:run', ...$this->words)}
-            ExecReload={$line('rustdaemon:reload')}
+            ExecStart={$line('rustdaemon:run', ...$this->options, ...$this->words)}
+            ExecReload={$line('rustdaemon:reload', ...$this->options)}
             Restart=on-failure
             RestartSec=1
             # Usage or configuration: to start it again does not help.
@@ -108,6 +111,20 @@ final class Program
     private function stopSeconds(): int
     {
         return max(self::LEAST_STOP_SECONDS, (int) ceil($this->stopSeconds) + self::MORE_STOP_SECONDS);
+    }
+
+    /**
+     * A value that supervisord reads as this text: it ends a value at a blank and ";" or "#", and takes blanks from the
+     * end of it, before it expands it as Python's % does. So what expands to nothing stands there.
+     *
+     * @param string $percent what "%" is written as: a log's name is expanded twice
+     */
+    private function value(string $text, string $percent = '%%'): string
+    {
+        $nothing = '%(program_name).0s';
+        $text = str_replace('%', $percent, $text);
+        // Any byte of a letter that is not ASCII could be of a blank; "%(here)s" is replaced before all else.
+        return preg_replace(['/(?<![!-~])(?=[;#])/', '/(?<![!-~])$/D', '/(?<=%)(?=\(here\))/'], $nothing, $text);
     }
 
     /**
