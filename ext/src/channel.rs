@@ -512,8 +512,7 @@ fn sleep_for_message(
     let ring = &channel.ring;
     if supervised {
         slept(ring.poll())?;
-        let until = if ring.segment().listed().is_some() { next_look(deadline) } else { deadline };
-        supervision::with(|state| state.wait_for(Some(ring.bell()), until, Call::Receive));
+        supervision::with(|state| state.wait_for(Some(ring.bell()), deadline, Call::Receive));
         return Ok(());
     }
     slept(ring.wait_for_message(Some(interrupt::word()), deadline))

@@ -282,15 +282,29 @@ pub fn in_shutdown() -> bool {
     unsafe { (*globals()).flags & IN_SHUTDOWN != 0 }
 }
 
-/// Whether one of the functions on the stack is its class's destructor.
-pub fn in_destructor() -> bool {
-    frames().any(|function| {
-        // SAFETY: `frames` yields functions of live frames.
+/// The class whose destructor is the innermost one on the stack; `None`: there is none.
+pub fn destructed_class() -> Option<String> {
+    frames().find_map(|function| {
+        // SAFETY: `frames` yields functions of live frames; a class has a name.
         unsafe {
             let scope = (*function).common.scope;
-            !scope.is_null() && (*scope).destructor == function
+            if scope.is_null() || (*scope).destructor != function {
+                return None;
+            }
+            // An anonymous class has a NUL in its name, and behind it nothing for people.
+            let name = (*(*scope).name).as_bytes().split(|byte| *byte == 0).next().unwrap_or_default();
+            Some(String::from_utf8_lossy(name).into_owned())
         }
     })
+}
+
+/// Whether what set_exception_handler() was given runs: the script has ended by an exception, so that the outermost function
+/// is none of its code, and the request goes on. Source: php-src Zend/zend.c (`zend_user_exception_handler`).
+pub fn in_exception_handler() -> bool {
+    // SAFETY: `frames` yields functions of live frames. The code of a file, or of eval(), has no name.
+    let is_called =
+        |function: *mut ffi::zend_function| unsafe { !(*function).common.function_name.is_null() };
+    !in_shutdown() && frames().last().is_some_and(is_called)
 }
 
 /// The names of the outermost PHP code: what PHP calls it (`Standard input code`), and the script as it was typed.

@@ -115,7 +115,7 @@ pub fn check_place() -> Result<(), Refusal> {
         "in an output callback"
     } else if engine::in_shutdown() {
         "in a shutdown function"
-    } else if engine::in_destructor() {
+    } else if engine::destructed_class().is_some() {
         "in a destructor"
     } else {
         return Ok(());

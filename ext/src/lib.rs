@@ -61,7 +61,7 @@ mod worker;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::prelude::*;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs, ModuleEntry};
-use rustdaemon_core::link;
+use rustdaemon_core::{link, stdin};
 
 static INI: IniEntryDefs<3> = IniEntryDefs::new([
     IniEntryDef::new(gate::SIDECAR_INI, c"", IniEntryPermission::System),
@@ -97,6 +97,7 @@ extern "C" fn startup(kind: i32, module_number: i32) -> i32 {
     }
     if engine::sapi_name() == "cli" {
         supervision::capture_origin();
+        stdin::remember();
         engine::interrupt::hook(signal::on_interrupt);
         engine::failure::hook();
     }

@@ -24,6 +24,7 @@ use ext_php_rs::error::Result;
 use ext_php_rs::flags::{ClassFlags, DataType, MethodFlags};
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecuteData;
+use rustdaemon_core::audit::Thread;
 use rustdaemon_core::child::{self, Child, End, Forked};
 use rustdaemon_core::fork::HeldSignals;
 use rustdaemon_core::slot::Call;
@@ -39,6 +40,9 @@ use crate::exit_status;
 use crate::supervision::{self, Woken};
 
 const CLASS: &str = "RustDaemon\\Process";
+
+/// What `terminate()` gives a child that is not told otherwise, in seconds.
+const GRACE: f64 = 10.0;
 
 static ENTRY: Registered = Registered::new();
 
@@ -72,7 +76,10 @@ struct Owned {
 /// ```
 ///
 /// A connection that was opened before the fork is shared, and two processes that speak on it get each other's replies:
-/// open the child's own in Process::onFork(), or in the function.
+/// open the child's own in Process::onFork(), or in the function. A persistent one is made anew there too. Give up what is
+/// the parent's (`$db = null`), but never fclose() a TLS stream: that ends the parent's connection as well. An SQLite
+/// database does not survive a fork within a transaction or with a result that is still read: the library in the child takes
+/// its parent's locks for its own, and damages the file. End both before you fork.
 ///
 /// In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
 /// Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null; what its parent
@@ -134,7 +141,7 @@ pub fn register() -> Result<()> {
         .method(
             FunctionBuilder::new("terminate", terminate)
                 .not_required()
-                .arg(Arg::new("grace", DataType::Double).default("10.0"))
+                .arg(Arg::new("grace", DataType::Double).allow_null().default("10.0"))
                 .returns(status(), false, false),
             MethodFlags::Public,
         )
@@ -169,17 +176,18 @@ extern "C" fn construct(_frame: &mut ExecuteData, _result: &mut Zval) {}
 ///
 /// @param callable $main function (): mixed, called without arguments in the child
 /// @return Process the child, as its parent sees it
+/// @throws Exception\InvalidArgument a generator function, whose body would not run
 /// @throws Exception\SystemCallFailed the system refuses another process, or no descriptor is left
-/// @throws Exception\NotAllowedHere inside an output callback or a destructor, or a foreign native thread runs in this process
+/// @throws Exception\NotAllowedHere inside an output callback or a destructor (of whatever object: the message names its class),
+/// or a foreign native thread runs in this process
 /// @throws Exception\UnsupportedSapi not under php-cli
 // stub: RustDaemon\Process::fork
 extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
         let Some(main) = engine::callback_call(frame) else { return };
-        if checked(may_fork()).is_none() {
+        if checked(may_fork()).is_none() || checked(runs("main", &main)).is_none() {
             return;
         }
-        main.expose();
         let heritage = Heritage {
             engine: fork::prepare(),
             signals: dispatch::is_used(),
@@ -192,7 +200,12 @@ extern "C" fn fork_child(frame: &mut ExecuteData, result: &mut Zval) {
         let Some(class) = ENTRY.get() else { return };
         // Before the fork: after it each page that is written is copied.
         let process = engine::new_carrier(class, RefCell::new(Owned { child: None, stream: None }));
-        match part(&heritage) {
+        let unnoted = main.unnoted();
+        let parted = part(&heritage);
+        drop(main);
+        // SAFETY: the arguments of the call hold it.
+        unnoted.into_iter().for_each(|unnoted| unsafe { unnoted.end() });
+        match parted {
             Ok(child) => {
                 let process = Properties::of(process).int(child.pid().into()).done();
                 owned(&process, |owned| owned.child = Some(child));
@@ -225,11 +238,11 @@ fn may_fork() -> std::result::Result<(), Refusal> {
     if engine::in_output_callback() {
         return not_here("an output callback");
     }
-    if engine::in_destructor() {
-        return not_here("a destructor");
+    if let Some(class) = engine::destructed_class() {
+        return not_here(&format!("the destructor of {class}"));
     }
     if core_audit::thread_count() > 1
-        && let Some(thread) = core_audit::foreign_threads().first()
+        && let Some(thread) = foreign_threads()?.first()
     {
         return Err(Cause::NotAllowedHere.because(format!(
             "Process::fork() cannot copy a process with native threads of others: thread {} ({}) may hold a lock that its \
@@ -239,6 +252,21 @@ fn may_fork() -> std::result::Result<(), Refusal> {
         )));
     }
     Ok(())
+}
+
+/// Whether a call runs what PHP code has given as this parameter.
+fn runs(parameter: &str, callable: &Callable) -> std::result::Result<(), Refusal> {
+    if callable.is_generator() {
+        return Err(Cause::InvalidArgument.because(format!(
+            "{parameter}: a generator function, of which a call runs nothing: give a function that iterates over what it makes"
+        )));
+    }
+    Ok(())
+}
+
+/// What could not be looked at may be there.
+fn foreign_threads() -> std::result::Result<Vec<Thread>, Refusal> {
+    core_audit::foreign_threads().map_err(|error| system_call("look at the threads of this process", &error))
 }
 
 /// Forks, and returns in the parent.
@@ -288,19 +316,21 @@ fn exit_code(returned: &Zval) -> u8 {
 /// Has this function called in every child of Process::fork(), before its own: reconnect your database here.
 ///
 /// In the order of registration. When one throws or exits, the child ends with that. In the child the parent's objects
-/// stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses.
+/// stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses. There is no way
+/// back: the function, and what it holds, stay until the script ends.
 ///
 /// ```php
 /// Process::onFork(fn () => DB::purge());           // Laravel: the next query connects anew
 /// ```
 ///
 /// @param callable $reset function (): void
+/// @throws Exception\InvalidArgument a generator function
 /// @throws Exception\UnsupportedSapi not under php-cli
 // stub: RustDaemon\Process::onFork
 extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
     engine::method(|| {
         let Some(reset) = engine::callback_call(frame) else { return };
-        if checked(in_cli()).is_some() {
+        if checked(in_cli()).is_some() && checked(runs("reset", &reset)).is_some() {
             ON_FORK.with_borrow_mut(|resets| resets.push(reset));
         }
     });
@@ -310,7 +340,8 @@ extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
 ///
 /// "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
 /// not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
-/// or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+/// or a filter: a child leaves that to its parent. An XMLWriter, and other objects that keep data back, are not listed: a child
+/// leaves theirs to its parent too. "connections": objects of PDO, mysqli, Redis and their like: open the
 /// child's own in onFork().
 ///
 /// ```php
@@ -321,6 +352,7 @@ extern "C" fn on_fork(frame: &mut ExecuteData, _result: &mut Zval) {
 ///
 /// @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
 /// list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+/// @throws Exception\SystemCallFailed no descriptor is left to look with, or /proc is not mounted
 /// @throws Exception\UnsupportedSapi not under php-cli
 // stub: RustDaemon\Process::audit
 extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
@@ -332,8 +364,9 @@ extern "C" fn audit(frame: &mut ExecuteData, result: &mut Zval) {
             engine::map([(number, engine::int(value)), (name, engine::text(text.as_bytes()))])
         };
         let sockets = core_audit::sockets();
+        let sockets = sockets.map_err(|error| system_call("look at the open descriptors", &error));
+        let Some((sockets, threads)) = checked(sockets).zip(checked(foreign_threads())) else { return };
         let sockets = sockets.iter().map(|socket| entry("fd", socket.number.into(), "what", &socket.what));
-        let threads = core_audit::foreign_threads();
         let threads = threads.iter().map(|thread| entry("id", thread.id.into(), "name", &thread.name));
         let unsent = engine::audit::unsent();
         let unsent = unsent.iter().map(|unsent| entry("resource", unsent.resource, "what", &unsent.what));
@@ -395,7 +428,7 @@ extern "C" fn signal(frame: &mut ExecuteData, _result: &mut Zval) {
 ///
 /// Handlers of signals are called meanwhile. A stopped child (SIGSTOP) is woken for its SIGTERM.
 ///
-/// @param float $grace how long it has to end by itself, in seconds; 0.0: SIGKILL at once
+/// @param float|null $grace how long it has to end by itself, in seconds; null: as long as it takes, 0.0: SIGKILL at once
 /// @return ExitStatus how it has ended, also when it had ended before
 /// @throws Exception\InvalidArgument the grace is negative or not a number
 /// @throws Exception\SystemCallFailed it has changed its user, and this one may not signal it
@@ -404,11 +437,11 @@ extern "C" fn signal(frame: &mut ExecuteData, _result: &mut Zval) {
 // stub: RustDaemon\Process::terminate
 extern "C" fn terminate(frame: &mut ExecuteData, result: &mut Zval) {
     engine::method(|| {
-        let Some(grace) = engine::optional_seconds(frame, 10.0) else { return };
-        let Some(deadline) = checked(supervision::deadline_of("grace", grace)) else { return };
+        let Some(grace) = engine::optional_seconds(frame, GRACE) else { return };
+        let Some(deadline) = checked(supervision::deadline_after("grace", grace)) else { return };
         let this = &frame.This;
         // Without a grace no TERM: a child that is fast would end by it.
-        let asked = if grace > 0.0 { end_by(this, libc::SIGTERM, deadline) } else { None };
+        let asked = if grace == Some(0.0) { None } else { end_by(this, libc::SIGTERM, deadline) };
         if let Some(end) = asked.or_else(|| end_by(this, libc::SIGKILL, None)) {
             *result = exit_status::object(&end);
         }
@@ -477,7 +510,10 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
 }
 
 /// Of a child that was never opened: something that is readable as its pidfd would be.
-fn copy_of_pidfd(child: &Child) -> io::Result<OwnedFd> {
+fn copy_of_pidfd(child: &mut Child) -> io::Result<OwnedFd> {
+    if child.is_ours() {
+        child.end()?; // with a status that somebody has taken it is no more
+    }
     match child.pidfd() {
         Some(pidfd) => sys::duplicate(pidfd),
         None => Ok(sys::pipe()?.read), // nobody writes: end of file

@@ -388,8 +388,9 @@ extern "C" fn last(frame: &mut ExecuteData, result: &mut Zval) {
 
 /// Runs a section of code during which no handler is called.
 ///
-/// Signals that arrive meanwhile are handled right after it, also when it throws. Signal::stopRequested() and
-/// Worker::shouldStop() are true at once. No fiber can be started or suspended in it: keep it short.
+/// Signals that arrive meanwhile are handled right after it, also when it throws. A signal that has no handler has its effect
+/// at once, which may be the end of the process: give it one. Signal::stopRequested() and Worker::shouldStop() are true at
+/// once. No fiber can be started or suspended in it: keep it short.
 ///
 /// @param callable $section function (): mixed
 /// @param int|string ...$signals none: all signals

@@ -4,8 +4,8 @@
 //! [`capture_origin`] in MINIT, [`with`] from `install()` on, [`end`] in RSHUTDOWN. The PHP object is a thin handle.
 //!
 //! # How it works
-//! One thread (php-cli's main thread) owns the state. A wait is poll(2) on the link and on the wake-up of signals that
-//! land on foreign threads. All signals are blocked while it looks whether something happened, and poll unblocks them
+//! One thread (php-cli's main thread) owns the state. A wait is [`readable`]'s on the link and on the wake-up of signals that
+//! land on foreign threads. All signals are blocked while it looks whether something happened, and the wait unblocks them
 //! atomically: a signal handler, ours or pcntl's, that becomes due just before the wait is not slept over.
 //!
 //! What is deferred is answered before an order to pause is obeyed, and before the worker stops; meanwhile no request is begun.
@@ -32,7 +32,6 @@ use ext_php_rs::types::Zval;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, SigmaskHow};
-use nix::sys::time::TimeSpec;
 use rustdaemon_core::fork::{self, OwnDescriptor};
 use rustdaemon_core::link::{self, Decoder, Dialect, Ends, Frame, Kind, LinkError, Method};
 use rustdaemon_core::open::Open;
@@ -40,7 +39,7 @@ use rustdaemon_core::readiness::Readiness;
 use rustdaemon_core::rung::Arguments;
 use rustdaemon_core::self_start::Origin;
 use rustdaemon_core::slot::{Call, Claim, Phase, SlotPage};
-use rustdaemon_core::{pulse, signal, signo, sys};
+use rustdaemon_core::{pulse, readable, signal, signo, sys};
 
 use crate::dispatch;
 use crate::engine::{self, Callable, interrupt};
@@ -608,24 +607,26 @@ impl State {
         deadline: Option<Duration>,
         mask: Option<SigSet>,
     ) -> Woken {
-        let timeout = deadline.map(|deadline| TimeSpec::from(deadline.saturating_sub(sys::monotonic())));
+        let timeout = deadline.map(|deadline| deadline.saturating_sub(sys::monotonic()));
         let link = self.link.as_ref().map(|link| link.input.as_fd());
         let wake = signal::wake_fd();
-        let fds = link.into_iter().chain(wake).chain(also).map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        let mut fds: Vec<_> = fds.collect();
+        let fds = link.into_iter().chain(wake).chain(also);
         let (linked, wakes) = (link.is_some(), wake.is_some());
-        match ppoll(&mut fds, timeout, mask) {
-            Err(Errno::EINTR) => return Woken::Interrupted,
-            Err(error) => {
-                log(&format!("poll: {error}"));
-                return Woken::Deadline;
+        let readable = match readable::wait(fds, timeout, mask) {
+            Ok(readable) => readable,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Woken::Interrupted,
+            Err(_) => {
+                // Whoever waits looks at what it waits for, and comes again.
+                readable::pause(timeout, mask);
+                let over = deadline.is_some_and(|deadline| deadline <= sys::monotonic());
+                return if over { Woken::Deadline } else { Woken::Ready };
             }
-            Ok(0) => return Woken::Deadline,
-            Ok(_) => {}
+        };
+        if !readable.contains(&true) {
+            return Woken::Deadline;
         }
-        let readable = |fd: &PollFd<'_>| fd.any() == Some(true);
-        let arrived = linked && fds.first().is_some_and(readable);
-        let woken = wakes && fds.get(usize::from(linked)).is_some_and(readable);
+        let arrived = linked && readable.first() == Some(&true);
+        let woken = wakes && readable.get(usize::from(linked)) == Some(&true);
         if arrived {
             self.read();
         }
@@ -738,7 +739,10 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => {
                 let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
-                let _ = ppoll(&mut fds, None, None); // EINTR: the next write tells
+                match ppoll(&mut fds, None, None) {
+                    Ok(_) | Err(Errno::EINTR) => {} // the next write tells
+                    Err(_) => readable::pause(None, None),
+                }
             }
             Err(error) => return Err(error.into()),
         }
@@ -751,22 +755,36 @@ fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// One sentence: negative, or not a number.
 pub fn deadline(timeout: Option<f64>) -> Result<Option<Duration>, Refusal> {
-    if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
-        return Err(Cause::InvalidArgument
-            .because("timeout: must be a number of seconds from 0.0, or null to wait as long as it takes"));
-    }
-    // What a Duration cannot hold is for ever.
-    let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Ok(timeout.and_then(|timeout| sys::monotonic().checked_add(timeout)))
+    deadline_after("timeout", timeout)
 }
 
-/// The same for a parameter of this name that cannot be null.
+/// The same for a parameter of this name.
+///
+/// # Errors
+/// As there.
+pub fn deadline_after(name: &str, seconds: Option<f64>) -> Result<Option<Duration>, Refusal> {
+    let seconds = seconds.map(checked_seconds).transpose().map_err(|sentence| {
+        Cause::InvalidArgument.because(format!("{name}: {sentence}, or null to wait as long as it takes"))
+    })?;
+    Ok(seconds.and_then(from_now))
+}
+
+/// The same for one that cannot be null.
 ///
 /// # Errors
 /// As there.
 pub fn deadline_of(name: &str, seconds: f64) -> Result<Option<Duration>, Refusal> {
-    deadline(Some(seconds))
-        .map_err(|_| Cause::InvalidArgument.because(format!("{name}: must be a number of seconds from 0.0")))
+    let seconds = checked_seconds(seconds);
+    seconds.map(from_now).map_err(|sentence| Cause::InvalidArgument.because(format!("{name}: {sentence}")))
+}
+
+fn checked_seconds(seconds: f64) -> Result<f64, &'static str> {
+    (seconds >= 0.0).then_some(seconds).ok_or("must be a number of seconds from 0.0")
+}
+
+/// What a Duration cannot hold is for ever.
+fn from_now(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().and_then(|timeout| sys::monotonic().checked_add(timeout))
 }
 
 /// One line on the standard error, which the sidecar collects. Line breaks in it become spaces.

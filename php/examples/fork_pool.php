@@ -31,7 +31,8 @@ $list = range(1, 40);
 for ($i = 0; $i < CHILDREN; $i++) {
     [$ours, $theirs] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
     $children[$i] = Process::fork(function () use ($work, $theirs, $ours, $streams): int {
-        array_map(fclose(...), [...$streams, $ours]);   // the parent's ends: who holds one keeps it open
+        // The parent's ends: who holds one keeps it open. With TLS fclose() would end the parent's connection: unset() it.
+        array_map(fclose(...), [...$streams, $ours]);
         return $work($theirs);
     });
     fclose($theirs);

@@ -558,7 +558,10 @@ namespace RustDaemon
      * ```
      *
      * A connection that was opened before the fork is shared, and two processes that speak on it get each other's replies:
-     * open the child's own in Process::onFork(), or in the function.
+     * open the child's own in Process::onFork(), or in the function. A persistent one is made anew there too. Give up what is
+     * the parent's (`$db = null`), but never fclose() a TLS stream: that ends the parent's connection as well. An SQLite
+     * database does not survive a fork within a transaction or with a result that is still read: the library in the child takes
+     * its parent's locks for its own, and damages the file. End both before you fork.
      *
      * In the child: mt_rand() and what builds on it has a seed of its own, and lcg_value() goes on from another place; a
      * Random\Randomizer that you hold gives the same numbers as its parent's. Standard input is /dev/null; what its parent
@@ -593,8 +596,10 @@ namespace RustDaemon
          *
          * @param callable $main function (): mixed, called without arguments in the child
          * @return Process the child, as its parent sees it
+         * @throws Exception\InvalidArgument a generator function, whose body would not run
          * @throws Exception\SystemCallFailed the system refuses another process, or no descriptor is left
-         * @throws Exception\NotAllowedHere inside an output callback or a destructor, or a foreign native thread runs in this process
+         * @throws Exception\NotAllowedHere inside an output callback or a destructor (of whatever object: the message names its class),
+         * or a foreign native thread runs in this process
          * @throws Exception\UnsupportedSapi not under php-cli
          */
         public static function fork(callable $main): Process
@@ -605,13 +610,15 @@ namespace RustDaemon
          * Has this function called in every child of Process::fork(), before its own: reconnect your database here.
          *
          * In the order of registration. When one throws or exits, the child ends with that. In the child the parent's objects
-         * stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses.
+         * stay alive, so that you can give them up: `$db = null` neither destructs nor closes what the parent uses. There is no way
+         * back: the function, and what it holds, stay until the script ends.
          *
          * ```php
          * Process::onFork(fn () => DB::purge());           // Laravel: the next query connects anew
          * ```
          *
          * @param callable $reset function (): void
+         * @throws Exception\InvalidArgument a generator function
          * @throws Exception\UnsupportedSapi not under php-cli
          */
         public static function onFork(callable $reset): void
@@ -623,7 +630,8 @@ namespace RustDaemon
          *
          * "sockets": each open socket, as fd and what it is. "threads": native threads of other extensions, which a child does
          * not have; with one of them fork() refuses. "unsent": streams that keep data back until they are closed, by compression
-         * or a filter: a child leaves that to its parent. "connections": objects of PDO, mysqli, Redis and their like: open the
+         * or a filter: a child leaves that to its parent. An XMLWriter, and other objects that keep data back, are not listed: a child
+         * leaves theirs to its parent too. "connections": objects of PDO, mysqli, Redis and their like: open the
          * child's own in onFork().
          *
          * ```php
@@ -634,6 +642,7 @@ namespace RustDaemon
          *
          * @return array array{sockets: list<array{fd: int, what: string}>, threads: list<array{id: int, name: string}>, unsent:
          * list<array{resource: int, what: string}>, connections: list<array{object: int, class: string}>}
+         * @throws Exception\SystemCallFailed no descriptor is left to look with, or /proc is not mounted
          * @throws Exception\UnsupportedSapi not under php-cli
          */
         public static function audit(): array
@@ -671,14 +680,14 @@ namespace RustDaemon
          *
          * Handlers of signals are called meanwhile. A stopped child (SIGSTOP) is woken for its SIGTERM.
          *
-         * @param float $grace how long it has to end by itself, in seconds; 0.0: SIGKILL at once
+         * @param float|null $grace how long it has to end by itself, in seconds; null: as long as it takes, 0.0: SIGKILL at once
          * @return ExitStatus how it has ended, also when it had ended before
          * @throws Exception\InvalidArgument the grace is negative or not a number
          * @throws Exception\SystemCallFailed it has changed its user, and this one may not signal it
          * @throws Exception\NotAllowedHere this process is itself a child of the one that forked it
          * @throws \Throwable what the handler of a signal throws; the child may run still
          */
-        public function terminate(float $grace = 10.0): ExitStatus
+        public function terminate(?float $grace = 10.0): ExitStatus
         {
         }
 
@@ -1043,8 +1052,9 @@ namespace RustDaemon
         /**
          * Runs a section of code during which no handler is called.
          *
-         * Signals that arrive meanwhile are handled right after it, also when it throws. Signal::stopRequested() and
-         * Worker::shouldStop() are true at once. No fiber can be started or suspended in it: keep it short.
+         * Signals that arrive meanwhile are handled right after it, also when it throws. A signal that has no handler has its effect
+         * at once, which may be the end of the process: give it one. Signal::stopRequested() and Worker::shouldStop() are true at
+         * once. No fiber can be started or suspended in it: keep it short.
          *
          * @param callable $section function (): mixed
          * @param int|string ...$signals none: all signals

@@ -167,7 +167,7 @@ public signal
     string|int $signal
     : void
 public terminate
-    float $grace = 10.0
+    ?float $grace = 10.0
     : RustDaemon\ExitStatus
 public isRunning
     : bool

@@ -63,6 +63,14 @@ try {
 } catch (Exception\InvalidArgument $e) {
     echo get_class($e), "\n";
 }
+// null waits as long as it takes, as everywhere, and is not SIGKILL at once.
+$show('as long as it takes', ready(function (callable $ready): int {
+    Signal::wait(0.0, 'TERM');
+    $ready();
+    Signal::wait(60.0, 'TERM');
+    usleep(200_000);
+    return 9;
+})->terminate(null));
 try {
     $process->terminate(-1.0);
 } catch (Exception\InvalidArgument $e) {
@@ -82,4 +90,5 @@ KILL: code null, signal "SIGKILL"
 int(9)
 bool(false)
 RustDaemon\Exception\InvalidArgument
-grace: must be a number of seconds from 0.0
+as long as it takes: code 9, signal null
+grace: must be a number of seconds from 0.0, or null to wait as long as it takes

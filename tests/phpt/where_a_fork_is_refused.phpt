@@ -1,5 +1,5 @@
 --TEST--
-A fork is refused in an output callback and in a destructor; a Process is made by fork() only, and is its parent's
+A fork is refused in an output callback, in a destructor and with a generator function; a Process is made by fork() only, and is its parent's
 --EXTENSIONS--
 rustdaemon
 --SKIPIF--
@@ -17,11 +17,29 @@ $fork = function (): string {
 };
 ob_start(fn (string $text): string => $fork() . "\n");
 ob_end_flush();
-$object = new class ($fork) {
+class Held
+{
     public function __construct(private Closure $fork) {}
+    public function __destruct() { echo ($this->fork)(), "\n"; }
+}
+$object = new Held($fork);
+unset($object);
+$object = new class ($fork) extends DateTime {
+    public function __construct(private Closure $fork) { parent::__construct(); }
     public function __destruct() { echo ($this->fork)(), "\n"; }
 };
 unset($object);
+$generator = function () {
+    echo "never\n";
+    yield;
+};
+foreach (['fork', 'onFork'] as $method) {
+    try {
+        Process::$method($generator);
+    } catch (Exception\InvalidArgument $e) {
+        echo $e->getMessage(), "\n";
+    }
+}
 foreach ([Process::class, ExitStatus::class] as $class) {
     try {
         new $class();
@@ -57,7 +75,10 @@ register_shutdown_function(function (): void {
 ?>
 --EXPECT--
 Process::fork() cannot be called inside an output callback: call it before or after
-Process::fork() cannot be called inside a destructor: call it before or after
+Process::fork() cannot be called inside the destructor of Held: call it before or after
+Process::fork() cannot be called inside the destructor of DateTime@anonymous: call it before or after
+main: a generator function, of which a call runs nothing: give a function that iterates over what it makes
+reset: a generator function, of which a call runs nothing: give a function that iterates over what it makes
 Call to private RustDaemon\Process::__construct() from global scope
 true
 Call to private RustDaemon\ExitStatus::__construct() from global scope

@@ -2,19 +2,32 @@
 //!
 //! # How it works
 //! /proc/self/fd names the sockets, and the kernel says of each what it is and where it leads. /proc/self/task names the
-//! threads: a fork copies the calling one alone, and with it whatever the others held at that moment.
+//! threads: a fork copies the calling one alone, and with it whatever the others held at that moment. Ours are known by
+//! their numbers, in a list of this process: a name is anybody's, and threads inherit that of the script.
 //!
 //! # What may be lost
-//! Where /proc is not mounted nothing is seen: no sockets, and one thread.
-//! Sources: proc(5), socket(7), getpeername(2).
+//! Nothing is taken for absent that could not be looked at: that is an error. [`thread_count`] is the exception: it says 1
+//! where /proc is not mounted.
+//! Sources: proc(5), socket(7), getpeername(2), pthread_getcpuclockid(3); Linux include/linux/posix-timers.h
+//! (`make_thread_cpuclock`).
 
 use std::ffi::CStr;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
-/// Threads of ours begin so: what the kernel calls them has at most 15 bytes.
-pub const OWN_THREADS: &str = "rustdaemon-";
+use crate::sys;
+
+/// The threads of ours, each with its process, so that a forked child has none of them. 0: a free place. A process has two,
+/// the pulse and the reaper; one for which there is no place is taken for foreign, and refuses forks.
+static OWN: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+
+/// Longer than an ended thread needs to leave, unless a debugger holds it.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// An open socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,50 +48,134 @@ pub struct Thread {
 }
 
 /// The sockets that are open.
-#[must_use]
-pub fn sockets() -> Vec<Socket> {
-    let numbers = names("/proc/self/fd");
-    let is_socket = |number: &RawFd| {
-        let link = std::fs::read_link(format!("/proc/self/fd/{number}"));
-        link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
-    };
-    let mut numbers: Vec<RawFd> = numbers.filter_map(|name| name.parse().ok()).filter(is_socket).collect();
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`: no descriptor is left to look with. `ENOENT`: /proc is not mounted.
+pub fn sockets() -> io::Result<Vec<Socket>> {
+    let mut numbers = Vec::new();
+    for number in numbers_in("/proc/self/fd")? {
+        match std::fs::read_link(format!("/proc/self/fd/{number}")) {
+            Ok(link) if link.to_string_lossy().starts_with("socket:") => numbers.push(number),
+            Err(error) if !is_gone(&error) => return Err(error),
+            _ => {}
+        }
+    }
     numbers.sort_unstable();
     // SAFETY: looked at for the length of a call; one that was closed meanwhile gives EBADF.
     let socket = |number| Socket { number, what: describe(unsafe { BorrowedFd::borrow_raw(number) }) };
-    numbers.into_iter().map(socket).collect()
+    Ok(numbers.into_iter().map(socket).collect())
 }
 
-/// How many threads this process has: one system call. Source: Linux fs/proc/base.c (`proc_task_getattr`).
+/// How many threads this process has: at most one system call. Sources: Linux fs/proc/base.c (`proc_task_getattr`); the GNU C
+/// library's manual, "Single-Threaded": false as long as there has been one thread only.
 #[must_use]
 pub fn thread_count() -> u64 {
+    static SINGLE: OnceLock<Option<&'static AtomicU8>> = OnceLock::new();
+    let single = SINGLE.get_or_init(|| {
+        // SAFETY: asks for a name of the C library's.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
+        // SAFETY: a `char` of the library's, as long as the process lives; null: it has none.
+        unsafe { symbol.cast::<AtomicU8>().as_ref() }
+    });
+    if single.is_some_and(|single| single.load(Ordering::Relaxed) != 0) {
+        return 1;
+    }
     std::fs::metadata("/proc/self/task").map_or(1, |task| task.nlink().saturating_sub(2))
 }
 
 /// The threads of others: of a library, another extension.
-#[must_use]
-pub fn foreign_threads() -> Vec<Thread> {
-    let process = i32::try_from(std::process::id()).unwrap_or_default();
-    let threads = names("/proc/self/task").filter_map(|name| name.parse().ok()).filter(|id| *id != process);
-    let named = threads.filter_map(|id| {
-        let name = std::fs::read(format!("/proc/self/task/{id}/comm")).ok()?; // it has ended
-        Some(Thread { id, name: String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned() })
-    });
-    named.filter(|thread| !thread.name.starts_with(OWN_THREADS)).collect()
+///
+/// # Errors
+/// As [`sockets`].
+pub fn foreign_threads() -> io::Result<Vec<Thread>> {
+    let process = std::process::id().cast_signed();
+    let mut threads = Vec::new();
+    for id in numbers_in("/proc/self/task")? {
+        if id == process || OWN.iter().any(|own| own.load(Ordering::Relaxed) == place_of(id)) {
+            continue;
+        }
+        match std::fs::read(format!("/proc/self/task/{id}/comm")) {
+            Ok(name) => {
+                let name = String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned();
+                threads.push(Thread { id, name });
+            }
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(threads)
 }
 
-/// Names a thread as one of ours: by who has made it, so that nobody sees it nameless. At most 15 bytes.
+/// A thread that is known as ours until [`Self::has_ended`].
+#[derive(Debug)]
+#[must_use]
+pub struct OwnThread(u64);
+
+/// Has a thread known as one of ours, by who has made it, so that nobody takes it for foreign; and names it, with at most 15
+/// bytes.
 ///
 /// # Safety
 /// The thread can still be joined.
-pub unsafe fn name_own_thread(thread: libc::pthread_t, name: &CStr) {
-    // SAFETY: the caller's promise, and a C string, which is copied.
-    unsafe { libc::pthread_setname_np(thread, name.as_ptr()) };
+pub unsafe fn own_thread(thread: libc::pthread_t, name: &CStr) -> OwnThread {
+    let mut clock = 0;
+    // SAFETY: the caller's promise, a C string, which is copied, and a number of ours.
+    let failed = unsafe {
+        libc::pthread_setname_np(thread, name.as_ptr());
+        libc::pthread_getcpuclockid(thread, &raw mut clock)
+    };
+    if failed != 0 {
+        return OwnThread(0);
+    }
+    // The number of a thread's clock is its own, turned round and in front of three bits: the kernel's way to tell which.
+    let own = place_of(!(clock >> 3));
+    let take = |place: &AtomicU64| {
+        let now = place.load(Ordering::Relaxed);
+        let is_free = now == 0 || now >> 32 != own >> 32; // of a parent, in a forked child
+        is_free && place.compare_exchange(now, own, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    };
+    OWN.iter().any(take);
+    OwnThread(own)
 }
 
-fn names(directory: &str) -> impl Iterator<Item = String> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok())
+impl OwnThread {
+    /// It was joined: its number may be another thread's from now on.
+    ///
+    /// # Blocking
+    /// Until the kernel lists it no more, moments after the join, or it would be taken for foreign.
+    pub fn has_ended(self) {
+        let (process, thread) = (self.0 >> 32, self.0 & u64::from(u32::MAX));
+        let deadline = sys::monotonic() + LEAVING;
+        let is_listed = || {
+            // SAFETY: only asks whether this process has such a thread.
+            let rc = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, 0) };
+            rc == 0
+        };
+        while self.0 != 0 && is_listed() && sys::monotonic() < deadline {
+            std::thread::yield_now();
+        }
+        for place in &OWN {
+            let _ = place.compare_exchange(self.0, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What stands in [`OWN`] for a thread of this process.
+fn place_of(thread: i32) -> u64 {
+    u64::from(std::process::id()) << 32 | u64::from(thread.cast_unsigned())
+}
+
+/// The names in a directory of /proc that are numbers.
+fn numbers_in(directory: &str) -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(numbers)
+}
+
+/// Whether what /proc has listed has ended or was closed meanwhile.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
 fn describe(socket: BorrowedFd<'_>) -> String {
@@ -169,7 +266,7 @@ mod tests {
         let client = TcpStream::connect(address).unwrap();
         let (one, _other) = UnixStream::pair().unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let sockets = sockets();
+        let sockets = sockets().unwrap();
         let what = |number: RawFd| {
             let found = sockets.iter().find(|socket| socket.number == number);
             found.map(|socket| socket.what.clone()).unwrap_or_default()
@@ -194,6 +291,39 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_of_ours_is_known_by_its_number_until_it_has_ended() {
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || told.recv());
+        // SAFETY: it is joined below.
+        let own =
+            unsafe { own_thread(std::os::unix::thread::JoinHandleExt::as_pthread_t(&thread), c"of-ours") };
+        let is_listed = || foreign_threads().unwrap().iter().any(|thread| thread.name == "of-ours");
+        assert!(!is_listed());
+        let place = own.0;
+        assert!(OWN.iter().any(|own| own.load(Ordering::Relaxed) == place));
+        drop(tell);
+        let _ = thread.join().unwrap();
+        own.has_ended();
+        assert!(!OWN.iter().any(|own| own.load(Ordering::Relaxed) == place), "its number may be another's");
+        assert!(!is_listed(), "it has left");
+    }
+
+    #[test]
+    fn a_foreign_thread_with_a_name_as_ours_is_foreign() {
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let (ready, is_ready) = std::sync::mpsc::channel::<()>();
+        let foreign = std::thread::Builder::new().name("rustdaemon-pol".into());
+        let foreign = foreign.spawn(move || {
+            ready.send(()).unwrap();
+            told.recv()
+        });
+        is_ready.recv().unwrap();
+        assert!(foreign_threads().unwrap().iter().any(|thread| thread.name == "rustdaemon-pol"));
+        drop(tell);
+        let _ = foreign.unwrap().join().unwrap();
+    }
+
+    #[test]
     fn threads_of_others_are_counted_and_named() {
         let (tell, told) = std::sync::mpsc::channel::<()>();
         let (ready, is_ready) = std::sync::mpsc::channel::<()>();
@@ -204,9 +334,11 @@ mod tests {
         });
         is_ready.recv().unwrap();
         assert!(thread_count() >= 2);
-        assert!(foreign_threads().iter().any(|thread| thread.name == "grpc_poller" && thread.id > 0));
+        assert!(
+            foreign_threads().unwrap().iter().any(|thread| thread.name == "grpc_poller" && thread.id > 0)
+        );
         drop(tell);
         let _ = foreign.unwrap().join().unwrap();
-        assert!(!foreign_threads().iter().any(|thread| thread.name == "grpc_poller"));
+        assert!(!foreign_threads().unwrap().iter().any(|thread| thread.name == "grpc_poller"));
     }
 }

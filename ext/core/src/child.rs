@@ -16,10 +16,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use crate::fork::{self, HeldSignals, Side};
 use crate::sys::{ExitStatus, Usage};
-use crate::{reaper, sys};
+use crate::{reaper, stdin, sys};
 
 /// How a child has ended, and what it had used by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +68,21 @@ pub enum Forked {
 #[unsafe(link_section = "rustdaemon.child")]
 pub unsafe fn fork() -> io::Result<Forked> {
     let parent = nix::unistd::getpid().as_raw();
+    pidfds_work(parent)?;
     // Its place is the pidfd's afterwards: that none is left is said before there is a child.
-    let null = std::fs::File::open("/dev/null")?;
+    let null = stdin::nothing()?;
     // SAFETY: the caller's promise.
     let (side, held) = unsafe { fork::fork()? };
     match side {
         Side::Child => {
-            if sys::die_with(parent).is_err() {
-                sys::exit_at_once(0); // nobody is left to ask
+            if let Err(error) = sys::die_with(parent) {
+                eprintln!(
+                    "rustdaemon: a child of Process::fork() ends with 255 before it has begun, because it would not end \
+                     with its parent: prctl(PR_SET_PDEATHSIG): {error}"
+                );
+                sys::exit_at_once(255);
             }
-            sys::replace_standard_input(null.into());
+            stdin::replace(&null);
             Ok(Forked::Child(held))
         }
         Side::Parent(pid) => {
@@ -86,12 +92,21 @@ pub unsafe fn fork() -> io::Result<Forked> {
     }
 }
 
+/// That the system has no pidfd_open(2), or a filter refuses it, is said before there is a child.
+fn pidfds_work(process: i32) -> io::Result<()> {
+    static THEY_DO: OnceLock<()> = OnceLock::new();
+    if THEY_DO.get().is_none() {
+        sys::pidfd_open(process)?;
+        let _ = THEY_DO.set(());
+    }
+    Ok(())
+}
+
 impl Child {
     fn adopt(pid: i32) -> io::Result<Self> {
         let mut child = Self { pid, pidfd: None, end: None, parent: fork::generation() };
         match sys::pidfd_open(pid) {
-            Ok(pidfd) if sys::is_child(pidfd.as_fd()).unwrap_or(true) => child.pidfd = Some(pidfd),
-            Ok(_) => child.end = Some(End::UNKNOWN),
+            Ok(pidfd) => child.pidfd = Some(pidfd), // whoever waits or signals asks whether it is our child
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => child.end = Some(End::UNKNOWN),
             Err(error) => {
                 // Not waited for by anybody yet, so the number is its own still.
@@ -112,7 +127,7 @@ impl Child {
     /// Readable when it has ended. `None`: it has, long ago.
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
+        self.pidfd.as_ref().filter(|_| self.end != Some(End::UNKNOWN)).map(AsFd::as_fd)
     }
 
     /// Whether this process is its parent, and not a fork of its parent.
@@ -140,6 +155,9 @@ impl Child {
     /// `EPERM`: it has changed its user. `EINVAL`.
     pub fn signal(&self, number: i32) -> io::Result<()> {
         let Some(pidfd) = self.pidfd.as_ref().filter(|_| self.end.is_none()) else { return Ok(()) };
+        if self.is_ours() && !sys::is_child(pidfd.as_fd()).unwrap_or(true) {
+            return Ok(());
+        }
         match sys::pidfd_send_signal(pidfd.as_fd(), number) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             sent => sent,

@@ -12,17 +12,19 @@
 //! F2 `reaper`  the thread that takes the status of children nobody waits for
 //! F2 `pulse`   the thread that says that a worker lives
 //! F2 `robust`  a lock between processes that survives who holds it
+//! F1 `stdin`   the standard input of forked children
 //! F1 `link`    frames between sidecar and worker
 //! F1 `slot`    one worker's page on the scoreboard
 //! F1 `signal`  async-signal-safe capture
+//! F1 `readable` waiting until a descriptor is readable
 //! F1 `readiness` one descriptor that tells of everything there is to do
 //! F1 `spawn`   a program started without copying this process
 //! F1 `segment` memory that several processes see, and what it is
+//! F1 `audit`   open sockets and foreign threads
 //! F1 `futex`   sleeping on a word of several processes
 //! F0 `open`    requests that are answered later
 //! F0 `message` messages between PHP processes: values as bytes
 //! F0 `copy`    bytes from one CPU to another
-//! F0 `audit`   open sockets and foreign threads
 //! F0 `record`  records of signals, and the queue that carries them out of handler context
 //! F0 `signo`   signal numbers and their names
 //! F0 `settings` names, paths and modes, for install() and for the sidecar's flags
@@ -41,6 +43,7 @@ pub mod lock;
 pub mod message;
 pub mod open;
 pub mod pulse;
+pub mod readable;
 pub mod readiness;
 pub mod reaper;
 pub mod record;
@@ -54,5 +57,6 @@ pub mod signal;
 pub mod signo;
 pub mod slot;
 pub mod spawn;
+pub mod stdin;
 pub mod sys;
 pub mod timers;

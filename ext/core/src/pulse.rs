@@ -29,10 +29,11 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, IntoRawFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::audit::OwnThread;
 use crate::slot::{SlotPage, decimal};
 use crate::{audit, signal, sys};
 
@@ -184,6 +185,7 @@ struct Heart {
     period: Duration,
     state: AtomicU32,
     thread: AtomicU64,
+    own: Mutex<Option<OwnThread>>,
     page: AtomicPtr<SlotPage>,
     interrupt: AtomicPtr<AtomicBool>,
     /// The CPU clock of the thread that runs PHP.
@@ -221,6 +223,7 @@ impl Heart {
             period,
             state: AtomicU32::new(NONE),
             thread: AtomicU64::new(0),
+            own: Mutex::new(None),
             page: AtomicPtr::new(std::ptr::null_mut()),
             interrupt: AtomicPtr::new(std::ptr::null_mut()),
             clock: AtomicU32::new(0),
@@ -303,10 +306,15 @@ impl Heart {
             libc::pthread_attr_destroy(attributes.as_mut_ptr());
             if made {
                 self.thread.store(thread, Ordering::Relaxed);
-                audit::name_own_thread(thread, c"rustdaemon-beat");
+                self.own(Some(audit::own_thread(thread, c"rustdaemon-beat")));
             }
             made
         }
+    }
+
+    /// Only who starts and stops the thread looks at it, and is who forks: the lock is free in every child.
+    fn own(&self, own: Option<OwnThread>) -> Option<OwnThread> {
+        std::mem::replace(&mut *self.own.lock().unwrap_or_else(PoisonError::into_inner), own)
     }
 
     fn stop(&self) {
@@ -316,6 +324,9 @@ impl Heart {
             futex_wake(&self.state);
             // SAFETY: a thread that we have made and nobody has joined.
             unsafe { libc::pthread_join(self.thread.load(Ordering::Relaxed), std::ptr::null_mut()) };
+            if let Some(own) = self.own(None) {
+                own.has_ended();
+            }
         }
         self.in_child(); // nothing is left of it
     }

@@ -1,9 +1,9 @@
 //! The thread that takes the status of children nobody waits for, so that none of them stays a zombie.
 //!
 //! # How it works
-//! A child is handed over as its pidfd. The thread is made for the first one; it sleeps in poll(2) on a pipe, through which
-//! the numbers of pidfds come, and on the pidfds. Nothing is shared with it but the pipe: there is no lock that a fork
-//! could copy.
+//! A child is handed over as its pidfd. The thread is made for the first one; it sleeps until a pipe is readable, through
+//! which the numbers of pidfds come, or one of the pidfds. Where it cannot ask for that it looks at all of them, with pauses.
+//! Nothing is shared with it but the pipe: there is no lock that a fork could copy.
 //!
 //! # What may be lost
 //! Where no thread can be made the child stays a zombie until this process ends.
@@ -20,11 +20,13 @@ use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::thread::JoinHandle;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::{audit, signal, sys};
+use crate::audit::{self, OwnThread};
+use crate::{readable, signal, sys};
 
-/// What the kernel calls the thread: see [`crate::audit::OWN_THREADS`].
+/// What the kernel calls the thread.
 const THREAD: &CStr = c"rustdaemon-reap";
 const STACK_BYTES: usize = 128 * 1024;
 /// In place of a pidfd's number: the end.
@@ -34,6 +36,7 @@ struct Reaper {
     process: u32,
     to_thread: OwnedFd,
     thread: JoinHandle<()>,
+    own: OwnThread,
 }
 
 thread_local! {
@@ -91,6 +94,7 @@ pub fn stop() {
             && tell(&reaper.to_thread, STOP).is_ok()
         {
             let _ = reaper.thread.join(); // a panic has been printed
+            reaper.own.has_ended();
         }
     });
 }
@@ -106,20 +110,21 @@ fn forget_parents(reaper: &mut Option<Reaper>) {
 
 fn start() -> io::Result<Reaper> {
     let pipe = sys::pipe()?;
+    fcntl(&pipe.read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let mask = signal::block_all(); // which the thread inherits
     let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
     let thread = builder.spawn(move || run(&pipe.read));
     signal::set_mask(mask);
     let thread = thread?;
     // SAFETY: it ends when `stop` tells it, and is joined then.
-    unsafe { audit::name_own_thread(thread.as_pthread_t(), THREAD) };
-    Ok(Reaper { process: std::process::id(), to_thread: pipe.write, thread })
+    let own = unsafe { audit::own_thread(thread.as_pthread_t(), THREAD) };
+    Ok(Reaper { process: std::process::id(), to_thread: pipe.write, thread, own })
 }
 
 fn tell(to_thread: &OwnedFd, number: i32) -> io::Result<()> {
     loop {
         match nix::unistd::write(to_thread, &number.to_ne_bytes()) {
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EINTR) => {}
             written => return written.map(drop).map_err(io::Error::from),
         }
     }
@@ -128,24 +133,23 @@ fn tell(to_thread: &OwnedFd, number: i32) -> io::Result<()> {
 fn run(from_php: &OwnedFd) {
     let mut children: Vec<OwnedFd> = Vec::new();
     loop {
-        let fds = std::iter::once(from_php).chain(&children);
-        let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
-        if poll(&mut fds, PollTimeout::NONE).is_err() {
-            continue; // EINTR: a debugger
+        let fds = std::iter::once(from_php).chain(&children).map(AsFd::as_fd);
+        if let Err(error) = readable::wait(fds, None, None)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            readable::pause(None, None);
         }
-        let told = fds.first().and_then(PollFd::any) == Some(true);
         children.retain(|child| !matches!(sys::pidfd_reap(child.as_fd()), Ok(Some(_)) | Err(_)));
-        if told {
-            let mut number = [0; 4];
-            match nix::unistd::read(from_php, &mut number) {
-                Ok(4) => {}
-                _ => return,
-            }
-            match i32::from_ne_bytes(number) {
-                STOP => return,
-                // SAFETY: the number of a descriptor that was given up for us.
-                number => children.push(unsafe { OwnedFd::from_raw_fd(number) }),
-            }
+        let mut number = [0; 4];
+        match nix::unistd::read(from_php, &mut number) {
+            Ok(4) => {}
+            Err(Errno::EAGAIN | Errno::EINTR) => continue,
+            _ => return,
+        }
+        match i32::from_ne_bytes(number) {
+            STOP => return,
+            // SAFETY: the number of a descriptor that was given up for us.
+            number => children.push(unsafe { OwnedFd::from_raw_fd(number) }),
         }
     }
 }

@@ -650,14 +650,16 @@ pub fn die_with_parent() -> io::Result<()> {
     die_with(nix::unistd::getppid().as_raw())
 }
 
-/// As [`die_with_parent`], where the parent's number is known from before the fork.
+/// As [`die_with_parent`], where the parent's number is known from before the fork. In a PID namespace of its own it has none,
+/// and the number of its parent is 0.
 ///
 /// # Errors
 /// As there.
 #[unsafe(link_section = "rustdaemon.child")]
 pub fn die_with(parent: i32) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    if nix::unistd::getppid().as_raw() != parent {
+    let now = nix::unistd::getppid().as_raw();
+    if now != parent && now != 0 {
         nix::sys::signal::raise(Signal::SIGKILL)?;
     }
     Ok(())
@@ -740,18 +742,6 @@ pub unsafe fn make_writable(address: usize, bytes: usize) -> io::Result<()> {
     // SAFETY: the caller's promise; whole pages around it.
     let rc = unsafe { libc::mprotect(start, address + bytes - first, libc::PROT_READ | libc::PROT_WRITE) };
     done(rc.into())
-}
-
-/// This becomes the standard input, when there is one: what comes there is for others.
-#[unsafe(link_section = "rustdaemon.child")]
-pub fn replace_standard_input(new: OwnedFd) {
-    let number = new.as_raw_fd();
-    // SAFETY: system calls on numbers; whoever reads from 0 reads from the new one. It may itself be 0, where there was none.
-    unsafe {
-        if number > 0 && libc::fcntl(0, libc::F_GETFD) >= 0 {
-            libc::dup2(number, 0);
-        }
-    }
 }
 
 /// Time on `CLOCK_MONOTONIC`, the same in every process of the machine.

@@ -340,12 +340,9 @@ pub fn optional_timeout(frame: &ExecuteData) -> Option<Option<f64>> {
     (parsed == SUCCESS).then_some((!is_null).then_some(seconds))
 }
 
-/// Parses a `float` that may be missing; `None`: an exception is pending.
-pub fn optional_seconds(frame: &ExecuteData, otherwise: f64) -> Option<f64> {
-    let mut seconds = otherwise;
-    // SAFETY: d double.
-    let parsed = unsafe { zend_parse_parameters(argument_count(frame), c"|d".as_ptr(), &raw mut seconds) };
-    (parsed == SUCCESS).then_some(seconds)
+/// Parses a `?float` that is `otherwise` where it is missing; `None`: an exception is pending.
+pub fn optional_seconds(frame: &ExecuteData, otherwise: f64) -> Option<Option<f64>> {
+    if argument_count(frame) == 0 { Some(Some(otherwise)) } else { optional_timeout(frame) }
 }
 
 /// Parses one or two `int`, of which the first `required` must be given and the others are as in `defaults`; `None`: an

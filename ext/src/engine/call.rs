@@ -23,13 +23,14 @@ pub(super) struct FcallInfo {
 
 unsafe extern "C" {
     static zend_ce_closure: *mut ClassEntry;
-    fn gc_possible_root(counted: *mut ffi::zend_refcounted);
     fn zend_call_function(fci: *mut FcallInfo, cache: *mut ffi::zend_fcall_info_cache) -> c_int;
     fn zend_get_callable_name(callable: *mut Zval) -> *mut ZendStr;
 }
 
-/// `GC_INFO_MASK` and `GC_NOT_COLLECTABLE`.
-const KNOWN_TO_COLLECTOR: u32 = 0xffff_fc00 | 1 << 4;
+/// `GC_NOT_COLLECTABLE`.
+const NOT_COLLECTABLE: u32 = 1 << 4;
+/// `GC_INFO_MASK`: the collector has noted it.
+const NOTED: u32 = 0xffff_fc00;
 
 /// A callable that outlives the call in which it was given.
 pub struct Callable {
@@ -111,15 +112,24 @@ impl Callable {
         Slot(ManuallyDrop::new(self.name))
     }
 
-    /// Has the garbage collector know the closure now, and not when its call ends: what a forked child need not write.
-    pub fn expose(&self) {
-        let Some(object) = self.name.object().filter(|_| self.is_closure) else { return };
-        // SAFETY: a live object, as when a reference to it is given up and others are left.
-        unsafe {
-            if object.gc.u.type_info & KNOWN_TO_COLLECTOR == 0 {
-                gc_possible_root((&raw const object.gc).cast_mut().cast());
-            }
-        }
+    /// Has the garbage collector not note the closure when references to it are given up, until [`Unnoted::end`]: neither of
+    /// the two processes of a fork then writes to its tables. `None`: it has noted it, or never would.
+    pub fn unnoted(&self) -> Option<Unnoted> {
+        let object = self.name.object().filter(|_| self.is_closure)?;
+        let object = std::ptr::from_ref(object).cast_mut();
+        // SAFETY: a live object, whose flags are the engine's and this thread's.
+        let flags = unsafe { &mut (*object).gc.u.type_info };
+        (*flags & (NOT_COLLECTABLE | NOTED) == 0).then(|| {
+            *flags |= NOT_COLLECTABLE;
+            Unnoted(object)
+        })
+    }
+
+    /// Whether a call only makes a generator, and runs nothing of the function's.
+    pub fn is_generator(&self) -> bool {
+        // SAFETY: null, or the function of a live callable.
+        unsafe { self.cache.function_handler.as_ref() }
+            .is_some_and(|function| unsafe { function.common.fn_flags } & ffi::ZEND_ACC_GENERATOR != 0)
     }
 
     /// Its bits.
@@ -127,6 +137,19 @@ impl Callable {
         // SAFETY: same size; a zval is plain data.
         let name = unsafe { std::ptr::read((&raw const self.name).cast::<[u64; 2]>()) };
         RawCallable { name, cache: self.cache }
+    }
+}
+
+/// See [`Callable::unnoted`].
+#[must_use]
+pub struct Unnoted(*mut ZendObject);
+
+impl Unnoted {
+    /// # Safety
+    /// The closure lives: somebody else than the [`Callable`] holds it.
+    pub unsafe fn end(self) {
+        // SAFETY: the caller's promise.
+        unsafe { (*self.0).gc.u.type_info &= !NOT_COLLECTABLE };
     }
 }
 

@@ -1,15 +1,16 @@
 //! Objects that carry a Rust value.
 //!
 //! # How it works
-//! The value lies before the object, in the same memory of the Zend allocator, and is dropped with the object. Also after a
-//! fatal error: the engine frees such objects in any case.
+//! The value lies before the object, in the same memory of the Zend allocator, as far as it fits: who writes to both after a
+//! fork writes to one page. It is dropped with the object, also after a fatal error: the engine frees such objects in any
+//! case.
 //!
 //! # Rules
 //! What is carried calls no PHP when it is dropped.
 //! Sources: php-src Zend/zend_objects_API.c, Zend/zend_objects.c; the manual's "custom object storage".
 
-use std::any::Any;
-use std::mem::offset_of;
+use std::any::TypeId;
+use std::mem::{MaybeUninit, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
@@ -21,9 +22,26 @@ use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
 
 use super::class::{Registered, compare_identity, keep_parameters};
 
+/// The same for all, because the engine knows one distance from an object to its memory.
+type Room = [u64; 20];
+
+/// Whether a value lies there itself, and not in a box.
+const fn fits<T>() -> bool {
+    size_of::<T>() <= size_of::<Room>() && align_of::<T>() <= align_of::<Room>()
+}
+
+/// What kind of value lies there, and how it is dropped.
+#[derive(Clone, Copy)]
+struct Kind {
+    id: TypeId,
+    drop: unsafe fn(*mut Room),
+}
+
 #[repr(C)]
 struct Carrier {
-    value: Option<Box<dyn Any>>,
+    value: MaybeUninit<Room>,
+    /// `None`: no value is there, or no more.
+    kind: Option<Kind>,
     object: ZendObject,
 }
 
@@ -52,7 +70,7 @@ extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
     // without a `create_object` of its own. The engine ends the script when there is no memory.
     unsafe {
         let carrier = ffi::ext_php_rs_zend_object_alloc(size_of::<Carrier>(), class).cast::<Carrier>();
-        (&raw mut (*carrier).value).write(None);
+        (&raw mut (*carrier).kind).write(None);
         let object = &raw mut (*carrier).object;
         ffi::zend_object_std_init(object, class);
         ffi::object_properties_init(object, class);
@@ -64,8 +82,11 @@ extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
 unsafe extern "C" fn free(object: *mut ZendObject) {
     // SAFETY: an object made by `create`, which the engine gives up here and does not look at again.
     unsafe {
-        let value = (*carrier(object)).value.take();
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(value))); // what a panic says, the panic hook has printed
+        let carrier = carrier(object);
+        if let Some(kind) = (*carrier).kind.take() {
+            let value = (*carrier).value.as_mut_ptr();
+            let _ = catch_unwind(AssertUnwindSafe(|| (kind.drop)(value))); // what a panic says, the panic hook has printed
+        }
         ffi::zend_object_std_dtor(object);
     }
 }
@@ -88,11 +109,27 @@ pub fn declare_carrier(class: &mut ClassEntry, arguments: ArgInfoTables, entry: 
 
 /// A new object of a class declared by [`declare_carrier`].
 pub fn new_carrier<T: 'static>(class: &'static ClassEntry, value: T) -> Zval {
-    let value: Box<dyn Any> = Box::new(value);
+    let drop = |value: *mut Room| {
+        // SAFETY: called once, where one of these was written.
+        unsafe {
+            match fits::<T>() {
+                true => value.cast::<T>().drop_in_place(),
+                false => value.cast::<Box<T>>().drop_in_place(),
+            }
+        }
+    };
     let object = create(std::ptr::from_ref(class).cast_mut());
     let mut made = Zval::new();
-    // SAFETY: made just now.
-    unsafe { (*carrier(object)).value = Some(value) };
+    // SAFETY: made just now; there is room for a box, too.
+    unsafe {
+        let carrier = carrier(object);
+        let room = (*carrier).value.as_mut_ptr();
+        match fits::<T>() {
+            true => room.cast::<T>().write(value),
+            false => room.cast::<Box<T>>().write(Box::new(value)),
+        }
+        (*carrier).kind = Some(Kind { id: TypeId::of::<T>(), drop });
+    }
     made.value.obj = object;
     made.u1.type_info = ffi::IS_OBJECT_EX;
     made
@@ -106,6 +143,12 @@ pub fn carried<T: 'static>(object: &Zval) -> Option<&T> {
         if !std::ptr::eq((*object).handlers, handlers()) {
             return None;
         }
-        (*carrier(object)).value.as_ref()?.downcast_ref()
+        let carrier = carrier(object);
+        (*carrier).kind.filter(|kind| kind.id == TypeId::of::<T>())?;
+        let room = (*carrier).value.as_ptr();
+        Some(match fits::<T>() {
+            true => &*room.cast::<T>(),
+            false => &**room.cast::<Box<T>>(),
+        })
     }
 }

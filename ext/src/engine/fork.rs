@@ -10,7 +10,8 @@
 //!
 //! # Correct order
 //! [`be_born`]: the parent's objects ([`super::kept`]) and resources are held, so that they can be given up and do not end; its shutdown
-//! functions and output buffers are dropped; the fiber that runs is forgotten, since the callable is no part of it.
+//! functions and output buffers are dropped, and where its persistent connections are found; the fiber that runs is forgotten,
+//! since the callable is no part of it.
 //! [`run`]: the callable, then what PHP does with an uncaught exception. [`end`]: the child's own shutdown functions,
 //! destructors and output buffers, then its own resources and objects: those made after the fork.
 //!
@@ -25,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use ext_php_rs::ffi;
-use ext_php_rs::types::{ZendCallable, ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendCallable, ZendHashTable, ZendObject, ZendStr, Zval};
 
 use super::kept::{self, object, top};
 use super::{Pending, RawCallable, clear_exception, exception, globals, interrupt, module, pending};
@@ -48,6 +49,8 @@ unsafe extern "C" {
     fn zend_objects_destroy_object(object: *mut ZendObject);
     fn zend_list_close(resource: *mut ffi::zend_resource);
     fn zend_fiber_switch_blocked() -> bool;
+    fn _zend_hash_init(table: *mut ZendHashTable, size: u32, destruct: ffi::dtor_func_t, persistent: bool);
+    fn zend_hash_graceful_reverse_destroy(table: *mut ZendHashTable);
 }
 
 const FAILURE: c_int = -1;
@@ -80,6 +83,7 @@ pub struct Heritage {
     random: Option<(RequestStartup, c_int)>,
     has_output: bool,
     blocks_fibers: bool,
+    in_exception_handler: bool,
 }
 
 type RequestStartup = unsafe extern "C" fn(c_int, c_int) -> c_int;
@@ -90,7 +94,16 @@ pub fn prepare() -> Heritage {
     // SAFETY: both only ask.
     let (has_output, blocks_fibers) =
         unsafe { (!php_output_get_active_handler().is_null(), zend_fiber_switch_blocked()) };
-    Heritage { hook: child_hook(), random: module_of_random(), has_output, blocks_fibers }
+    // SAFETY: a plain field.
+    let has_handler = unsafe { (*globals()).user_exception_handler.u1.type_info != ffi::IS_UNDEF };
+    let in_exception_handler = has_handler && super::in_exception_handler();
+    Heritage {
+        hook: child_hook(),
+        random: module_of_random(),
+        has_output,
+        blocks_fibers,
+        in_exception_handler,
+    }
 }
 
 /// How the module that has the random numbers begins a request: it forgets that they have a seed. Source: php-src
@@ -111,9 +124,10 @@ pub fn be_born(heritage: &Heritage) -> Birth {
             hook();
         }
         kept::keep();
-        for resource in resources() {
+        for resource in (0..resource_places()).filter_map(resource) {
             (*resource).gc.refcount += 1;
         }
+        forget_persistent_connections();
         php_free_shutdown_functions();
         if heritage.has_output {
             discard_output();
@@ -125,6 +139,11 @@ pub fn be_born(heritage: &Heritage) -> Birth {
         // No handle of the parent's is given to an object of the child's.
         (*globals).objects_store.free_list_head = -1;
         (*globals).exit_status = 0;
+        // The handler that runs is not called again for what its child throws, as in a script: one that forks would end never.
+        // The reference to it is nobody's from now on.
+        if heritage.in_exception_handler {
+            (*globals).user_exception_handler.u1.type_info = ffi::IS_UNDEF;
+        }
         // PHP seeds mt_rand() and lcg_value() at their first use in a request.
         if let Some((begin_request, number)) = heritage.random {
             begin_request(MODULE_PERSISTENT, number);
@@ -132,6 +151,19 @@ pub fn be_born(heritage: &Heritage) -> Birth {
         Birth {
             objects: (*globals).objects_store.top,
             resources: (*globals).regular_list.nNextFreeElement.max(0),
+        }
+    }
+}
+
+/// Persistent connections are found by where they lead: one that the child asks for would be its parent's. What the table
+/// held stays as it is, for the parent's objects.
+#[unsafe(link_section = "rustdaemon.child")]
+fn forget_persistent_connections() {
+    // SAFETY: a table of the executor's, which is made anew as the engine makes it (`zend_init_rsrc_plist`).
+    unsafe {
+        let list = &raw mut (*globals()).persistent_list;
+        if (*list).nNumOfElements > 0 {
+            _zend_hash_init(list, 0, (*list).pDestructor, true);
         }
     }
 }
@@ -153,19 +185,24 @@ fn child_hook() -> Option<unsafe extern "C" fn()> {
     })
 }
 
-/// Without the engine's functions for it: their code is pages that the child has not touched.
-fn resources() -> impl DoubleEndedIterator<Item = *mut ffi::zend_resource> {
+/// How many places the table of resources has, of which some are empty.
+#[unsafe(link_section = "rustdaemon.child")]
+fn resource_places() -> u32 {
+    // SAFETY: a plain field.
+    unsafe { (*globals()).regular_list.nNumUsed }
+}
+
+/// The resource at a place below [`resource_places`]. Without the engine's functions for it: their code is pages that the
+/// child has not touched.
+#[unsafe(link_section = "rustdaemon.child")]
+fn resource(place: u32) -> Option<*mut ffi::zend_resource> {
     // SAFETY: a table that lives as long as the request: so many values, each alone or with its key, which is as long as
     // two; those that are there are resources.
     unsafe {
         let list = &raw const (*globals()).regular_list;
-        let is_packed = (*list).u.flags & PACKED != 0;
-        let (values, step) = ((*list).__bindgen_anon_1.arPacked, if is_packed { 1 } else { 2 });
-        let value = move |index: u32| values.add(index as usize * step);
-        (0..(*list).nNumUsed)
-            .map(value)
-            .filter(|value| (**value).u1.type_info != ffi::IS_UNDEF)
-            .map(|value| (*value).value.res)
+        let step = if (*list).u.flags & PACKED != 0 { 1 } else { 2 };
+        let value = (*list).__bindgen_anon_1.arPacked.add(place as usize * step);
+        ((*value).u1.type_info != ffi::IS_UNDEF).then(|| (*value).value.res)
     }
 }
 
@@ -280,14 +317,16 @@ pub fn end(birth: Birth) -> u8 {
         attempt(|| php_call_shutdown_functions());
         settle();
         (*globals).flags |= NO_REUSE;
-        if top() > birth.objects {
-            attempt(|| destruct_from(birth.objects));
+        let given_on = kept::given_on();
+        if top() > birth.objects || !given_on.is_empty() {
+            attempt(|| destruct(&given_on, birth.objects));
             settle();
         }
         attempt(|| php_output_end_all());
         settle();
         close_resources_from(birth.resources);
-        free_objects_from(birth.objects);
+        free_objects(&given_on, birth.objects);
+        close_persistent_connections();
         u8::try_from((*globals).exit_status & 0xff).unwrap_or(u8::MAX)
     }
 }
@@ -300,11 +339,11 @@ fn settle() {
     }
 }
 
-/// As zend_objects_store_call_destructors does, for the child's own.
-fn destruct_from(first: u32) {
+/// As zend_objects_store_call_destructors does, for the child's own: see [`kept::given_on`].
+fn destruct(given_on: &[u32], first: u32) {
     interrupt::block_fibers();
-    let mut handle = first;
-    while handle < top() {
+    // Destructors make objects, which are destructed as well.
+    for handle in given_on.iter().copied().chain(first..).take_while(|handle| *handle < top()) {
         if let Some(object) = object(handle) {
             // SAFETY: a live object, held while its destructor runs; flags as the engine sets them.
             unsafe {
@@ -320,7 +359,6 @@ fn destruct_from(first: u32) {
                 }
             }
         }
-        handle += 1;
     }
     interrupt::unblock_fibers();
 }
@@ -333,28 +371,36 @@ unsafe fn has_destructor(object: *mut ZendObject, destruct: unsafe extern "C" fn
     !usual || unsafe { !(*(*object).ce).destructor.is_null() }
 }
 
-/// As zend_close_rsrc_list does, for the child's own: a stream writes what it has kept back.
+/// As zend_close_rsrc_list and zend_destroy_rsrc_list do, for the child's own: a stream writes what it has kept back. The
+/// newest one first; the second pass is for those that were opened by the first.
 #[unsafe(link_section = "rustdaemon.child")]
 fn close_resources_from(first: i64) {
-    let own = || {
-        resources().filter(|resource| {
-            // SAFETY: a live resource.
-            unsafe { (**resource).handle >= first && (**resource).type_ >= 0 }
-        })
-    };
-    // The newest one first; each time anew, because one may close others.
-    while let Some(resource) = own().next_back() {
-        // SAFETY: a live resource; one that cannot be closed is not tried again.
-        attempt(|| unsafe { zend_list_close(resource) });
-        // SAFETY: as above; its memory is the list's.
-        unsafe { (*resource).type_ = -1 };
+    for _ in 0..2 {
+        let mut end = resource_places();
+        while let Some(place) = end.checked_sub(1) {
+            end = place;
+            let Some(resource) = resource(place) else { continue };
+            // SAFETY: a live resource, in a table that is in the order of handles; one that cannot be closed is not tried
+            // again. Its memory is the list's, which holds it meanwhile.
+            unsafe {
+                if (*resource).handle < first {
+                    break; // and so are those below
+                }
+                if (*resource).type_ >= 0 {
+                    (*resource).gc.refcount += 1;
+                    attempt(|| zend_list_close(resource));
+                    (*resource).type_ = -1;
+                }
+            }
+            end = end.min(resource_places()); // what was closed may have given up others
+        }
     }
 }
 
 /// As zend_objects_store_free_object_storage does, for the child's own: a connection says goodbye, an archive is written.
 #[unsafe(link_section = "rustdaemon.child")]
-fn free_objects_from(first: u32) {
-    for handle in (first..top()).rev() {
+fn free_objects(given_on: &[u32], first: u32) {
+    for handle in given_on.iter().copied().chain(first..top()).rev() {
         let Some(object) = object(handle) else { continue };
         // SAFETY: a live object, which is held for good; flags as the engine sets them.
         unsafe {
@@ -363,11 +409,21 @@ fn free_objects_from(first: u32) {
             }
             (*object).gc.u.type_info |= FREED;
             (*object).gc.refcount += 1;
-            if let Some(free) = (*(*object).handlers).free_obj
-                && free as usize != ffi::zend_object_std_dtor as *const () as usize
-            {
+            if let Some(free) = kept::free_function(object) {
                 attempt(|| free(object));
             }
+        }
+    }
+}
+
+/// As zend_shutdown does: those in the table are the child's own.
+#[unsafe(link_section = "rustdaemon.child")]
+fn close_persistent_connections() {
+    // SAFETY: a table of the executor's, which nobody uses afterwards.
+    unsafe {
+        let list = &raw mut (*globals()).persistent_list;
+        if (*list).nNumOfElements > 0 {
+            attempt(|| zend_hash_graceful_reverse_destroy(list));
         }
     }
 }

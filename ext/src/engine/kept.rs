@@ -4,7 +4,9 @@
 //! A few objects get a reference each that nobody gives up. That writes to the memory of every one, which the kernel then
 //! copies; so where there are many it is done at the moment when one of them is about to end: in the child the tables of
 //! handlers, which all objects of a class share, are changed so that [`keep_or_destruct`] is asked first. It knows the
-//! parent's objects by their handles, which are lower than the first one given out after the fork.
+//! parent's objects by their handles, which are lower than the first one given out after the fork. Those that were
+//! destructed before the fork and live on are not asked for: a child that gives one up frees it, and its handle goes to an
+//! object of the child's. [`note_and_free`] notes which handles these are.
 //!
 //! The tables are found once, in the parent: one object of each internal class is made, without its constructor, and
 //! thrown away. Since PHP 8.3 a class says which one is its own.
@@ -17,9 +19,8 @@
 //!
 //! # What may be lost
 //! A fatal error marks every object as destructed, after which no handler is asked: [`hold_each`] follows it, and is what a
-//! fork in a shutdown function does. An object that its destructor has made reachable again is not asked either: a child that
-//! gives it up frees it. The cycle
-//! collector of such a child runs twice where it would have run once.
+//! fork in a shutdown function does. An object that its destructor has made reachable again, or whose constructor has
+//! thrown, is freed by a child that gives it up. The cycle collector of such a child runs twice where it would have run once.
 //!
 //! # Rules
 //! Tables are written in a child only: it has one thread, and its copy is its own. One that cannot be written means that all
@@ -27,7 +28,8 @@
 //! Sources: php-src Zend/zend_objects_API.c (`zend_objects_store_del`), Zend/zend_gc.c, Zend/zend_object_handlers.h;
 //! mprotect(2), proc(5) `maps`.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ext_php_rs::ffi;
@@ -37,7 +39,7 @@ use rustdaemon_core::sys;
 
 use super::globals;
 
-type Destruct = unsafe extern "C" fn(*mut ZendObject);
+type OfObject = unsafe extern "C" fn(*mut ZendObject);
 
 unsafe extern "C" {
     fn zend_objects_destroy_object(object: *mut ZendObject);
@@ -59,18 +61,24 @@ const CANNOT_BE_MADE: u32 = ffi::ZEND_ACC_INTERFACE
 
 /// Handles below this one are the parent's; 0: the tables are as PHP has them.
 static FIRST_OWN: AtomicU32 = AtomicU32::new(0);
+/// Whether there is anything in [`GIVEN_ON`]: memory that a child need not touch.
+static ANY_GIVEN_ON: AtomicBool = AtomicBool::new(false);
 /// This child has had a fatal error: its objects count as destructed.
 static AFTER_FATAL: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Copy)]
 struct Table {
     handlers: *mut ZendObjectHandlers,
-    destruct: Option<Destruct>,
+    /// `None`: the engine's own for all objects.
+    destruct: Option<OfObject>,
+    free: Option<OfObject>,
     writable: bool,
 }
 
 thread_local! {
     static TABLES: OnceCell<Vec<Table>> = const { OnceCell::new() };
+    /// Handles below [`FIRST_OWN`] whose objects this child has freed: objects of its own may have them.
+    static GIVEN_ON: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 /// In the parent, before a fork: what its child will need where there are many objects.
@@ -100,9 +108,37 @@ pub fn object(handle: u32) -> Option<*mut ZendObject> {
     (object.addr() & 1 == 0 && !object.is_null()).then_some(object)
 }
 
+/// The handles below [`FIRST_OWN`] that an object of the child's own may have: the lowest first.
+#[unsafe(link_section = "rustdaemon.child")]
+pub fn given_on() -> Vec<u32> {
+    match ANY_GIVEN_ON.load(Ordering::Relaxed) {
+        true => GIVEN_ON.with_borrow(|given_on| given_on.iter().copied().collect()),
+        false => Vec::new(),
+    }
+}
+
+/// What frees this object's storage; `None`: only what the engine does for all.
+///
+/// # Safety
+/// A live object.
+#[unsafe(link_section = "rustdaemon.child")]
+pub unsafe fn free_function(object: *mut ZendObject) -> Option<OfObject> {
+    // SAFETY: as the caller promises.
+    let free = unsafe { (*(*object).handlers).free_obj };
+    let free = match free {
+        Some(free) if is(free, note_and_free) => table_of_object(object).and_then(|table| table.free),
+        free => free,
+    };
+    free.filter(|free| !is(*free, ffi::zend_object_std_dtor))
+}
+
 /// In the child: all objects that there are stay.
 #[unsafe(link_section = "rustdaemon.child")]
 pub fn keep() {
+    if ANY_GIVEN_ON.load(Ordering::Relaxed) {
+        ANY_GIVEN_ON.store(false, Ordering::Relaxed);
+        GIVEN_ON.take(); // this process's parent is itself a child, and its objects are a parent's here
+    }
     let kept_before = FIRST_OWN.load(Ordering::Relaxed) > 0;
     let asked = !super::in_shutdown() && !AFTER_FATAL.load(Ordering::Relaxed);
     if !asked || !kept_before && (top() <= FEW || !change_tables()) {
@@ -131,20 +167,52 @@ fn hold_each(end: u32) {
 unsafe extern "C" fn keep_or_destruct(object: *mut ZendObject) {
     // SAFETY: the engine's own argument: a live object.
     unsafe {
-        if (*object).handle < FIRST_OWN.load(Ordering::Relaxed) {
+        if is_parents((*object).handle) {
             (*object).gc.refcount += 1;
             return;
         }
-        let handlers = (*object).handlers;
-        let own = TABLES.with(|tables| {
-            let mut tables = tables.get().into_iter().flatten();
-            tables.find(|table| std::ptr::eq(table.handlers, handlers)).and_then(|table| table.destruct)
-        });
-        match own {
+        match table_of_object(object).and_then(|table| table.destruct) {
             Some(destruct) => destruct(object),
             None => zend_objects_destroy_object(object),
         }
     }
+}
+
+/// In place of what frees an object's storage: the caller lets another object have its handle then.
+unsafe extern "C" fn note_and_free(object: *mut ZendObject) {
+    // SAFETY: the engine's own argument: a live object.
+    unsafe {
+        if is_parents((*object).handle) {
+            GIVEN_ON.with_borrow_mut(|given_on| given_on.insert((*object).handle));
+            ANY_GIVEN_ON.store(true, Ordering::Relaxed);
+        }
+        match table_of_object(object).and_then(|table| table.free) {
+            Some(free) => free(object),
+            None => ffi::zend_object_std_dtor(object),
+        }
+    }
+}
+
+fn is_parents(handle: u32) -> bool {
+    let is_given_on = || {
+        ANY_GIVEN_ON.load(Ordering::Relaxed) && GIVEN_ON.with_borrow(|given_on| given_on.contains(&handle))
+    };
+    handle < FIRST_OWN.load(Ordering::Relaxed) && !is_given_on()
+}
+
+/// The changed table of a live object.
+#[unsafe(link_section = "rustdaemon.child")]
+fn table_of_object(object: *mut ZendObject) -> Option<Table> {
+    // SAFETY: the callers' promise: a live object.
+    let handlers = unsafe { (*object).handlers };
+    TABLES.with(|tables| {
+        let mut tables = tables.get().into_iter().flatten();
+        tables.find(|table| std::ptr::eq(table.handlers, handlers)).copied()
+    })
+}
+
+fn is(one: OfObject, other: OfObject) -> bool {
+    one as usize == other as usize
 }
 
 /// Whether every table asks us from now on.
@@ -159,6 +227,7 @@ fn change_tables() -> bool {
                     return false;
                 }
                 (*table.handlers).dtor_obj = Some(keep_or_destruct);
+                (*table.handlers).free_obj = Some(note_and_free);
             }
             true
         })
@@ -173,11 +242,12 @@ fn find_tables() -> Vec<Table> {
             return;
         }
         // SAFETY: a table that lives as long as its class.
-        let destruct = unsafe { (*handlers).dtor_obj }
-            .filter(|own| *own as usize != zend_objects_destroy_object as *const () as usize);
+        let (destruct, free) = unsafe { ((*handlers).dtor_obj, (*handlers).free_obj) };
+        let destruct = destruct.filter(|own| !is(*own, zend_objects_destroy_object));
+        let free = free.filter(|own| !is(*own, ffi::zend_object_std_dtor));
         let (first, last) = (handlers.addr(), handlers.addr() + size_of::<ZendObjectHandlers>());
         let writable = writable.iter().any(|range| range.start <= first && last <= range.end);
-        tables.push(Table { handlers: handlers.cast_mut(), destruct, writable });
+        tables.push(Table { handlers: handlers.cast_mut(), destruct, free, writable });
     };
     add(&raw const ffi::std_object_handlers);
     // SAFETY: the table of classes lives as long as the request; its values point to classes.
