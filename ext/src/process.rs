@@ -500,7 +500,7 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
             *result = known;
             return;
         }
-        let Some(copy) = with_child(&frame.This, |child| copy_of_pidfd(child)) else { return };
+        let Some(copy) = with_child(&frame.This, copy_of_pidfd) else { return };
         let copy = copy.map_err(|error| system_call("make the stream of a child", &error));
         let Some(stream) = checked(copy).and_then(engine::stream::new) else { return };
         *result = stream.shallow_clone();
