@@ -358,7 +358,9 @@ fn names_are_checked_and_read_back_from_file_names() {
         let sentence = Name::parse(bad.as_bytes()).unwrap_err();
         assert!(sentence.contains("the first no dot"), "{sentence}");
     }
-    let fifo = |file: &str| Listed::parse_fifo(file).map(|listed| (listed.uid, listed.kind, listed.name.0));
+    let fifo = |file: &str| {
+        Listed::parse_fifo(file).map(|listed| (listed.uid, listed.kind, listed.name.as_str().to_owned()))
+    };
     for file in ["rustdaemon-7-channel-a.b-c:fifo-00000000000000ff", "rustdaemon-7-channel-a.b-c:fifo"] {
         assert_eq!(fifo(file), Some((7, Kind::Channel, "a.b-c".to_owned())), "{file}");
     }
