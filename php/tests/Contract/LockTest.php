@@ -43,6 +43,25 @@ final class LockTest extends TestCase
         }
     }
 
+    public function testNobodyCopiesChangesOrStoresIt(): void
+    {
+        self::assertSame('Error Error Exception ', Script::run($this->head . <<<'PHP'
+            $lock = Lock::open($name);
+            foreach ([
+                fn () => clone $lock,
+                fn () => $lock->other = 1,
+                fn () => serialize($lock),
+            ] as $attempt) {
+                try {
+                    $attempt();
+                    echo 'accepted ';
+                } catch (Throwable $e) {
+                    echo get_class($e), ' ';
+                }
+            }
+            PHP) . ' ');
+    }
+
     public function testOneProcessHasItUntilItIsReleased(): void
     {
         self::assertSame('true true false NotAllowedHere null NotAllowedHere true', Script::run($this->head . <<<'PHP'

@@ -239,9 +239,6 @@ final class WorkerTest extends TestCase
             ["Worker::install()->other = 'x'"],
             ['serialize(Worker::install())', 'Exception'],
             ["unserialize('O:17:\"RustDaemon\Worker\":0:{}')", 'Exception'],
-            ['clone Lock::open("x")'],
-            ['Lock::open("x")->other = 1'],
-            ['serialize(Lock::open("x"))', 'Exception'],
             ["$info; clone \$i"],
             ["$info; serialize(\$i)", 'Exception'],
         ];
