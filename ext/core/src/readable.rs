@@ -21,6 +21,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
+use smallvec::SmallVec;
+
+/// Whether each is readable: of a few without an allocation.
+pub type Which = SmallVec<[bool; 4]>;
 
 /// Between two looks where nothing can tell when to look.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -36,9 +40,9 @@ pub fn wait<'fd>(
     descriptors: impl Iterator<Item = BorrowedFd<'fd>> + Clone,
     timeout: Option<Duration>,
     mask: Option<SigSet>,
-) -> io::Result<Vec<bool>> {
+) -> io::Result<Which> {
     let polled = descriptors.clone().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
-    let mut polled: Vec<_> = polled.collect();
+    let mut polled: SmallVec<[PollFd<'fd>; 4]> = polled.collect();
     match ppoll(&mut polled, timeout.map(TimeSpec::from), mask) {
         Ok(_) => Ok(polled.iter().map(|descriptor| descriptor.any() != Some(false)).collect()),
         Err(Errno::EINTR) => Err(Errno::EINTR.into()),
@@ -61,7 +65,7 @@ fn select<'fd>(
     descriptors: impl Iterator<Item = BorrowedFd<'fd>> + Clone,
     timeout: Option<Duration>,
     mask: Option<SigSet>,
-) -> io::Result<Vec<bool>> {
+) -> io::Result<Which> {
     let numbers =
         || descriptors.clone().filter_map(|descriptor| usize::try_from(descriptor.as_raw_fd()).ok());
     let end = numbers().max().map_or(0, |highest| highest + 1);
@@ -98,8 +102,8 @@ mod tests {
         let (one, other) = (sys::pipe().unwrap(), sys::pipe().unwrap());
         let fds = [one.read.as_fd(), other.read.as_fd()];
         let check = |timeout, expected| {
-            assert_eq!(wait(fds.into_iter(), timeout, None).unwrap(), expected);
-            assert_eq!(select(fds.into_iter(), timeout, None).unwrap(), expected);
+            assert_eq!(wait(fds.into_iter(), timeout, None).unwrap().as_slice(), expected);
+            assert_eq!(select(fds.into_iter(), timeout, None).unwrap().as_slice(), expected);
         };
         let now = Some(Duration::ZERO);
         check(now, [false, false]);
@@ -122,9 +126,12 @@ mod tests {
     fn a_descriptor_beyond_the_size_of_a_set_is_waited_for() {
         let pipe = sys::pipe().unwrap();
         let Some(high) = high(&pipe.read) else { return };
-        assert_eq!(select([high.as_fd()].into_iter(), Some(Duration::ZERO), None).unwrap(), [false]);
+        assert_eq!(
+            select([high.as_fd()].into_iter(), Some(Duration::ZERO), None).unwrap().as_slice(),
+            [false]
+        );
         nix::unistd::write(&pipe.write, b"x").unwrap();
-        assert_eq!(select([high.as_fd()].into_iter(), None, None).unwrap(), [true]);
+        assert_eq!(select([high.as_fd()].into_iter(), None, None).unwrap().as_slice(), [true]);
     }
 
     #[test]
@@ -138,7 +145,7 @@ mod tests {
         let error = select([closed].into_iter(), Some(Duration::ZERO), None).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EBADF));
         assert_eq!(
-            wait([closed].into_iter(), Some(Duration::ZERO), None).unwrap(),
+            wait([closed].into_iter(), Some(Duration::ZERO), None).unwrap().as_slice(),
             [true],
             "poll(2) has it broken"
         );
