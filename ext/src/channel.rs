@@ -17,7 +17,6 @@
 //! Sources: DESIGN 5 "Channel"; `core::ring`, `core::message`.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -34,15 +33,14 @@ use rustdaemon_core::sys;
 
 use crate::engine::value::{Look, look};
 use crate::engine::{self, ChannelCall, DEFAULT_CHANNEL_BYTES, ParameterType, Registered, Slot, interrupt};
-use crate::error::{self, Cause, Refusal};
+use crate::error::{self, Cause, Refusal, system_call};
 use crate::message::{self, Classes, SHORT};
 use crate::pause::{self, Pause};
 use crate::supervision;
 
 const CLASS: &str = "RustDaemon\\Channel";
 
-/// How often a supervised worker looks: one that waits for room, whether the sidecar wants something; one that waits for a
-/// message of a channel with a name, whether there is one whose sender could not ring.
+/// How often a supervised worker that waits for room looks whether the sidecar wants something.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// For how long a process that is told to stop tries to close a channel that another one holds up: more than a copy takes.
@@ -712,7 +710,7 @@ fn closed_for_all(channel: &Channel) -> std::result::Result<(), Refusal> {
 /// loops.
 ///
 /// It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
-/// resource each time, and wakes nobody once the channel object is gone.
+/// resource each time, and it is of no use once the channel object is gone: stop polling it before.
 ///
 /// ```php
 /// $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -737,7 +735,7 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
         }
         let stream = match channel.ring.watch().map(engine::stream::new) {
             Ok(stream) => stream,
-            Err(error) => return error::throw(&system_call(&error)),
+            Err(error) => return error::throw(&system_call("make the stream of the channel", &error)),
         };
         channel.polled.set(true);
         match channel.ring.poll() {
@@ -750,10 +748,6 @@ extern "C" fn stream(frame: &mut ExecuteData, result: &mut Zval) {
             drop(before);
         }
     });
-}
-
-fn system_call(error: &io::Error) -> Refusal {
-    Cause::SystemCallFailed.with_errno(format!("cannot make the stream of the channel: {error}"), error)
 }
 
 /// What is in the channel now.

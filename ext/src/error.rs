@@ -187,6 +187,11 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// The system has refused to do this: `cannot make a process: ...`.
+pub fn system_call(what: &str, error: &std::io::Error) -> Refusal {
+    Cause::SystemCallFailed.with_errno(format!("cannot {what}: {error}"), error)
+}
+
 /// Throws it.
 pub fn throw(refusal: &Refusal) {
     let entry = CLASSES.iter().zip(&ENTRIES).find(|((cause, ..), _)| *cause == refusal.cause);

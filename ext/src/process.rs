@@ -35,7 +35,7 @@ use crate::engine::fork;
 use crate::engine::{
     self, Callable, IntOrString, ParameterType, Pending, Properties, RawCallable, Registered, interrupt,
 };
-use crate::error::{self, Cause, Refusal};
+use crate::error::{self, Cause, Refusal, system_call};
 use crate::exit_status;
 use crate::supervision::{self, Woken};
 
@@ -592,8 +592,4 @@ fn in_cli() -> std::result::Result<(), Refusal> {
 /// The value, or its refusal thrown.
 fn checked<T>(result: std::result::Result<T, Refusal>) -> Option<T> {
     result.inspect_err(error::throw).ok()
-}
-
-fn system_call(what: &str, error: &io::Error) -> Refusal {
-    Cause::SystemCallFailed.with_errno(format!("cannot {what}: {error}"), error)
 }

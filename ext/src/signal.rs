@@ -26,7 +26,7 @@ use rustdaemon_core::{pulse, signal as core_signal, signo, sys};
 
 use crate::dispatch::{self, Arrived};
 use crate::engine::{self, IntOrString, ParameterType, Pending, interrupt};
-use crate::error::{self, Cause, Refusal};
+use crate::error::{self, Cause, Refusal, system_call};
 use crate::signal_info;
 use crate::supervision::{self, Woken};
 
@@ -565,8 +565,4 @@ fn in_cli() -> bool {
 /// The value, or its refusal thrown.
 fn checked<T>(result: std::result::Result<T, Refusal>) -> Option<T> {
     result.inspect_err(error::throw).ok()
-}
-
-fn system_call(what: &str, error: &io::Error) -> Refusal {
-    Cause::SystemCallFailed.with_errno(format!("cannot {what}: {error}"), error)
 }

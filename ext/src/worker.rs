@@ -249,7 +249,8 @@ fn null() -> Zval {
 /// exception is answered with its short class name and message and logged; the worker lives on.
 ///
 /// Under the name * the handler gets the requests for which there is no other: the method's name, 1 to 128 bytes without
-/// control characters, and the arguments as one array, a list or by name. Pools that offer a method by its name come first.
+/// control characters, and the arguments as one array, a list or by name. Pools that offer a method by its name come first:
+/// until each pool has been ready once such requests wait.
 ///
 /// @param string $method 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest; ping, daemon.*, worker.*,
 /// farm.* and system.* are reserved

@@ -163,7 +163,7 @@ namespace RustDaemon
          * loops.
          *
          * It stays readable until tryReceive() or receive() has found nothing. There is nothing to read from it. It is the same
-         * resource each time, and wakes nobody once the channel object is gone.
+         * resource each time, and it is of no use once the channel object is gone: stop polling it before.
          *
          * ```php
          * $loop->addReadStream($jobs->stream(), function () use ($jobs): void {
@@ -1255,7 +1255,8 @@ namespace RustDaemon
          * exception is answered with its short class name and message and logged; the worker lives on.
          *
          * Under the name * the handler gets the requests for which there is no other: the method's name, 1 to 128 bytes without
-         * control characters, and the arguments as one array, a list or by name. Pools that offer a method by its name come first.
+         * control characters, and the arguments as one array, a list or by name. Pools that offer a method by its name come first:
+         * until each pool has been ready once such requests wait.
          *
          * @param string $method 1 to 128 of the characters A-Z a-z 0-9 _ . : / -, or * for the rest; ping, daemon.*, worker.*,
          * farm.* and system.* are reserved

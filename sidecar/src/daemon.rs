@@ -39,7 +39,6 @@ mod subscribers;
 mod tasks;
 
 use self::messages::Sendings;
-use self::requests::Names;
 use self::subscribers::Subscribers;
 use self::tasks::Task;
 
@@ -412,8 +411,8 @@ impl Daemon {
                 }
             }
             Event::Exited { worker, exit } => {
-                let (pool, names) = (self.pools.get(worker.pool()), Names::new(&self.pools));
-                let again = |method: &str| pool.is_some_and(|pool| pool.is_idempotent(names.of(method)));
+                let pool = self.pools.get(worker.pool());
+                let again = |method: &str| pool.is_some_and(|pool| pool.may_run_again(worker, method));
                 let ended = self.router.worker_ended(worker, &exit.begun, again);
                 let status = exit.status;
                 let leaver = self.leaver(worker);

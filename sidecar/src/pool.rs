@@ -280,9 +280,18 @@ impl Pool {
         self.methods().iter().any(|offered| offered.name == settings::REST)
     }
 
-    /// Whether running `method` twice does no harm.
+    /// Whether what the worker has in hand under the name `method` may run once more.
     #[must_use]
-    pub fn is_idempotent(&self, method: &str) -> bool {
+    pub fn may_run_again(&self, worker: WorkerId, method: &str) -> bool {
+        let by_name = self.life(worker).is_none_or(|life| life.offers(method));
+        match by_name || !settings::is_for_rest(method) {
+            true => self.is_idempotent(method),
+            false => self.is_idempotent(settings::REST),
+        }
+    }
+
+    /// Whether running `method` twice does no harm.
+    fn is_idempotent(&self, method: &str) -> bool {
         self.methods().iter().any(|offered| offered.name == method && offered.idempotent)
     }
 

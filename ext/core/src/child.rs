@@ -3,7 +3,7 @@
 //! # How it works
 //! The parent opens the child's pidfd while signals are still blocked, and signals, waits and reaps by it alone: no number
 //! that could by then be another process's, and no child of anybody else's. The child dies with its parent, and its standard
-//! input is /dev/null: what comes on its parent's is not for it.
+//! input is /dev/null, where it is its parent's still ([`stdin`]): what comes there is not for it.
 //!
 //! # What may be lost
 //! The status, to somebody who waits for any child (`pcntl_wait(-1)`) or where SIGCHLD is ignored: then the end is known,
@@ -76,10 +76,12 @@ pub unsafe fn fork() -> io::Result<Forked> {
     match side {
         Side::Child => {
             if let Err(error) = sys::die_with(parent) {
-                eprintln!(
+                let sentence = format!(
                     "rustdaemon: a child of Process::fork() ends with 255 before it has begun, because it would not end \
-                     with its parent: prctl(PR_SET_PDEATHSIG): {error}"
+                     with its parent: prctl(PR_SET_PDEATHSIG): {error}\n"
                 );
+                // No lock of the library's: nobody is left to give it back.
+                let _ = nix::unistd::write(io::stderr(), sentence.as_bytes());
                 sys::exit_at_once(255);
             }
             stdin::replace(&null);

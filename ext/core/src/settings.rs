@@ -165,7 +165,7 @@ pub const REST: &str = "*";
 /// Whether a name that a client has made up may reach a worker's [`REST`]: people read it in logs.
 #[must_use]
 pub fn is_for_rest(method: &str) -> bool {
-    (1..=128).contains(&method.len()) && !method.chars().any(char::is_control)
+    (1..=128).contains(&method.len()) && !method.chars().any(char::is_control) && !is_reserved(method)
 }
 
 /// Checks the name under which `expose()` is to offer a method.

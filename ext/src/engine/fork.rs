@@ -24,6 +24,7 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendCallable, ZendHashTable, ZendObject, ZendStr, Zval};
@@ -88,6 +89,13 @@ pub struct Heritage {
 
 type RequestStartup = unsafe extern "C" fn(c_int, c_int) -> c_int;
 
+/// How far this process is in its life as a child of ours; 0: it is none.
+static LIFE: AtomicU8 = AtomicU8::new(0);
+/// In its function, or one of `onFork()`.
+const MAIN: u8 = 1;
+/// Past it: an exception handler runs, or what is registered for the end.
+const OVER: u8 = 2;
+
 /// In the parent, right before the fork.
 pub fn prepare() -> Heritage {
     kept::prepare();
@@ -96,7 +104,12 @@ pub fn prepare() -> Heritage {
         unsafe { (!php_output_get_active_handler().is_null(), zend_fiber_switch_blocked()) };
     // SAFETY: a plain field.
     let has_handler = unsafe { (*globals()).user_exception_handler.u1.type_info != ffi::IS_UNDEF };
-    let in_exception_handler = has_handler && super::in_exception_handler();
+    let in_exception_handler = has_handler
+        && match LIFE.load(Ordering::Relaxed) {
+            MAIN => false, // its function is on the stack, and none of the engine's
+            OVER => !super::in_shutdown(),
+            _ => super::in_exception_handler(),
+        };
     Heritage {
         hook: child_hook(),
         random: module_of_random(),
@@ -250,6 +263,7 @@ pub fn leave_pcntl_handlers() {
 #[unsafe(link_section = "rustdaemon.child")]
 pub fn run(resets: &[RawCallable], main: RawCallable) -> Option<Zval> {
     let mut result = Zval::new();
+    LIFE.store(MAIN, Ordering::Relaxed);
     let whole = attempt(|| {
         for callable in resets.iter().chain(std::iter::once(&main)) {
             result = Zval::new();
@@ -259,6 +273,7 @@ pub fn run(resets: &[RawCallable], main: RawCallable) -> Option<Zval> {
             }
         }
     });
+    LIFE.store(OVER, Ordering::Relaxed);
     let globals = globals();
     // SAFETY: plain fields; the child has no frame to go on in, as at the end of a script.
     unsafe {

@@ -7,7 +7,8 @@
 //! `__serialize()` and a Serializable::serialize() send and receive as everybody else does.
 //!
 //! # What must not happen
-//! What PHP counts while it serializes must be right again after a fatal error: shutdown functions may serialize, too.
+//! What PHP counts while it serializes must be as before after a fatal error: shutdown functions may serialize, too. A fiber
+//! that was freed while it serialized counts itself off where PHP counts then, with us and without us.
 //!
 //! Sources: php-src ext/standard/php_var.h, ext/standard/var.c, ext/standard/basic_functions.h; igbinary.h (its C functions
 //! take no filter).

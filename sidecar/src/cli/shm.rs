@@ -251,7 +251,7 @@ impl Remove {
                 }
             }
         }
-        // What was there when this looked, and nothing that was made since: another channel of the name has another FIFO.
+        // Of FIFOs those that were there when this looked: another channel of the name has another one.
         for Found { path, fifo, left_over, .. } in chosen {
             [path].into_iter().chain(fifo).chain(left_over).try_for_each(|path| remove(path))?;
         }

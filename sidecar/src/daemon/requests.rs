@@ -16,7 +16,8 @@ use crate::pool::{Offer, Pool, Reach};
 use crate::router::{Asked, Deferred, Entry, Given, Hold, Limits, Replied};
 use crate::sessions::Owner;
 
-/// By which name workers offer a method: its own, or [`settings::REST`] where no pool does.
+/// By which name workers offer a method: its own, or [`settings::REST`] where no pool does. While a pool has not been ready
+/// it may: so long a method keeps its name, and its requests wait.
 pub(super) struct Names<'a> {
     pools: &'a [Pool],
     /// Whether any pool takes the rest.
@@ -29,8 +30,8 @@ impl<'a> Names<'a> {
     }
 
     pub(super) fn of<'m>(&self, method: &'m str) -> &'m str {
-        let offered = |pool: &Pool| pool.offer(method) == Offer::Yes;
-        match self.rest && settings::is_for_rest(method) && !self.pools.iter().any(offered) {
+        let is_nobodys = |pool: &Pool| pool.offer(method) == Offer::No;
+        match self.rest && settings::is_for_rest(method) && self.pools.iter().all(is_nobodys) {
             true => settings::REST,
             false => method,
         }

@@ -605,6 +605,12 @@ fn a_bind_in_a_worker_that_is_to_pause_keeps_its_sessions() {
 
 /// Two pools that offer the same, each with a worker that is ready.
 fn two_pools() -> (Scene, [WorkerId; 2]) {
+    let (mut scene, workers) = two_pools_that_boot();
+    workers.iter().for_each(|worker| drop(scene.make_ready_with(*worker, link::HIGHEST_VERSION)));
+    (scene, workers)
+}
+
+fn two_pools_that_boot() -> (Scene, [WorkerId; 2]) {
     let pools = ["a", "b"].map(|name| PoolConfig::new(name, vec!["php".into()])).to_vec();
     let config = Config { socket: "/run/x.sock".into(), pools, ..Config::default() };
     let now = Instant::now();
@@ -616,7 +622,6 @@ fn two_pools() -> (Scene, [WorkerId; 2]) {
         _ => None,
     });
     let workers = [(); 2].map(|()| started.next().unwrap());
-    workers.iter().for_each(|worker| drop(scene.make_ready_with(*worker, link::HIGHEST_VERSION)));
     (scene, workers)
 }
 

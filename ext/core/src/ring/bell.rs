@@ -108,6 +108,13 @@ fn made(segment: &Segment, path: &Path) -> nix::Result<OwnedFd> {
         Ok(()) | Err(Errno::EEXIST) => {} // another one has come first
         Err(error) => return Err(error),
     }
+    // Whatever umask its maker has.
+    let _ = nix::sys::stat::fchmodat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        Mode::S_IRUSR | Mode::S_IWUSR,
+        nix::sys::stat::FchmodatFlags::FollowSymlink,
+    );
     let fifo = open(path, OFlag::O_NOFOLLOW);
     if !segment.has_its_name() {
         let _ = std::fs::remove_file(path); // who has removed the segment did not see it

@@ -3,8 +3,15 @@
 use super::*;
 
 impl Scene {
+    fn boots(&mut self, worker: WorkerId) {
+        self.on(Event::Spawned { worker, pid: 7 });
+        let hello = Hello { lowest: 1, highest: link::HIGHEST_VERSION, ..Hello::default() };
+        self.on(Event::Hello { worker, hello });
+    }
+
+    /// All of them idempotent.
     fn offers(&mut self, worker: WorkerId, names: &[&str]) -> String {
-        let method = |name: &&str| Method { name: (*name).into(), description: None, idempotent: false };
+        let method = |name: &&str| Method { name: (*name).into(), description: None, idempotent: true };
         let methods = names.iter().map(method).collect();
         self.on(Event::Ready { worker, ready: Ready { methods, ..Ready::default() } })
     }
@@ -28,9 +35,7 @@ fn what_nobody_offers_by_name_goes_to_who_takes_the_rest() {
 fn it_waits_for_the_first_worker_as_any_other() {
     let mut scene = Scene::new(|_| {});
     assert_eq!(scene.call("x"), "");
-    scene.on(Event::Spawned { worker: WorkerId(1), pid: 7 });
-    let hello = Hello { lowest: 1, highest: link::HIGHEST_VERSION, ..Hello::default() };
-    scene.on(Event::Hello { worker: WorkerId(1), hello });
+    scene.boots(WorkerId(1));
     assert_eq!(scene.offers(WorkerId(1), &["*"]), "send 1");
 }
 
@@ -60,4 +65,29 @@ fn a_session_is_found_by_who_takes_the_rest() {
     bind_it(&mut scene, 1, "s");
     scene.reply(1, 1);
     assert_eq!(open(&mut scene), "send 1", "and not the one that has been idle longer");
+}
+
+#[test]
+fn a_pool_that_boots_may_offer_it_by_its_name() {
+    let (mut scene, [one, two]) = two_pools_that_boot();
+    scene.boots(one);
+    scene.boots(two);
+    assert_eq!(scene.offers(one, &["*"]), "");
+    assert_eq!((scene.call("x"), scene.call("y")), (String::new(), String::new()), "both wait");
+    let sent = scene.offers(two, &["x"]);
+    assert!(sent.contains(&format!("send {}", two.0)) && sent.contains(&format!("send {}", one.0)), "{sent}");
+}
+
+#[test]
+fn a_message_is_not_sent_twice_because_the_rest_is_idempotent() {
+    let mut scene = Scene::claiming(1, |_| {});
+    scene.offers(WorkerId(1), &["*"]);
+    let message = r#"{"id":1,"t":"req","method":"worker.send","args":["opcua","m",1]}"#;
+    assert_eq!(scene.ask(message), "send 1");
+    let died = scene.exit(1);
+    assert!(died.contains("worker_died"), "{died}");
+    assert_eq!(scene.call("x"), "");
+    scene.boots(WorkerId(2));
+    assert_eq!(scene.offers(WorkerId(2), &["*"]), "send 2");
+    assert!(!scene.exit(2).contains("worker_died"), "a request for the rest is tried once more");
 }
