@@ -154,7 +154,7 @@ pub struct Glance<const BYTES: usize> {
 }
 
 impl Listed {
-    /// [`Segment::fifo`] of the segment that has the name now, which need not be open. `None` also where that cannot be read.
+    /// [`Segment::fifo`](super::Segment::fifo) of the segment that has the name now, which need not be open. `None` also where that cannot be read.
     #[must_use]
     pub fn fifo(&self) -> Option<PathBuf> {
         let header = self.open_to_read().and_then(|file| Header::read(&file)).ok()?;
