@@ -89,21 +89,18 @@ final class Signals
     }
 
     /**
-     * In a child by fork: handlers stay, what has arrived was for the parent, and stop signals end it until it asks.
+     * In a child by fork: handlers stay, what has arrived was for the parent, and a worker's stop signals do what they
+     * did before, waited for or not, until the child asks.
      */
     private function adopt(): void
     {
         if ($this->pid === getmypid()) {
             return;
         }
+        $stops = $this->armed ? array_diff(self::STOP, array_keys($this->handlers)) : [];
         $this->pid = getmypid();
         [$this->inbox, $this->last, $this->stops, $this->armed, $this->pair] = [[], [], 0, false, null];
-        foreach (self::STOP as $signal) {
-            if (isset($this->before[$signal]) && !isset($this->handlers[$signal]) && !isset($this->kept[$signal])) {
-                pcntl_signal($signal, $this->before[$signal]);
-                unset($this->before[$signal]);
-            }
-        }
+        array_map($this->off(...), $stops);
     }
 
     /**

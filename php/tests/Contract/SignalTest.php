@@ -175,6 +175,28 @@ final class SignalTest extends TestCase
     }
 
     /**
+     * What was waited for once was kept for the next wait in a child too, that waits for nothing.
+     */
+    public function testAChildByForkDidNotDieOfAStopSignalThatItsParentHadWaitedFor(): void
+    {
+        self::assertSame('9 15 9', Script::run(<<<'PHP'
+            $child = function (callable $main): int {
+                if (($pid = pcntl_fork()) === 0) {
+                    $main();
+                    Signal::send(getmypid(), 'TERM');
+                    posix_kill(getmypid(), SIGKILL);
+                }
+                pcntl_waitpid($pid, $status);
+                return pcntl_wtermsig($status);
+            };
+            Signal::wait(0.0, 'TERM');
+            echo $child(fn () => null), ' '; // no worker, no stop
+            Worker::install();
+            echo $child(fn () => null), ' ', $child(fn () => Signal::wait(0.0, 'TERM'));
+            PHP));
+    }
+
+    /**
      * What was waited for once was kept for the next wait, and counted as a stop no more.
      */
     public function testAWorkerThatHadWaitedForTermOnceDidNotStopAtIt(): void
