@@ -439,25 +439,25 @@ final class TestWorker
      * @return array<string, mixed>
      * @throws RemoteException
      */
-    private function receive(string $name, string $message, mixed $payload = null): array
+    private function receive(mixed ...$arguments): array
     {
+        $message = new FakeMessage($arguments);
         $one = "$this->name#$this->slot";
+        if (!in_array($message->to, [$this->name, $one], true)) {
+            $why = "there is no worker $message->to; there are: $this->name";
+            throw new RemoteException('worker.send', 'unknown_worker', $why);
+        }
         $callbacks = $this->callbacks['message'] ?? [];
-        [$class, $why] = match (true) {
-            $name !== $this->name && $name !== $one
-                => ['unknown_worker', "there is no worker $name; there are: $this->name"],
-            !preg_match('/^[^\p{Cc}]{1,128}$/Du', $message) || strlen($message) > 128 => ['InvalidArgument',
-                'worker.send: message: must be 1 to 128 bytes without control characters, such as "tags.changed"'],
-            $callbacks === [] => ['unhandled_message', 'this worker has no onMessage() and takes no messages'],
-            default => ['', ''],
-        };
-        $class === '' || throw new RemoteException('worker.send', $class, $why);
-        foreach ($callbacks as $callback) {
-            try {
-                $this->serve(new Handler($callback), [$message, $payload]);
-            } catch (Throwable $thrown) {
-                throw FakeFault::of('worker.send', $thrown);
+        if ($callbacks === []) {
+            $why = 'this worker has no onMessage() and takes no messages';
+            throw new RemoteException('worker.send', 'unhandled_message', $why);
+        }
+        try {
+            foreach ($callbacks as $callback) {
+                $this->serve(new Handler($callback), [$message->name, $message->payload]);
             }
+        } catch (Throwable $thrown) {
+            throw FakeFault::of('worker.send', $thrown);
         }
         return ['acknowledged' => 1, 'workers' => [$one]];
     }
