@@ -131,14 +131,16 @@ final class TestWorker
     }
 
     /**
-     * Sends it a message, as ClientInterface::send() does; where it has no onMessage(), nothing happens.
+     * Sends it a message: its onMessage() is called as by client()->send(), and what it throws leaves this method as it
+     * is. Where it has none, nothing happens.
      *
-     * @throws ClientException the payload cannot be sent
+     * @throws ClientException the name or the payload cannot be sent
+     * @throws InvalidArgument a callback takes another type
      */
     public function message(string $name, mixed $payload = null): self
     {
         $sent = Frame::encode(1, 'worker.send', ['name' => $this->name, 'message' => $name, 'payload' => $payload]);
-        return $this->tell('message', $name, json_decode($sent, true)['args']['payload']);
+        return $this->deliver(new FakeMessage(json_decode($sent, true)['args']));
     }
 
     /**
@@ -447,19 +449,24 @@ final class TestWorker
             $why = "there is no worker $message->to; there are: $this->name";
             throw new RemoteException('worker.send', 'unknown_worker', $why);
         }
-        $callbacks = $this->callbacks['message'] ?? [];
-        if ($callbacks === []) {
+        if (!isset($this->callbacks['message'])) {
             $why = 'this worker has no onMessage() and takes no messages';
             throw new RemoteException('worker.send', 'unhandled_message', $why);
         }
         try {
-            foreach ($callbacks as $callback) {
-                $this->serve(new Handler($callback), [$message->name, $message->payload]);
-            }
+            $this->deliver($message);
         } catch (Throwable $thrown) {
             throw FakeFault::of('worker.send', $thrown);
         }
         return ['acknowledged' => 1, 'workers' => [$one]];
+    }
+
+    private function deliver(FakeMessage $message): self
+    {
+        foreach ($this->callbacks['message'] ?? [] as $callback) {
+            $this->serve(new Handler($callback), [$message->name, $message->payload]);
+        }
+        return $this->stopping ? $this->stop() : $this; // says good-bye, now that the callback has ended
     }
 
     private function on(string $event, callable $callback): self

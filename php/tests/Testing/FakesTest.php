@@ -263,6 +263,39 @@ final class FakesTest extends TestCase
         yield [['opcua#01', 'x'], 'name: "opcua#01" is not a worker; a worker is POOL#SLOT, such as opcua#0'];
     }
 
+    public function testMessageAndSendCalledOnMessageInTwoWays(): void
+    {
+        $said = [];
+        $worker = new TestWorker();
+        $worker->onMessage(static function (string $name, int $step) use ($worker, &$said): void {
+            $said[] = $step;
+            $name === 'loop' && $worker->tick(0.0);
+            $name === 'stop' && $worker->stop();
+        })->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        $send = static fn (string $name, mixed $payload): mixed => $worker->client()->send('main', $name, $payload);
+        $refused = [];
+        foreach ([$worker->message(...), $send] as $tell) {
+            $tell('x', '12');
+            foreach ([['x', 'a'], ['loop', 1], ['', 1]] as $n => [$name, $payload]) {
+                try {
+                    $tell($name, $payload);
+                    self::fail('no exception');
+                } catch (ClientException | \RustDaemon\Exception\DaemonException $e) {
+                    $refused[$n][] = $e->getMessage();
+                }
+            }
+        }
+        self::assertSame([12, 1, 12, 1], $said);
+        self::assertSame('argument "step" must be of type int, string given', $refused[0][0]);
+        foreach ($refused as [$ofMessage, $ofSend]) {
+            self::assertSame($ofSend, $ofMessage);
+        }
+        $worker->message('stop', 2);
+        self::assertSame([2, 'stop'], array_slice($said, 4));
+    }
+
     public function testMethodsHadLostTheirDescription(): void
     {
         $worker = (new TestWorker('opcua'))->expose('x', 'time', 'Tells', idempotent: true);
