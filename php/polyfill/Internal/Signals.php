@@ -89,21 +89,18 @@ final class Signals
     }
 
     /**
-     * In a child by fork: handlers stay, what has arrived was for the parent, and stop signals end it until it asks.
+     * In a child by fork: handlers stay, what has arrived was for the parent, and a worker's stop signals do what they
+     * did before, waited for or not, until the child asks.
      */
     private function adopt(): void
     {
         if ($this->pid === getmypid()) {
             return;
         }
+        $stops = $this->armed ? array_diff(self::STOP, array_keys($this->handlers)) : [];
         $this->pid = getmypid();
         [$this->inbox, $this->last, $this->stops, $this->armed, $this->pair] = [[], [], 0, false, null];
-        foreach (self::STOP as $signal) {
-            if (isset($this->before[$signal]) && !isset($this->handlers[$signal]) && !isset($this->kept[$signal])) {
-                pcntl_signal($signal, $this->before[$signal]);
-                unset($this->before[$signal]);
-            }
-        }
+        array_map($this->off(...), $stops);
     }
 
     /**
@@ -144,7 +141,7 @@ final class Signals
     }
 
     /**
-     * Takes the stop signals that nobody has taken: one that is ignored, as under nohup, stays so.
+     * Takes the stop signals, from a handler of pcntl_signal() too: one that the script ignores stays so, but for TERM.
      */
     public function arm(): void
     {
@@ -153,8 +150,8 @@ final class Signals
         }
         $this->armed = true;
         foreach (self::STOP as $signal) {
-            $free = function_exists('pcntl_signal') && pcntl_signal_get_handler($signal) === SIG_DFL;
-            $free && $this->capture($signal);
+            $isIgnored = function_exists('pcntl_signal') && pcntl_signal_get_handler($signal) === SIG_IGN;
+            $isIgnored && $signal !== Signal::TERM || $this->capture($signal);
         }
     }
 
@@ -378,13 +375,26 @@ final class Signals
             $this->inbox[] = $arrived;
         }
         $isStop = in_array($signal, self::STOP, true) && !$hasHandler;
-        if ($isStop && ($this->armed ? ++$this->stops >= self::FORCE_STOP : !$isWanted)) {
-            pcntl_signal($signal, SIG_DFL);
-            posix_kill(getmypid(), $signal);
-        }
         if ($this->pair !== null) {
             @fwrite($this->pair[1], '!');
         }
+        if ($isStop && ($this->armed ? ++$this->stops >= self::FORCE_STOP : !$isWanted)) {
+            $this->leave($signal, $info);
+        }
+    }
+
+    /**
+     * A stop signal has the effect that it has without us: in a child, of what adopt() has put back.
+     */
+    private function leave(int $signal, mixed $info): void
+    {
+        $holder = self::handler($signal, $this->arrive);
+        if ($holder !== $this->arrive && is_callable($holder)) {
+            $holder($signal, $info); // ext-pcntl would keep one that is sent now until another comes
+            return;
+        }
+        $holder === $this->arrive && pcntl_signal($signal, SIG_DFL);
+        posix_kill(getmypid(), $signal);
     }
 
     /**

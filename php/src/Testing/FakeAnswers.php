@@ -41,8 +41,8 @@ final class FakeAnswers
             'daemon.status' => ['version' => 'fake', 'pid' => getmypid(), 'state' => 'running', 'uptime' => 0.0,
                 'socket' => '(no socket)', 'pools' => [], 'workers' => []],
             'daemon.methods' => fn (): array => ['methods' => $this->methods()],
-            'worker.send' => static fn (string $name, string $message, mixed $payload = null): array
-                => ['acknowledged' => 1, 'workers' => [$name]],
+            'worker.send' => static fn (mixed ...$arguments): array
+                => ['acknowledged' => 1, 'workers' => [(new FakeMessage($arguments))->to]],
         ];
     }
 

@@ -131,14 +131,16 @@ final class TestWorker
     }
 
     /**
-     * Sends it a message, as ClientInterface::send() does; where it has no onMessage(), nothing happens.
+     * Sends it a message: its onMessage() is called as by client()->send(), and what it throws leaves this method as it
+     * is. Where it has none, nothing happens.
      *
-     * @throws ClientException the payload cannot be sent
+     * @throws ClientException the name or the payload cannot be sent
+     * @throws InvalidArgument a callback takes another type
      */
     public function message(string $name, mixed $payload = null): self
     {
         $sent = Frame::encode(1, 'worker.send', ['name' => $this->name, 'message' => $name, 'payload' => $payload]);
-        return $this->tell('message', $name, json_decode($sent, true)['args']['payload']);
+        return $this->deliver(new FakeMessage(json_decode($sent, true)['args']));
     }
 
     /**
@@ -439,27 +441,32 @@ final class TestWorker
      * @return array<string, mixed>
      * @throws RemoteException
      */
-    private function receive(string $name, string $message, mixed $payload = null): array
+    private function receive(mixed ...$arguments): array
     {
+        $message = new FakeMessage($arguments);
         $one = "$this->name#$this->slot";
-        $callbacks = $this->callbacks['message'] ?? [];
-        [$class, $why] = match (true) {
-            $name !== $this->name && $name !== $one
-                => ['unknown_worker', "there is no worker $name; there are: $this->name"],
-            !preg_match('/^[^\p{Cc}]{1,128}$/Du', $message) || strlen($message) > 128 => ['InvalidArgument',
-                'worker.send: message: must be 1 to 128 bytes without control characters, such as "tags.changed"'],
-            $callbacks === [] => ['unhandled_message', 'this worker has no onMessage() and takes no messages'],
-            default => ['', ''],
-        };
-        $class === '' || throw new RemoteException('worker.send', $class, $why);
-        foreach ($callbacks as $callback) {
-            try {
-                $this->serve(new Handler($callback), [$message, $payload]);
-            } catch (Throwable $thrown) {
-                throw FakeFault::of('worker.send', $thrown);
-            }
+        if (!in_array($message->to, [$this->name, $one], true)) {
+            $why = "there is no worker $message->to; there are: $this->name";
+            throw new RemoteException('worker.send', 'unknown_worker', $why);
+        }
+        if (!isset($this->callbacks['message'])) {
+            $why = 'this worker has no onMessage() and takes no messages';
+            throw new RemoteException('worker.send', 'unhandled_message', $why);
+        }
+        try {
+            $this->deliver($message);
+        } catch (Throwable $thrown) {
+            throw FakeFault::of('worker.send', $thrown);
         }
         return ['acknowledged' => 1, 'workers' => [$one]];
+    }
+
+    private function deliver(FakeMessage $message): self
+    {
+        foreach ($this->callbacks['message'] ?? [] as $callback) {
+            $this->serve(new Handler($callback), [$message->name, $message->payload]);
+        }
+        return $this->stopping ? $this->stop() : $this; // says good-bye, now that the callback has ended
     }
 
     private function on(string $event, callable $callback): self

@@ -117,6 +117,39 @@ final class SignalTest extends TestCase
             PHP));
     }
 
+    /**
+     * One of pcntl_signal() from before install() was called, and the worker went on.
+     */
+    public function testAHandlerOfPcntlFromBeforeInstallKeptAWorkerFromStopping(): void
+    {
+        self::assertSame("TERM true\nTERM true\nHUP true\nHUP false\npcntl in the child", Script::run(<<<'PHP'
+            pcntl_async_signals(true);
+            $child = function (callable $main): void {
+                if (($pid = pcntl_fork()) === 0) {
+                    $main();
+                    posix_kill(getmypid(), SIGKILL);
+                }
+                pcntl_waitpid($pid, $status);
+                pcntl_wtermsig($status) === SIGKILL || print 'killed by ' . pcntl_wtermsig($status) . "\n";
+            };
+            foreach (['TERM' => SIGTERM, 'HUP' => SIGHUP] as $name => $signal) {
+                foreach ([fn () => print 'pcntl ', SIG_IGN] as $before) {
+                    $child(function () use ($name, $signal, $before): void {
+                        pcntl_signal($signal, $before);
+                        Worker::install();
+                        Signal::send(getmypid(), $signal);
+                        echo $name, ' ', json_encode(Signal::stopRequested()), "\n";
+                    });
+                }
+            }
+            pcntl_signal(SIGHUP, fn () => print "pcntl in the child\n");
+            pcntl_signal(SIGTERM, SIG_IGN);
+            Worker::install();
+            $child(fn () => posix_kill(getmypid(), SIGTERM)); // ignored
+            $child(fn () => posix_kill(getmypid(), SIGHUP));
+            PHP));
+    }
+
     public function testAHandlerOfTheScriptWinsOverAStopUntilItIsOff(): void
     {
         self::assertSame('mine false true', Script::run(<<<'PHP'
@@ -171,6 +204,28 @@ final class SignalTest extends TestCase
                 echo json_encode($worker->shouldStop()), "\n";
             });
             echo json_encode($worker->shouldStop());
+            PHP));
+    }
+
+    /**
+     * What was waited for once was kept for the next wait in a child too, that waits for nothing.
+     */
+    public function testAChildByForkDidNotDieOfAStopSignalThatItsParentHadWaitedFor(): void
+    {
+        self::assertSame('9 15 9', Script::run(<<<'PHP'
+            $child = function (callable $main): int {
+                if (($pid = pcntl_fork()) === 0) {
+                    $main();
+                    Signal::send(getmypid(), 'TERM');
+                    posix_kill(getmypid(), SIGKILL);
+                }
+                pcntl_waitpid($pid, $status);
+                return pcntl_wtermsig($status);
+            };
+            Signal::wait(0.0, 'TERM');
+            echo $child(fn () => null), ' '; // no worker, no stop
+            Worker::install();
+            echo $child(fn () => null), ' ', $child(fn () => Signal::wait(0.0, 'TERM'));
             PHP));
     }
 

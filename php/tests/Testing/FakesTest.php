@@ -224,6 +224,78 @@ final class FakesTest extends TestCase
         $worker->message('x', "\xFF");
     }
 
+    /**
+     * @dataProvider noMessages
+     */
+    #[DataProvider('noMessages')]
+    public function testMessagesThatTheDaemonRefusesWereTakenOrRefusedInOtherWords(array $arguments, string $said): void
+    {
+        $worker = (new TestWorker('opcua'))->onMessage(static fn () => self::fail('it was taken'));
+        foreach ([$worker->client(), new FakeClient()] as $client) {
+            try {
+                $client->begin('worker.send', $arguments)->result();
+                self::fail('no exception');
+            } catch (RemoteException $e) {
+                self::assertSame(['InvalidArgument', "worker.send: $said"], [$e->class, $e->getMessage()]);
+            }
+        }
+    }
+
+    /**
+     * Those of sidecar/src/message.rs.
+     */
+    public static function noMessages(): iterable
+    {
+        $to = ['name' => 'opcua'];
+        $most = 'must be 1 to 128 bytes without control characters, such as "tags.changed"';
+        yield [$to + ['message' => 5], 'message: must be a string, such as "tags.changed"'];
+        yield [['opcua', true], 'message: must be a string, such as "tags.changed"'];
+        yield [$to, 'message: is missing; give its name, such as "tags.changed"'];
+        yield [$to + ['message' => 'x', 'x' => 1], '"x" is not an argument; there are: name, message, payload'];
+        yield [['opcua', 'x', 1, 2], '4 arguments, but there are: name, message, payload'];
+        yield [$to + ['message' => str_repeat('x', 129)], 'message: has 129 bytes; 1 to 128 without control characters '
+            . 'are allowed'];
+        yield [$to + ['message' => ''], "message: $most"];
+        yield [$to + ['message' => "x\n"], "message: $most"];
+        yield [['message' => 'x'], 'name: is missing; give a worker such as "opcua#0", or a pool such as "opcua" for '
+            . 'all its workers'];
+        yield [[5, 'x'], 'name: must be a string, such as "opcua" or "opcua#0"'];
+        yield [['opcua#01', 'x'], 'name: "opcua#01" is not a worker; a worker is POOL#SLOT, such as opcua#0'];
+    }
+
+    public function testMessageAndSendCalledOnMessageInTwoWays(): void
+    {
+        $said = [];
+        $worker = new TestWorker();
+        $worker->onMessage(static function (string $name, int $step) use ($worker, &$said): void {
+            $said[] = $step;
+            $name === 'loop' && $worker->tick(0.0);
+            $name === 'stop' && $worker->stop();
+        })->onStop(static function () use (&$said): void {
+            $said[] = 'stop';
+        });
+        $send = static fn (string $name, mixed $payload): mixed => $worker->client()->send('main', $name, $payload);
+        $refused = [];
+        foreach ([$worker->message(...), $send] as $tell) {
+            $tell('x', '12');
+            foreach ([['x', 'a'], ['loop', 1], ['', 1]] as $n => [$name, $payload]) {
+                try {
+                    $tell($name, $payload);
+                    self::fail('no exception');
+                } catch (ClientException | \RustDaemon\Exception\DaemonException $e) {
+                    $refused[$n][] = $e->getMessage();
+                }
+            }
+        }
+        self::assertSame([12, 1, 12, 1], $said);
+        self::assertSame('argument "step" must be of type int, string given', $refused[0][0]);
+        foreach ($refused as [$ofMessage, $ofSend]) {
+            self::assertSame($ofSend, $ofMessage);
+        }
+        $worker->message('stop', 2);
+        self::assertSame([2, 'stop'], array_slice($said, 4));
+    }
+
     public function testMethodsHadLostTheirDescription(): void
     {
         $worker = (new TestWorker('opcua'))->expose('x', 'time', 'Tells', idempotent: true);
