@@ -34,7 +34,7 @@ final class Sandbox
 {
     /** By service: its properties that are caches, and stay. */
     private const KEPT = [
-        'auth' => ['guards'],
+        'auth' => ['guards', 'customCreators', 'customProviderCreators'],
         'config' => [],
         'cookie' => [],
         'translator' => ['loaded', 'parsed'],

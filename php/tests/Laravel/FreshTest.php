@@ -86,6 +86,11 @@ final class FreshTest extends TestCase
                     $this->expose($prefix . 'magic', [new Magic(), 'served'], fresh: $fresh);
                 }
                 $this->exposeWhatUsersDo();
+                $this->laravel->singleton('plc.auth', function (): object {
+                    Auth::viaRequest('plc', fn () => new \Illuminate\Auth\GenericUser(['id' => 7]));
+                    return new \stdClass();
+                });
+                $this->expose('fresh.plc', fn (): array => [app('plc.auth'), Auth::guard('plc')->id()], fresh: true);
                 $this->expose('fresh.check', fn (): bool => Auth::check(), fresh: true);
                 $this->expose('memory', fn (): int => gc_collect_cycles() * 0 + memory_get_usage());
 
@@ -182,7 +187,8 @@ final class FreshTest extends TestCase
             'cipher' => 'AES-256-CBC', 'key' => str_repeat('k', 32), 'providers' => [\n$lines$carbon", $config);
         $this->app->write('config/app.php', $config);
         $this->app->write('config/auth.php', '<?php return ["defaults" => ["guard" => "web", "passwords" => "users"],
-            "guards" => ["web" => ["driver" => "session", "provider" => "users"]],
+            "guards" => ["web" => ["driver" => "session", "provider" => "users"],
+                "plc" => ["driver" => "plc"]],
             "providers" => ["users" => ["driver" => "database", "table" => "users"]]];');
         $this->app->write('config/session.php', '<?php return ["driver" => "array", "cookie" => "s", "lifetime" => 60,
             "path" => "/", "domain" => null, "secure" => false];');
@@ -261,6 +267,11 @@ final class FreshTest extends TestCase
         $client = $this->app->client();
         $client->call('fresh.others');
         self::assertNull($client->call('fresh.seen')[0]);
+    }
+
+    public function testAGuardOfAProviderThatIsBootedWhenItIsNeededStays(): void
+    {
+        self::assertSame([7, 7], [$this->ask('fresh.plc', [])[1], $this->ask('fresh.plc', [])[1]]);
     }
 
     public function testTheLocaleThatCarbonAloneWasToldIsPutBack(): void
