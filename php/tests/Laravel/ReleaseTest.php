@@ -207,6 +207,25 @@ final class ReleaseTest extends TestCase
         self::assertSame("$base/artisan", (new Release($base))->current("$base/artisan"), 'no way is known');
     }
 
+    public function testALongDirectoryBehindTheSymlinkStorageRefusesNoSocket(): void
+    {
+        $elsewhere = new App();
+        $long = $elsewhere->path . str_repeat('/a-directory-with-a-long-name', 3);
+        mkdir("$long/framework", recursive: true);
+        mkdir("$long/logs");
+        exec('rm -r ' . escapeshellarg("{$this->app->path}/storage"));
+        symlink($long, "{$this->app->path}/storage");
+        $ended = $this->app->artisan(['rustdaemon:status']);
+        self::assertSame(111, $ended->code, 'nobody listens, but the path is one: ' . $ended->error);
+
+        mkdir("{$this->home()}/releases/1");
+        symlink($long, "{$this->home()}/releases/1/storage");
+        foreach ([$this->app->path, "{$this->home()}/releases/1"] as $base) {
+            $socket = "$base/storage/framework/rustdaemon.sock";
+            self::assertSame($socket, (new Release($base))->shared($socket));
+        }
+    }
+
     private function home(): string
     {
         return "{$this->app->path}/home";
