@@ -22,12 +22,12 @@ final class Release
     private readonly string $real;
 
     /**
-     * @param string $base as Laravel has it
+     * @param string $base as Laravel has it: the root directory is the empty text
      * @param string|null $way another path of the same directory, which leads to the next release when that is current
      */
     public function __construct(private readonly string $base, private readonly ?string $way = null)
     {
-        $this->real = realpath($base) ?: $base;
+        $this->real = $base === '' ? '' : (realpath($base) ?: $base); // realpath('') is the working directory
     }
 
     /**

@@ -182,6 +182,22 @@ final class ReleaseTest extends TestCase
         self::assertFalse($elsewhere->isAnothers($this->app->path));
     }
 
+    public function testAnApplicationInTheRootDirectoryIsNotTheWorkingDirectory(): void
+    {
+        mkdir("{$this->home()}/releases/1");
+        $here = getcwd();
+        chdir("{$this->home()}/releases/1");
+        try {
+            $release = new Release('');
+        } finally {
+            chdir($here);
+        }
+        self::assertFalse($release->isAnothers("{$this->home()}/releases"));
+        self::assertFalse($release->isAnothers("{$this->home()}/releases/2"));
+        self::assertNull($release->warning("{$this->home()}/releases/1/x.sock"));
+        self::assertSame('/storage/x', $release->shared('/storage/x'));
+    }
+
     public function testAPathHoldsWhicheverReleaseIsCurrent(): void
     {
         $this->deploy('1', isShared: true);
