@@ -59,12 +59,17 @@ final class Release
      * Why the next release will not find a socket; null: it will, as far as can be seen.
      *
      * @param string $socket absolute
+     * @param string $key of config/rustdaemon.php, which names it
+     * @param string $way how it is set to another
      */
-    public function warning(string $socket): ?string
-    {
+    public function warning(
+        string $socket,
+        string $key = 'socket',
+        string $way = 'RUSTDAEMON_SOCKET_PATH',
+    ): ?string {
         $isLost = $this->isRelease() && $this->has((string) realpath(dirname($socket)));
-        return $isLost ? "socket: $socket lies in one release, and the next one looks for it in its own directory: "
-            . 'share storage between the releases, or set RUSTDAEMON_SOCKET_PATH to a path outside of them' : null;
+        return $isLost ? "$key: $socket lies in one release, and the next one looks for it in its own directory: "
+            . "share storage between the releases, or set $way to a path outside of them" : null;
     }
 
     /**

@@ -166,6 +166,36 @@ final class ReleaseTest extends TestCase
         yield 'rustdaemon:install' => [['rustdaemon:install', 'plant:serve', '--name=x'], true];
     }
 
+    /**
+     * @dataProvider controls
+     */
+    #[DataProvider('controls')]
+    public function testAControlSocketThatTheNextReleaseDoesNotFindIsSaidAtTheStart(string $control): void
+    {
+        $this->app->write('config/rustdaemon.php', "<?php return ['socket' => '{$this->home()}/rustdaemon.sock',
+            'options' => ['control' => $control],
+            'pools' => ['sleep' => ['command' => ['sleep', '60'], 'link' => false]]];");
+        $this->deploy('1', isShared: false);
+        $socket = "{$this->home()}/releases/1/storage/framework/control.sock";
+        $warning = "options.control: $socket lies in one release, and the next one looks for it in its own directory: "
+            . "share storage between the releases, or set it to a path outside of them\n";
+        self::assertSame([0, $warning], $this->ended('rustdaemon:install'));
+        $this->child = $this->start(['rustdaemon:run']);
+        $this->child->eventually('it listens where artisan asks', fn (): bool => file_exists($socket));
+        self::assertSame(1, substr_count($this->child->output(), $warning), $this->child->output());
+        $document = json_decode($this->app->read('home/releases/1/storage/framework/rustdaemon.json'), true);
+        self::assertSame($socket, $document['control']);
+    }
+
+    /**
+     * @return iterable<string, array{string}> as the configuration has it
+     */
+    public static function controls(): iterable
+    {
+        yield 'absolute' => ["storage_path('framework/control.sock')"];
+        yield 'relative' => ["'storage/framework/control.sock'"];
+    }
+
     public function testAWorkerIsInTheReleaseThatItRuns(): void
     {
         mkdir("{$this->home()}/releases/1/public", recursive: true);

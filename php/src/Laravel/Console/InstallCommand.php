@@ -57,7 +57,7 @@ final class InstallCommand extends Command
     {
         $settings = Settings::of($this->laravel);
         $origin = Origin::ofThisProcess($this->laravel->basePath());
-        $this->warnOf($origin->release, $settings->socket());
+        $this->warnOf($origin->release, $settings);
         $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
         $document->add($this->argument('words'), $settings->pools());
         $this->hint(self::missing($document));
