@@ -92,7 +92,7 @@ final class Gate
     {
         $base = $this->app->basePath();
         $here = @getcwd();
-        ($here === false || (new Release($base))->isAnothers($here)) && chdir($base);
+        ($here === false || (new Release($base))->isAnothers($here)) && chdir("$base/");
     }
 
     /**

@@ -16,15 +16,18 @@ namespace RustDaemon\Laravel;
  */
 final class Release
 {
+    /** The longest path that a socket can have, in bytes: unix(7). */
+    private const LONGEST = 107;
+
     private readonly string $real;
 
     /**
-     * @param string $base as Laravel has it
+     * @param string $base as Laravel has it: the root directory is the empty text
      * @param string|null $way another path of the same directory, which leads to the next release when that is current
      */
     public function __construct(private readonly string $base, private readonly ?string $way = null)
     {
-        $this->real = realpath($base) ?: $base;
+        $this->real = $base === '' ? '' : (realpath($base) ?: $base); // realpath('') is the working directory
     }
 
     /**
@@ -41,25 +44,32 @@ final class Release
     /**
      * What this path is whichever release is current, such as a socket: where the releases share its directory, there.
      *
-     * @param string $path absolute; one that lies in the release alone is not changed
+     * @param string $path absolute; one that lies in the release alone is not changed, nor where there are no releases,
+     * nor one that would become too long for a socket
      */
     public function shared(string $path): string
     {
-        $directory = str_starts_with($path, "$this->base/") ? realpath(dirname($path)) : false;
-        return $directory === false || $this->has($directory) ? $path : "$directory/" . basename($path);
+        $isOurs = $this->isRelease() && str_starts_with($path, "$this->base/");
+        $directory = $isOurs ? realpath(dirname($path)) : false;
+        $shared = "$directory/" . basename($path);
+        return $directory === false || $this->has($directory) || strlen($shared) > self::LONGEST ? $path : $shared;
     }
 
     /**
      * Why the next release will not find a socket; null: it will, as far as can be seen.
      *
      * @param string $socket absolute
+     * @param string $key of config/rustdaemon.php, which names it
+     * @param string $way how it is set to another
      */
-    public function warning(string $socket): ?string
-    {
-        $isLost = basename(dirname($this->real)) === 'releases'
-            && $this->has((string) realpath(dirname($socket)));
-        return $isLost ? "socket: $socket lies in one release, and the next one looks for it in its own directory: "
-            . 'share storage between the releases, or set RUSTDAEMON_SOCKET_PATH to a path outside of them' : null;
+    public function warning(
+        string $socket,
+        string $key = 'socket',
+        string $way = 'RUSTDAEMON_SOCKET_PATH',
+    ): ?string {
+        $isLost = $this->isRelease() && $this->has((string) realpath(dirname($socket)));
+        return $isLost ? "$key: $socket lies in one release, and the next one looks for it in its own directory: "
+            . "share storage between the releases, or set $way to a path outside of them" : null;
     }
 
     /**
@@ -68,7 +78,12 @@ final class Release
     public function isAnothers(string $directory): bool
     {
         $releases = dirname($this->real) . '/';
-        return basename($releases) === 'releases' && str_starts_with($directory, $releases) && !$this->has($directory);
+        return $this->isRelease() && str_starts_with($directory, $releases) && !$this->has($directory);
+    }
+
+    private function isRelease(): bool
+    {
+        return basename(dirname($this->real)) === 'releases';
     }
 
     private function has(string $directory): bool

@@ -8,8 +8,8 @@ use Carbon\Carbon;
 use Closure;
 use Illuminate\Contracts\Auth\Guard;
 use Illuminate\Contracts\Foundation\Application;
+use Illuminate\Contracts\Routing\ResponseFactory;
 use Illuminate\Http\Request as HttpRequest;
-use Illuminate\Session\ArraySessionHandler;
 use Illuminate\Session\Store;
 use Illuminate\Support\Facades\Facade;
 use Illuminate\Support\Once;
@@ -17,6 +17,7 @@ use Illuminate\Support\Str;
 use ReflectionFunction;
 use RustDaemon\Request;
 use Throwable;
+use WeakMap;
 
 /**
  * What a handler may leave behind in the application, and the next one is not to find: see Fresh.
@@ -34,7 +35,7 @@ final class Sandbox
 {
     /** By service: its properties that are caches, and stay. */
     private const KEPT = [
-        'auth' => ['guards'],
+        'auth' => ['guards', 'customCreators', 'customProviderCreators'],
         'config' => [],
         'cookie' => [],
         'translator' => ['loaded', 'parsed'],
@@ -58,14 +59,12 @@ final class Sandbox
     /** @var array<string, mixed> of channels that are made later: Laravel 9 */
     private array $sharedLogContext = [];
 
-    /** @var array<string, array<string, mixed>> by driver: what was in the session */
-    private array $attributes = [];
-
-    /** @var array<string, Store> by driver: the sessions that there were before a handler */
+    /** @var list<array{array<string, Store>, WeakMap<object, ?Store>}> of each handler that runs, the sessions before
+     * it: by driver, and by redirector */
     private array $sessionsBefore = [];
 
-    /** @var array<string, Store> by driver: those that it has made */
-    private array $sessionsOfAHandler = [];
+    /** @var WeakMap<object, true> redirectors that somebody has: each keeps a session */
+    private readonly WeakMap $redirectors;
 
     /** @var array<string, bool> by connection: whether it keeps a log of its queries */
     private array $queryLogs = [];
@@ -88,7 +87,12 @@ final class Sandbox
             $this->logContext = array_map($context, $log->getChannels());
             $this->sharedLogContext = self::properties($log)['sharedContext'] ?? [];
         }
-        $this->attributes = array_map(static fn (Store $session): array => $session->all(), $this->sessions());
+        $this->redirectors = new WeakMap();
+        $know = function (object $redirector): void {
+            $this->redirectors[$redirector] = true;
+        };
+        $app->resolved('redirect') && $know($app->make('redirect'));
+        $app->afterResolving('redirect', $know);
         foreach ($app->resolved('db') ? $app->make('db')->getConnections() : [] as $name => $connection) {
             $this->queryLogs[$name] = $connection->logging();
         }
@@ -131,11 +135,11 @@ final class Sandbox
         $this->putLogBack();
         $this->forgetGuards();
         $this->app->forgetInstance('auth.driver');
-        $this->endSessions();
         $this->app->forgetScopedInstances();
         Facade::clearResolvedInstances();
         Str::flushCache();
         class_exists(Once::class) && Once::flush(); // since Laravel 11
+        $this->putSessionsAside();
     }
 
     /**
@@ -145,7 +149,7 @@ final class Sandbox
     {
         $this->leaveTransactions('after');
         $this->putLogBack();
-        $this->sessionsOfAHandler = array_diff_key($this->sessions(), $this->sessionsBefore);
+        $this->putSessionsBack();
         $this->app->forgetScopedInstances();
     }
 
@@ -199,28 +203,65 @@ final class Sandbox
     }
 
     /**
-     * Sessions are emptied, because a redirector, or what keeps a handler, may hold them; those that a handler of ours
-     * has made are forgotten, as they may be of its configuration. Each has another id than before: what is saved under
-     * the old one is its user's.
+     * A handler begins without any session: those of the worker's own are out of its reach, and nothing is changed in
+     * them. A redirector, which keeps the session that it was made with and is kept itself, is given the handler's.
      */
-    private function endSessions(): void
+    private function putSessionsAside(): void
     {
-        if ($this->app->resolved('session')) {
-            $isToStay = fn (Store $session): bool => !in_array($session, $this->sessionsOfAHandler, true);
-            $sessions = array_filter($this->sessions(), $isToStay);
-            self::put($this->app->make('session'), ['drivers' => $sessions]);
-            foreach ($sessions as $name => $session) {
-                self::put($session, ['started' => false, 'attributes' => $this->attributes[$name] ?? []]);
-                $session->setId(null);
-                $handler = $session->getHandler();
-                $handler instanceof ArraySessionHandler && self::put($handler, ['storage' => []]);
-            }
+        $ofRedirectors = new WeakMap();
+        foreach ($this->redirectors as $redirector => $_) {
+            $ofRedirectors[$redirector] = (fn (): ?Store => $this->session ?? null)->call($redirector);
         }
-        $this->app->forgetInstance('session.store');
-        if ($this->app->resolved('redirect') && $this->app->bound('session.store')) {
-            $this->app->make('redirect')->setSession($this->app->make('session.store')); // it is its own singleton
+        $this->sessionsBefore[] = [$this->sessions(), $ofRedirectors];
+        $this->putSessions([]);
+        if (count($ofRedirectors) === 0 || !$this->app->bound('session.store')) {
+            return;
         }
-        $this->sessionsBefore = $this->sessions();
+        try {
+            $session = $this->app->make('session.store');
+        } catch (Throwable) { // its driver was that of a handler's configuration
+            $session = null;
+            $this->forgetRedirector();
+        }
+        foreach ($ofRedirectors as $redirector => $_) {
+            self::put($redirector, ['session' => $session]);
+        }
+    }
+
+    /**
+     * The worker has its sessions again; those that the handler has made are forgotten. A redirector that it has made
+     * is left without one, and who asks for a redirector next makes another.
+     */
+    private function putSessionsBack(): void
+    {
+        [$sessions, $ofRedirectors] = array_pop($this->sessionsBefore);
+        $this->putSessions($sessions);
+        foreach ($this->redirectors as $redirector => $_) {
+            $session = $ofRedirectors[$redirector] ?? null;
+            self::put($redirector, ['session' => $session]);
+            $session === null && $this->forgetRedirector();
+        }
+    }
+
+    /**
+     * @param array<string, Store> $sessions by driver
+     */
+    private function putSessions(array $sessions): void
+    {
+        $this->app->resolved('session') && self::put($this->app->make('session'), ['drivers' => $sessions]);
+        $this->app->forgetInstance('session.store'); // it is one of them
+    }
+
+    /**
+     * With what keeps it; what somebody has put into the container himself stays.
+     */
+    private function forgetRedirector(): void
+    {
+        $names = ['redirect', ResponseFactory::class];
+        foreach (array_intersect($names, array_keys($this->app->getBindings())) as $name) {
+            $this->app->forgetInstance($name);
+            Facade::clearResolvedInstance($name);
+        }
     }
 
     /**

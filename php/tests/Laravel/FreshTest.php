@@ -44,6 +44,7 @@ final class FreshTest extends TestCase
 
             public function handle(): int
             {
+                getenv('PLANT_SESSIONS') && config(['session.driver' => getenv('PLANT_SESSIONS')]);
                 $this->laravel->scoped(Scoped::class);
                 view()->share('line', 'boot');
                 url()->defaults(['line' => 'boot']);
@@ -86,6 +87,12 @@ final class FreshTest extends TestCase
                     $this->expose($prefix . 'magic', [new Magic(), 'served'], fresh: $fresh);
                 }
                 $this->exposeWhatUsersDo();
+                $this->exposeSessions();
+                $this->laravel->singleton('plc.auth', function (): object {
+                    Auth::viaRequest('plc', fn () => new \Illuminate\Auth\GenericUser(['id' => 7]));
+                    return new \stdClass();
+                });
+                $this->expose('fresh.plc', fn (): array => [app('plc.auth'), Auth::guard('plc')->id()], fresh: true);
                 $this->expose('fresh.check', fn (): bool => Auth::check(), fresh: true);
                 $this->expose('memory', fn (): int => gc_collect_cycles() * 0 + memory_get_usage());
 
@@ -105,7 +112,7 @@ final class FreshTest extends TestCase
                     return [session()->getId(), session('status'), $early?->get('held')];
                 }, fresh: true);
                 $this->expose('fresh.intended', fn (): array => [
-                    session()->getId(), session('status'), $early?->get('held'), session('url.intended'),
+                    session()->getId(), session('status'), $early?->get('status'), session('url.intended'),
                     response()->redirectToIntended('/home')->getTargetUrl(),
                     redirect()->intended('/home')->getTargetUrl(),
                 ], fresh: true);
@@ -124,6 +131,45 @@ final class FreshTest extends TestCase
                     request()->user()?->getAuthIdentifier(), \Carbon\Carbon::getLocale(), app()->environment(),
                     DB::connection()->logging(),
                 ], fresh: true);
+            }
+
+            private function exposeSessions(): void
+            {
+                $own = null;
+                $table = fn () => DB::table('sessions');
+                $this->expose('own', function () use (&$own): array {
+                    $own ??= session()->driver('file'); // as a task of every() has it
+                    $own->start();
+                    $own->put('n', $own->get('n', 0) + 1);
+                    $own->save();
+                    return [$own->getId(), $own->get('n'), session()->driver('file') === $own];
+                });
+                $this->expose('fresh.own', fn (): ?int => session()->driver('file')->get('n'), fresh: true);
+                $this->expose('fresh.login', function (int $user) use ($table): array {
+                    redirect();
+                    session()->start();
+                    session()->put('user', $user);
+                    session()->save();
+                    return [session()->getId(), $table()->count()];
+                }, fresh: true);
+                $this->expose('fresh.who', function (string $id): ?int {
+                    session()->setId($id);
+                    session()->start();
+                    return session('user');
+                }, fresh: true);
+                $this->expose('fresh.other', function (): ?string {
+                    config(['session.driver' => 'array']);
+                    redirect('/x')->with('status', 'saved');
+                    return session('status');
+                }, fresh: true);
+                $this->expose('fresh.made', fn (): array => array_keys(session()->getDrivers()), fresh: true);
+                $this->expose('status', function (): ?string {
+                    response()->redirectTo('/x')->with('status', 'mine');
+                    redirect('/x')->with('url', 'mine');
+                    return session('status') . session('url');
+                });
+                DB::statement('create table if not exists sessions (id text primary key, user_id int, payload text,
+                    ip_address text, user_agent text, last_activity int)');
             }
 
             private function look(): array
@@ -182,9 +228,11 @@ final class FreshTest extends TestCase
             'cipher' => 'AES-256-CBC', 'key' => str_repeat('k', 32), 'providers' => [\n$lines$carbon", $config);
         $this->app->write('config/app.php', $config);
         $this->app->write('config/auth.php', '<?php return ["defaults" => ["guard" => "web", "passwords" => "users"],
-            "guards" => ["web" => ["driver" => "session", "provider" => "users"]],
+            "guards" => ["web" => ["driver" => "session", "provider" => "users"],
+                "plc" => ["driver" => "plc"]],
             "providers" => ["users" => ["driver" => "database", "table" => "users"]]];');
         $this->app->write('config/session.php', '<?php return ["driver" => "array", "cookie" => "s", "lifetime" => 60,
+            "files" => storage_path("framework"), "table" => "sessions", "connection" => null, "encrypt" => false,
             "path" => "/", "domain" => null, "secure" => false];');
         $this->app->write('config/view.php', '<?php return ["paths" => [], "compiled" => storage_path("views")];');
         $this->app->write('config/database.php', '<?php return ["default" => "sqlite", "connections" => ["sqlite" =>
@@ -256,11 +304,62 @@ final class FreshTest extends TestCase
         yield 'the worker has made it, and holds it' => [true];
     }
 
+    public function testSessionsInTheDatabaseAreSavedForEachUser(): void
+    {
+        $this->restart(['PLANT_SESSIONS' => 'database']);
+        $client = $this->app->client();
+        foreach ([1, 2, 3] as $user) {
+            [$id, $rows] = $client->call('fresh.login', $user);
+            self::assertSame([$user, $user], [$rows, $client->call('fresh.who', $id)]);
+        }
+    }
+
+    public function testTheWorkersOwnSessionIsNotTouchedByFreshMethods(): void
+    {
+        $client = $this->app->client();
+        [$id] = $client->call('own');
+        foreach ([2, 3] as $n) {
+            self::assertNull($client->call('fresh.own'), 'it is not the handler\'s');
+            self::assertSame([$id, $n, true], $client->call('own'));
+        }
+    }
+
+    public function testADriverThatOnlyOneHandlerHasDoesNotFailTheNext(): void
+    {
+        $this->restart(['PLANT_SESSIONS' => 'nope']);
+        foreach ([1, 2] as $_) {
+            self::assertSame('saved', $this->ask('fresh.other', []));
+            self::assertSame(3, $this->ask('fresh.sum', [1, 2]));
+        }
+    }
+
+    public function testNoSessionIsMadeThatNobodyHasAskedFor(): void
+    {
+        self::assertSame([], $this->ask('fresh.made', []));
+        $this->ask('fresh.intend', ['http://user-a']);
+        self::assertSame([], $this->ask('fresh.made', []), 'nor is that of another handler there');
+    }
+
+    public function testARedirectOutsideOfFreshMethodsIsOfTheWorkersSession(): void
+    {
+        foreach ([1, 2] as $_) {
+            self::assertSame('saved', $this->ask('fresh.intend', ['http://user-a'])[1]);
+            self::assertNull($this->ask('fresh.intended', [])[1]);
+            self::assertSame('minemine', $this->ask('status', []));
+            self::assertNull($this->ask('fresh.intended', [])[1]);
+        }
+    }
+
     public function testWhoSaysWhichUserIsMeantIsPutBack(): void
     {
         $client = $this->app->client();
         $client->call('fresh.others');
         self::assertNull($client->call('fresh.seen')[0]);
+    }
+
+    public function testAGuardOfAProviderThatIsBootedWhenItIsNeededStays(): void
+    {
+        self::assertSame([7, 7], [$this->ask('fresh.plc', [])[1], $this->ask('fresh.plc', [])[1]]);
     }
 
     public function testTheLocaleThatCarbonAloneWasToldIsPutBack(): void

@@ -166,6 +166,36 @@ final class ReleaseTest extends TestCase
         yield 'rustdaemon:install' => [['rustdaemon:install', 'plant:serve', '--name=x'], true];
     }
 
+    /**
+     * @dataProvider controls
+     */
+    #[DataProvider('controls')]
+    public function testAControlSocketThatTheNextReleaseDoesNotFindIsSaidAtTheStart(string $control): void
+    {
+        $this->app->write('config/rustdaemon.php', "<?php return ['socket' => '{$this->home()}/rustdaemon.sock',
+            'options' => ['control' => $control],
+            'pools' => ['sleep' => ['command' => ['sleep', '60'], 'link' => false]]];");
+        $this->deploy('1', isShared: false);
+        $socket = "{$this->home()}/releases/1/storage/framework/control.sock";
+        $warning = "options.control: $socket lies in one release, and the next one looks for it in its own directory: "
+            . "share storage between the releases, or set it to a path outside of them\n";
+        self::assertSame([0, $warning], $this->ended('rustdaemon:install'));
+        $this->child = $this->start(['rustdaemon:run']);
+        $this->child->eventually('it listens where artisan asks', fn (): bool => file_exists($socket));
+        self::assertSame(1, substr_count($this->child->output(), $warning), $this->child->output());
+        $document = json_decode($this->app->read('home/releases/1/storage/framework/rustdaemon.json'), true);
+        self::assertSame($socket, $document['control']);
+    }
+
+    /**
+     * @return iterable<string, array{string}> as the configuration has it
+     */
+    public static function controls(): iterable
+    {
+        yield 'absolute' => ["storage_path('framework/control.sock')"];
+        yield 'relative' => ["'storage/framework/control.sock'"];
+    }
+
     public function testAWorkerIsInTheReleaseThatItRuns(): void
     {
         mkdir("{$this->home()}/releases/1/public", recursive: true);
@@ -180,6 +210,22 @@ final class ReleaseTest extends TestCase
         $elsewhere = new Release($this->home()); // no releases at all
         self::assertFalse($elsewhere->isAnothers("{$this->home()}/releases/1"));
         self::assertFalse($elsewhere->isAnothers($this->app->path));
+    }
+
+    public function testAnApplicationInTheRootDirectoryIsNotTheWorkingDirectory(): void
+    {
+        mkdir("{$this->home()}/releases/1");
+        $here = getcwd();
+        chdir("{$this->home()}/releases/1");
+        try {
+            $release = new Release('');
+        } finally {
+            chdir($here);
+        }
+        self::assertFalse($release->isAnothers("{$this->home()}/releases"));
+        self::assertFalse($release->isAnothers("{$this->home()}/releases/2"));
+        self::assertNull($release->warning("{$this->home()}/releases/1/x.sock"));
+        self::assertSame('/storage/x', $release->shared('/storage/x'));
     }
 
     public function testAPathHoldsWhicheverReleaseIsCurrent(): void
@@ -205,6 +251,25 @@ final class ReleaseTest extends TestCase
             self::assertSame($row, [$row[0], $release->current($row[0]), $release->shared($row[0])]);
         }
         self::assertSame("$base/artisan", (new Release($base))->current("$base/artisan"), 'no way is known');
+    }
+
+    public function testALongDirectoryBehindTheSymlinkStorageRefusesNoSocket(): void
+    {
+        $elsewhere = new App();
+        $long = $elsewhere->path . str_repeat('/a-directory-with-a-long-name', 3);
+        mkdir("$long/framework", recursive: true);
+        mkdir("$long/logs");
+        exec('rm -r ' . escapeshellarg("{$this->app->path}/storage"));
+        symlink($long, "{$this->app->path}/storage");
+        $ended = $this->app->artisan(['rustdaemon:status']);
+        self::assertSame(111, $ended->code, 'nobody listens, but the path is one: ' . $ended->error);
+
+        mkdir("{$this->home()}/releases/1");
+        symlink($long, "{$this->home()}/releases/1/storage");
+        foreach ([$this->app->path, "{$this->home()}/releases/1"] as $base) {
+            $socket = "$base/storage/framework/rustdaemon.sock";
+            self::assertSame($socket, (new Release($base))->shared($socket));
+        }
     }
 
     private function home(): string

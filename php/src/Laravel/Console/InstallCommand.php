@@ -57,13 +57,13 @@ final class InstallCommand extends Command
     {
         $settings = Settings::of($this->laravel);
         $origin = Origin::ofThisProcess($this->laravel->basePath());
-        $this->warnOf($origin->release, $settings->socket());
+        $this->warnOf($origin->release, $settings);
         $document = new Document($this->getName(), $origin, $this->getApplication(), $this->option('env'));
         $document->add($this->argument('words'), $settings->pools());
         $this->hint(self::missing($document));
         $storage = $this->laravel->storagePath();
-        is_dir("$storage/logs") || throw Refusal::usage("rustdaemon:install: $storage/logs is no directory: make it, "
-            . 'for Supervisor\'s log is to lie there');
+        $this->hint(is_dir("$storage/logs") ? null : "$storage/logs is no directory: Supervisor needs it, for its log "
+            . 'is to lie there');
         return new Program(
             $this->name(),
             $this->user(),
@@ -101,7 +101,7 @@ final class InstallCommand extends Command
         if ($named !== null && !preg_match('/^[A-Za-z0-9_][A-Za-z0-9._-]*$/D', $named)) {
             throw Refusal::usage("--user=$named: a user is called by letters, digits and . _ -");
         }
-        $owner = (int) fileowner($this->laravel->storagePath());
+        $owner = (int) @fileowner($this->laravel->storagePath());
         $known = function_exists('posix_getpwuid') ? posix_getpwuid($owner) : false;
         return $named ?? ($owner === 0 ? self::FALLBACK_USER : ($known['name'] ?? (string) $owner));
     }

@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace RustDaemon\Laravel\Console;
 
 use Closure;
+use RustDaemon\Laravel\InvalidConfiguration;
 use RustDaemon\Laravel\Release;
+use RustDaemon\Laravel\Settings;
 use RustDaemon\Laravel\Sidecar\Document;
 use Symfony\Component\Console\Input\ArgvInput;
 use Symfony\Component\Console\Input\InputInterface;
@@ -54,11 +56,15 @@ trait PoolsOrCommand
     }
 
     /**
-     * Says on standard error when the next release would not find the socket.
+     * Says on standard error when the next release would not find a socket.
+     *
+     * @throws InvalidConfiguration
      */
-    private function warnOf(Release $release, string $socket): void
+    private function warnOf(Release $release, Settings $settings): void
     {
-        $this->hint($release->warning($socket));
+        $this->hint($release->warning($settings->socket()));
+        $control = $settings->control();
+        $this->hint($control === null ? null : $release->warning($control, 'options.control', 'it'));
     }
 
     private function hint(?string $line): void

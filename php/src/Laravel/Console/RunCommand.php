@@ -41,9 +41,11 @@ final class RunCommand extends Command
             $binary = Binary::find($sidecar === null ? null : $origin->release->current($sidecar));
             $launch = new Launch($binary, $origin, $this->option('dev') ? ['--dev'] : []);
             $socket = $settings->socket();
-            $this->warnOf($origin->release, $socket);
+            $this->warnOf($origin->release, $settings);
             $top = ['socket' => $socket, 'socket_mode' => $settings->socketMode()];
-            $json = static fn (?int $token): string => $document->json($settings->options(), $top
+            $control = $settings->control(); // where artisan will ask for it
+            $options = [...$settings->options(), ...($control === null ? [] : ['control' => $control])];
+            $json = static fn (?int $token): string => $document->json($options, $top
                 + ($token === null ? [] : ['token_fd' => $token]));
             $file = $this->laravel->storagePath() . "/framework/{$document->name()}.json";
             $file = $origin->release->current($origin->release->shared($file));

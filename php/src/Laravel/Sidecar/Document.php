@@ -29,7 +29,7 @@ final class Document
     /**
      * Paths, which are relative to the application.
      */
-    private const PATHS = ['cwd', 'env_file', 'control', 'log'];
+    private const PATHS = ['cwd', 'env_file', 'log'];
 
     /** The sidecar's keys that are called otherwise in config/rustdaemon.php. */
     private const OURS = ['pool' => 'pools', 'token_fd' => 'token'];
@@ -149,7 +149,7 @@ final class Document
     }
 
     /**
-     * @param array<string, mixed> $options of config/rustdaemon.php, for the sidecar itself
+     * @param array<string, mixed> $options of config/rustdaemon.php, for the sidecar itself; an absolute control
      * @param array<string, mixed> $top what is stronger
      * @return string JSON
      * @throws InvalidConfiguration an option that stands elsewhere, or some text is no UTF-8
@@ -216,12 +216,9 @@ final class Document
                 $values[$key] = $value + 0;
             }
             if (in_array($key, self::PATHS, true) && is_string($value) && $value !== 'forward') {
-                $release = $this->origin->release;
-                $values[$key] = match (true) {
-                    !str_starts_with($value, '/') => "{$this->origin->path}/$value",
-                    $key === 'control' => $release->shared($value),
-                    default => $release->current($value),
-                };
+                $values[$key] = str_starts_with($value, '/')
+                    ? $this->origin->release->current($value)
+                    : "{$this->origin->path}/$value";
             }
         }
         return $values;
