@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::sys;
+use crate::sys::{self, numbers_in};
 
 /// The threads of ours, each with its process, so that a forked child has none of them. 0: a free place. A process has two,
 /// the pulse and the reaper; one for which there is no place is taken for foreign, and refuses forks.
@@ -164,15 +164,6 @@ fn place_of(thread: i32) -> u64 {
     u64::from(std::process::id()) << 32 | u64::from(thread.cast_unsigned())
 }
 
-/// The names in a directory of /proc that are numbers.
-fn numbers_in(directory: &str) -> io::Result<Vec<i32>> {
-    let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
-    }
-    Ok(numbers)
-}
-
 /// Whether what /proc has listed has ended or was closed meanwhile.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
@@ -308,37 +299,35 @@ mod tests {
         assert!(!is_listed(), "it has left");
     }
 
-    #[test]
-    fn a_foreign_thread_with_a_name_as_ours_is_foreign() {
+    /// While a thread of this name runs that is not ours.
+    fn beside_a_foreign_thread(name: &str, look: impl FnOnce()) {
         let (tell, told) = std::sync::mpsc::channel::<()>();
         let (ready, is_ready) = std::sync::mpsc::channel::<()>();
-        let foreign = std::thread::Builder::new().name("rustdaemon-pol".into());
+        let foreign = std::thread::Builder::new().name(name.into());
         let foreign = foreign.spawn(move || {
             ready.send(()).unwrap();
             told.recv()
         });
         is_ready.recv().unwrap();
-        assert!(foreign_threads().unwrap().iter().any(|thread| thread.name == "rustdaemon-pol"));
+        look();
         drop(tell);
         let _ = foreign.unwrap().join().unwrap();
     }
 
     #[test]
-    fn threads_of_others_are_counted_and_named() {
-        let (tell, told) = std::sync::mpsc::channel::<()>();
-        let (ready, is_ready) = std::sync::mpsc::channel::<()>();
-        let foreign = std::thread::Builder::new().name("grpc_poller".into());
-        let foreign = foreign.spawn(move || {
-            ready.send(()).unwrap();
-            told.recv()
+    fn a_foreign_thread_with_a_name_as_ours_is_foreign() {
+        beside_a_foreign_thread("rustdaemon-pol", || {
+            assert!(foreign_threads().unwrap().iter().any(|thread| thread.name == "rustdaemon-pol"));
         });
-        is_ready.recv().unwrap();
-        assert!(thread_count() >= 2);
-        assert!(
-            foreign_threads().unwrap().iter().any(|thread| thread.name == "grpc_poller" && thread.id > 0)
-        );
-        drop(tell);
-        let _ = foreign.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn threads_of_others_are_counted_and_named() {
+        let is_grpc = |thread: &Thread| thread.name == "grpc_poller" && thread.id > 0;
+        beside_a_foreign_thread("grpc_poller", || {
+            assert!(thread_count() >= 2);
+            assert!(foreign_threads().unwrap().iter().any(is_grpc));
+        });
         assert!(!foreign_threads().unwrap().iter().any(|thread| thread.name == "grpc_poller"));
     }
 }

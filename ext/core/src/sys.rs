@@ -376,8 +376,19 @@ pub fn process_of(thread: i32) -> Option<i32> {
 /// The processes that /proc shows, in no order; none where it is not mounted.
 #[must_use]
 pub fn process_ids() -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    numbers_in("/proc").unwrap_or_default()
+}
+
+/// The names in a directory of /proc that are numbers: of processes, threads, descriptors.
+///
+/// # Errors
+/// `ENOENT`: /proc is not mounted, or what the directory is of has ended. `EMFILE`, `ENFILE`.
+pub fn numbers_in(directory: &str) -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(numbers)
 }
 
 /// Looks at something of another process in /proc; where that is refused to root without `CAP_SYS_PTRACE`, as in a
@@ -494,10 +505,7 @@ pub fn is_executable(path: &Path) -> bool {
 /// # Errors
 /// /proc is not mounted.
 pub fn close_on_exec_above_2(kept: &Range<RawFd>) -> io::Result<Vec<RawFd>> {
-    let mut open = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd")? {
-        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
-    }
+    let open = numbers_in("/proc/self/fd")?;
     let mut changed = Vec::new();
     for number in open.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
         // SAFETY: asked for its flags and given one; a number that was closed meanwhile gives EBADF.

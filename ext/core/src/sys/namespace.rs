@@ -58,8 +58,8 @@ fn is_inside(thread: i32) -> bool {
 }
 
 fn threads_of(process: i32) -> impl Iterator<Item = String> {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    threads.map(|thread| thread.path().join("status").display().to_string())
+    let threads = super::numbers_in(&format!("/proc/{process}/task")).unwrap_or_default();
+    threads.into_iter().map(move |thread| format!("/proc/{process}/task/{thread}/status"))
 }
 
 /// What a thread is called where /proc was mounted, and in its own namespace.
