@@ -200,6 +200,11 @@ impl Header {
             .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
     }
 
+    /// Whether it is one, and as its maker has written it.
+    fn is_whole(&self) -> bool {
+        self.magic == MAGIC && self.checksum == self.sum()
+    }
+
     /// Why this process cannot use such a segment; the ring's size is looked at apart.
     fn objection(&self, wanted: &Self) -> Option<String> {
         let text = |bytes: &[u8; 16]| {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::{CONTENT_AT, Header, MAGIC, Shape, VERSION};
+use super::{CONTENT_AT, Header, Shape, VERSION};
 use crate::sys::namespace;
 
 /// Where named segments lie.
@@ -96,6 +96,14 @@ impl Name {
     }
 }
 
+/// A copy of a named segment's content, taken while others may change it.
+pub struct Glance<const BYTES: usize> {
+    /// The content.
+    pub content: [u8; BYTES],
+    /// The size of the ring behind it, as its header says, in bytes.
+    pub ring_bytes: u64,
+}
+
 /// A file in [`DIRECTORY`] whose name is one of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -143,23 +151,13 @@ impl Listed {
         let listed = Self { uid: uid.parse().ok()?, kind, name: Name::parse(name.as_bytes()).ok()? };
         (prefix == PREFIX && listed.path().file_name()?.to_str() == Some(file)).then_some(listed)
     }
-}
 
-/// A copy of a named segment's content, taken while others may change it.
-pub struct Glance<const BYTES: usize> {
-    /// The content.
-    pub content: [u8; BYTES],
-    /// The size of the ring behind it, as its header says, in bytes.
-    pub ring_bytes: u64,
-}
-
-impl Listed {
     /// [`Segment::fifo`](super::Segment::fifo) of the segment that has the name now, which need not be open. `None` also where that cannot be read.
     #[must_use]
     pub fn fifo(&self) -> Option<PathBuf> {
         let header = self.open_to_read().and_then(|file| Header::read(&file)).ok()?;
-        let is_whole = header.magic == MAGIC && header.version == VERSION && header.checksum == header.sum();
-        (is_whole && header.fifo != 0).then(|| self.numbered_fifo(header.fifo))
+        (header.is_whole() && header.version == VERSION && header.fifo != 0)
+            .then(|| self.numbered_fifo(header.fifo))
     }
 
     /// Whether a process has it mapped, this one included. `None`: it may not be opened, or is not there.
@@ -179,8 +177,7 @@ impl Listed {
     pub fn is_of_another_namespace(&self) -> bool {
         let header = self.open_to_read().and_then(|file| Header::read(&file));
         header.is_ok_and(|header| {
-            let is_whole = header.magic == MAGIC && header.checksum == header.sum();
-            is_whole && namespace::current().is_ok_and(|current| current != header.pid_namespace)
+            header.is_whole() && namespace::current().is_ok_and(|current| current != header.pid_namespace)
         })
     }
 
@@ -202,9 +199,7 @@ impl Listed {
         let is_whole = status.is_file() && status.uid() == self.uid && header.objection(&wanted).is_none();
         is_whole.then_some(Glance { content, ring_bytes: header.ring_bytes })
     }
-}
 
-impl Listed {
     /// Why what lies at its path cannot be a segment that this process may use.
     pub(super) fn objection(&self, found: &Metadata) -> Option<String> {
         let (theirs, ours) = (found.uid(), self.uid);
