@@ -207,7 +207,7 @@ extern "C" fn open(frame: &mut ExecuteData, result: &mut Zval) {
 fn give(channel: std::result::Result<Channel, Refusal>, result: &mut Zval) {
     let Some(class) = ENTRY.get() else { return };
     match channel {
-        Ok(channel) => *result = engine::new_carrier(class, channel),
+        Ok(channel) => *result = engine::new_carrier(class, Box::new(channel)),
         Err(refusal) => error::throw(&refusal),
     }
 }
@@ -234,7 +234,7 @@ fn made(call: &ChannelCall<'_>) -> std::result::Result<Channel, Refusal> {
 }
 
 fn channel(frame: &ExecuteData) -> Option<&Channel> {
-    engine::carried(&frame.This)
+    engine::carried::<Box<Channel>>(&frame.This).map(Box::as_ref)
 }
 
 // ---- sending ----------------------------------------------------------------------------------------------------
@@ -641,7 +641,7 @@ unsafe extern "C" fn iterate(
 ) -> *mut engine::ElementIterator {
     // SAFETY: the engine's object of this class.
     engine::elements(unsafe { &*object }, by_reference != 0, |object, value| {
-        let Some(channel) = engine::carried::<Channel>(object) else { return false };
+        let Some(channel) = engine::carried::<Box<Channel>>(object) else { return false };
         match received(channel, None, value) {
             Ok(outcome) => matches!(outcome, Outcome::Value),
             Err(refusal) => {

@@ -127,9 +127,11 @@ impl Callable {
 
     /// Whether a call only makes a generator, and runs nothing of the function's.
     pub fn is_generator(&self) -> bool {
-        // SAFETY: null, or the function of a live callable.
-        unsafe { self.cache.function_handler.as_ref() }
-            .is_some_and(|function| unsafe { function.common.fn_flags } & ffi::ZEND_ACC_GENERATOR != 0)
+        // SAFETY: null, or the function of a live callable; the flags are in the same place whatever it is.
+        unsafe {
+            let function = self.cache.function_handler;
+            !function.is_null() && (*function).common.fn_flags & ffi::ZEND_ACC_GENERATOR != 0
+        }
     }
 
     /// Its bits.

@@ -1,34 +1,27 @@
 //! Objects that carry a Rust value.
 //!
 //! # How it works
-//! The value lies before the object, in the same memory of the Zend allocator, as far as it fits: who writes to both after a
-//! fork writes to one page. It is dropped with the object, also after a fatal error: the engine frees such objects in any
-//! case.
+//! The value lies before the object, in the same memory of the Zend allocator: who writes to both after a fork writes to one
+//! page. It is dropped with the object, also after a fatal error: the engine frees such objects in any case.
 //!
 //! # Rules
-//! What is carried calls no PHP when it is dropped.
+//! What is carried calls no PHP when it is dropped, and fits into [`Room`]: what is larger is carried in a box.
 //! Sources: php-src Zend/zend_objects_API.c, Zend/zend_objects.c; the manual's "custom object storage".
 
 use std::any::TypeId;
 use std::mem::{MaybeUninit, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 
 use ext_php_rs::args::ArgInfoTables;
 use ext_php_rs::ffi;
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{ClassEntry, ZendObjectHandlers};
 
-use super::class::{Registered, compare_identity, keep_parameters};
+use super::class::{Handlers, Registered, handle_handlers, keep_parameters};
 
 /// The same for all, because the engine knows one distance from an object to its memory.
 type Room = [u64; 20];
-
-/// Whether a value lies there itself, and not in a box.
-const fn fits<T>() -> bool {
-    size_of::<T>() <= size_of::<Room>() && align_of::<T>() <= align_of::<Room>()
-}
 
 /// What kind of value lies there, and how it is dropped.
 #[derive(Clone, Copy)]
@@ -45,24 +38,15 @@ struct Carrier {
     object: ZendObject,
 }
 
-struct HandlerTable(ZendObjectHandlers);
-// SAFETY: function pointers and an offset, written once.
-unsafe impl Send for HandlerTable {}
-// SAFETY: as above.
-unsafe impl Sync for HandlerTable {}
-
 fn handlers() -> *const ZendObjectHandlers {
-    static HANDLERS: OnceLock<HandlerTable> = OnceLock::new();
-    let handlers = HANDLERS.get_or_init(|| {
-        // SAFETY: plain data of function pointers, copied.
-        let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
-        handlers.offset = i32::try_from(offset_of!(Carrier, object)).unwrap_or_default();
-        handlers.free_obj = Some(free);
-        handlers.clone_obj = None;
-        handlers.compare = Some(compare_identity);
-        HandlerTable(handlers)
-    });
-    &raw const handlers.0
+    static TABLE: Handlers = Handlers::new();
+    // SAFETY: a table of ours.
+    unsafe {
+        TABLE.get(handle_handlers(), |table| {
+            table.offset = i32::try_from(offset_of!(Carrier, object)).unwrap_or_default();
+            table.free_obj = Some(free);
+        })
+    }
 }
 
 extern "C" fn create(class: *mut ClassEntry) -> *mut ZendObject {
@@ -109,25 +93,17 @@ pub fn declare_carrier(class: &mut ClassEntry, arguments: ArgInfoTables, entry: 
 
 /// A new object of a class declared by [`declare_carrier`].
 pub fn new_carrier<T: 'static>(class: &'static ClassEntry, value: T) -> Zval {
+    const { assert!(size_of::<T>() <= size_of::<Room>() && align_of::<T>() <= align_of::<Room>()) };
     let drop = |value: *mut Room| {
-        // SAFETY: called once, where one of these was written.
-        unsafe {
-            match fits::<T>() {
-                true => value.cast::<T>().drop_in_place(),
-                false => value.cast::<Box<T>>().drop_in_place(),
-            }
-        }
+        // SAFETY: called once, where a `T` was written.
+        unsafe { value.cast::<T>().drop_in_place() }
     };
     let object = create(std::ptr::from_ref(class).cast_mut());
     let mut made = Zval::new();
-    // SAFETY: made just now; there is room for a box, too.
+    // SAFETY: made just now, with room enough, as was asked above.
     unsafe {
         let carrier = carrier(object);
-        let room = (*carrier).value.as_mut_ptr();
-        match fits::<T>() {
-            true => room.cast::<T>().write(value),
-            false => room.cast::<Box<T>>().write(Box::new(value)),
-        }
+        (*carrier).value.as_mut_ptr().cast::<T>().write(value);
         (*carrier).kind = Some(Kind { id: TypeId::of::<T>(), drop });
     }
     made.value.obj = object;
@@ -145,10 +121,6 @@ pub fn carried<T: 'static>(object: &Zval) -> Option<&T> {
         }
         let carrier = carrier(object);
         (*carrier).kind.filter(|kind| kind.id == TypeId::of::<T>())?;
-        let room = (*carrier).value.as_ptr();
-        Some(match fits::<T>() {
-            true => &*room.cast::<T>(),
-            false => &**room.cast::<Box<T>>(),
-        })
+        Some(&*(*carrier).value.as_ptr().cast::<T>())
     }
 }

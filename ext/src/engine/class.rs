@@ -212,18 +212,40 @@ impl Registered {
     }
 }
 
-struct HandleTable(ZendObjectHandlers);
+/// What a kind of objects does in its own way: a table of the engine's, or another one of ours, with changes.
+pub(super) struct Handlers(OnceLock<ZendObjectHandlers>);
 // SAFETY: function pointers and an offset, written once.
-unsafe impl Send for HandleTable {}
-// SAFETY: as above.
-unsafe impl Sync for HandleTable {}
+unsafe impl Sync for Handlers {}
+
+impl Handlers {
+    pub(super) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// The table, which is made at the first call.
+    ///
+    /// # Safety
+    /// `like` points to a table.
+    pub(super) unsafe fn get(
+        &'static self,
+        like: *const ZendObjectHandlers,
+        change: impl FnOnce(&mut ZendObjectHandlers),
+    ) -> *const ZendObjectHandlers {
+        self.0.get_or_init(|| {
+            // SAFETY: plain data of function pointers, copied from where the caller says.
+            let mut handlers = unsafe { std::ptr::read(like) };
+            change(&mut handlers);
+            handlers
+        })
+    }
+}
 
 /// `ZEND_UNCOMPARABLE`: neither equal, nor less, nor more.
 const UNCOMPARABLE: c_int = 1;
 
 /// `==` for objects that stand for something outside of PHP: each equals itself only, as closures and sockets do. Compared by
 /// their properties, of which most have none, all would be equal. With what is no object it is PHP's own.
-pub(super) unsafe extern "C" fn compare_identity(left: *mut Zval, right: *mut Zval) -> c_int {
+unsafe extern "C" fn compare_identity(left: *mut Zval, right: *mut Zval) -> c_int {
     // SAFETY: the engine's own arguments: two live values.
     unsafe {
         match ((*left).object(), (*right).object()) {
@@ -240,25 +262,15 @@ pub(super) unsafe extern "C" fn compare_identity(left: *mut Zval, right: *mut Zv
 }
 
 fn value_handlers() -> *const ZendObjectHandlers {
-    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
-    let handlers = HANDLERS.get_or_init(|| {
-        // SAFETY: plain data of function pointers, copied.
-        let mut handlers = unsafe { std::ptr::read(&raw const ffi::std_object_handlers) };
-        handlers.clone_obj = None;
-        HandleTable(handlers)
-    });
-    &raw const handlers.0
+    static TABLE: Handlers = Handlers::new();
+    // SAFETY: the engine's own table.
+    unsafe { TABLE.get(&raw const ffi::std_object_handlers, |table| table.clone_obj = None) }
 }
 
-fn handle_handlers() -> *const ZendObjectHandlers {
-    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
-    let handlers = HANDLERS.get_or_init(|| {
-        // SAFETY: plain data of function pointers, copied.
-        let mut handlers = unsafe { std::ptr::read(value_handlers()) };
-        handlers.compare = Some(compare_identity);
-        HandleTable(handlers)
-    });
-    &raw const handlers.0
+pub(super) fn handle_handlers() -> *const ZendObjectHandlers {
+    static TABLE: Handlers = Handlers::new();
+    // SAFETY: a table of ours.
+    unsafe { TABLE.get(value_handlers(), |table| table.compare = Some(compare_identity)) }
 }
 
 /// Hears of the end of each object made by [`new_watched`], by its handle. Calls no PHP.
@@ -277,14 +289,9 @@ extern "C" fn free_watched(object: *mut ZendObject) {
 }
 
 fn watched_handlers() -> *const ZendObjectHandlers {
-    static HANDLERS: OnceLock<HandleTable> = OnceLock::new();
-    let handlers = HANDLERS.get_or_init(|| {
-        // SAFETY: plain data of function pointers, copied.
-        let mut handlers = unsafe { std::ptr::read(handle_handlers()) };
-        handlers.free_obj = Some(free_watched);
-        HandleTable(handlers)
-    });
-    &raw const handlers.0
+    static TABLE: Handlers = Handlers::new();
+    // SAFETY: a table of ours.
+    unsafe { TABLE.get(handle_handlers(), |table| table.free_obj = Some(free_watched)) }
 }
 
 extern "C" fn create_handle(class: *mut ClassEntry) -> *mut ZendObject {
