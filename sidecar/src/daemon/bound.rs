@@ -23,9 +23,11 @@ impl Daemon {
         if request.session.is_some() {
             return request.session.clone();
         }
-        let offers = |pool: &Pool| pool.offer(Names::new(&self.pools).of(&request.method)) != Offer::No;
-        let leading = self.pools.iter().filter(|pool| !pool.config().affinity.is_empty() && offers(pool));
-        leading.into_iter().find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
+        let mut leading = self.pools.iter().filter(|pool| !pool.config().affinity.is_empty()).peekable();
+        leading.peek()?; // mostly none does
+        let method = Names::new(&self.pools).of(&request.method);
+        let mut offering = leading.filter(|pool| pool.offer(method) != Offer::No);
+        offering.find_map(|pool| dialect::session_in(&request.args, &pool.config().affinity))
     }
 
     /// Whose the session is that a request names.
