@@ -18,6 +18,16 @@ use PHPUnit\Framework\TestCase;
 #[RequiresPhpExtension('posix')]
 final class SignalTest extends TestCase
 {
+    /** In front of a script: runs a function in a child by pcntl_fork(), and says what else than its end has killed it. */
+    private const CHILD = '$child = function (callable $main): void {
+        if (($pid = pcntl_fork()) === 0) {
+            $main();
+            posix_kill(getmypid(), SIGKILL);
+        }
+        pcntl_waitpid($pid, $status);
+        pcntl_wtermsig($status) === SIGKILL || print "killed by " . pcntl_wtermsig($status) . "\n";
+    }; ';
+
     /** $terminate(): a child sends SIGTERM when this process sleeps, as proc(5) has it. */
     private const TERM_WHEN_IT_SLEEPS = '$terminate = function (): void {
         if (pcntl_fork() === 0) {
@@ -122,16 +132,9 @@ final class SignalTest extends TestCase
      */
     public function testAHandlerOfPcntlFromBeforeInstallKeptAWorkerFromStopping(): void
     {
-        self::assertSame("TERM true\nTERM true\nHUP true\nHUP false\npcntl in the child", Script::run(<<<'PHP'
+        $said = "TERM true\nTERM true\nHUP true\nHUP false\npcntl in the child";
+        self::assertSame($said, Script::run(self::CHILD . <<<'PHP'
             pcntl_async_signals(true);
-            $child = function (callable $main): void {
-                if (($pid = pcntl_fork()) === 0) {
-                    $main();
-                    posix_kill(getmypid(), SIGKILL);
-                }
-                pcntl_waitpid($pid, $status);
-                pcntl_wtermsig($status) === SIGKILL || print 'killed by ' . pcntl_wtermsig($status) . "\n";
-            };
             foreach (['TERM' => SIGTERM, 'HUP' => SIGHUP] as $name => $signal) {
                 foreach ([fn () => print 'pcntl ', SIG_IGN] as $before) {
                     $child(function () use ($name, $signal, $before): void {
@@ -176,15 +179,7 @@ final class SignalTest extends TestCase
 
     public function testAChildByForkHasTheHandlersAndNothingThatWasForItsParent(): void
     {
-        self::assertSame("none 1\nparent\nmine\nkilled by 15\nfalse true\nfalse", Script::run(<<<'PHP'
-            $child = function (callable $main): void {
-                if (($pid = pcntl_fork()) === 0) {
-                    $main();
-                    posix_kill(getmypid(), SIGKILL);
-                }
-                pcntl_waitpid($pid, $status);
-                pcntl_wtermsig($status) === SIGKILL || print 'killed by ' . pcntl_wtermsig($status) . "\n";
-            };
+        self::assertSame("none 1\nparent\nmine\nkilled by 15\nfalse true\nfalse", Script::run(self::CHILD . <<<'PHP'
             $worker = Worker::install();
             $parent = getmypid();
             Signal::on('USR1', fn () => print getmypid() === $parent ? "parent\n" : "mine\n");

@@ -58,6 +58,34 @@ final class App
     }
 
     /**
+     * Gives it a command that is a worker: plant:serve.
+     *
+     * @param string $methods PHP code that exposes them
+     */
+    public function plant(string $methods): void
+    {
+        $this->write('app/Commands/PlantCommand.php', <<<PHP
+            <?php
+
+            namespace App\Commands;
+
+            final class PlantCommand extends \Illuminate\Console\Command
+            {
+                use \RustDaemon\Laravel\RunsAsWorker;
+
+                protected \$signature = 'plant:serve';
+
+                public function handle(): int
+                {
+                    $methods
+
+                    return \$this->worker->run();
+                }
+            }
+            PHP);
+    }
+
+    /**
      * What a file of it says; nothing, where there is none.
      */
     public function read(string $file): string

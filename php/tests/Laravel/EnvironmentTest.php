@@ -13,27 +13,12 @@ use PHPUnit\Framework\TestCase;
  */
 final class EnvironmentTest extends TestCase
 {
-    private const COMMAND = <<<'PHP'
-        <?php
-
-        namespace App\Commands;
-
-        final class PlantCommand extends \Illuminate\Console\Command
-        {
-            use \RustDaemon\Laravel\RunsAsWorker;
-
-            protected $signature = 'plant:serve';
-
-            public function handle(): int
-            {
-                $names = ['PLANT_LINE', 'PLANT_GONE', 'PLANT_GIVEN'];
-                $this->expose('look', static fn (): array => [
-                    config('app.env'), array_map('env', $names), array_map('getenv', $names),
-                ]);
-
-                return $this->worker->run();
-            }
-        }
+    /** What plant:serve offers. */
+    private const METHODS = <<<'PHP'
+        $names = ['PLANT_LINE', 'PLANT_GONE', 'PLANT_GIVEN'];
+        $this->expose('look', static fn (): array => [
+            config('app.env'), array_map('env', $names), array_map('getenv', $names),
+        ]);
         PHP;
 
     /**
@@ -53,7 +38,7 @@ final class EnvironmentTest extends TestCase
     public function testAReloadReadsItAnew(array $words): void
     {
         $app = new App();
-        $app->write('app/Commands/PlantCommand.php', self::COMMAND);
+        $app->plant(self::METHODS);
         $app->write('.env', "APP_ENV=one\nPLANT_LINE=1\nPLANT_GONE=yes\nPLANT_GIVEN=file\n");
         $child = $app->start($words, ['PLANT_GIVEN' => 'environment']);
         $app->untilIdle($child);

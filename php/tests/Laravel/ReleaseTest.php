@@ -15,24 +15,9 @@ use RustDaemon\Tests\Child;
  */
 final class ReleaseTest extends TestCase
 {
-    private const COMMAND = <<<'PHP'
-        <?php
-
-        namespace App\Commands;
-
-        final class PlantCommand extends \Illuminate\Console\Command
-        {
-            use \RustDaemon\Laravel\RunsAsWorker;
-
-            protected $signature = 'plant:serve';
-
-            public function handle(): int
-            {
-                $this->expose('place', fn (): array => [base_path(), getcwd()]);
-
-                return $this->worker->run();
-            }
-        }
+    /** What plant:serve offers. */
+    private const METHODS = <<<'PHP'
+        $this->expose('place', fn (): array => [base_path(), getcwd()]);
         PHP;
 
     private App $app;
@@ -42,7 +27,7 @@ final class ReleaseTest extends TestCase
     protected function setUp(): void
     {
         $this->app = new App();
-        $this->app->write('app/Commands/PlantCommand.php', self::COMMAND);
+        $this->app->plant(self::METHODS);
         $this->app->write('home/releases', null);
         $this->socket = "{$this->home()}/shared/storage/framework/rustdaemon.sock";
     }
